@@ -1,0 +1,1 @@
+"""Findings to grades, incidents and people who are told."""

@@ -1,0 +1,1 @@
+"""The words everybody shares. Pure: standard library and msgspec; see README.md."""

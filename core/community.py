@@ -1,0 +1,341 @@
+"""The community profile (`community.toml`): the place, its zones, sensors, limits and people.
+
+Unknown keys are refused, references are checked, and errors name file, key, given and expected.
+The structs of sensors and limits are shared with `station.toml`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import zoneinfo
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from core.configuration import ConfigurationError, parse_toml, read_toml
+from core.finding import Hazard
+from core.grade import Grade
+from core.identity import SeriesId, is_slug
+from core.limits import DEFAULT_DWELL_DOWN_MS, LimitRule, default_rule, rule_from_limits
+from core.quantity import FACTS, Danger, Quantity
+
+
+class Name(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A name for people, in Chinese and English."""
+
+    zh: str = ""
+    en: str = ""
+
+    def in_language(self, language: str) -> str:
+        """Return the name in *language* ("zh" or "en"), or the other one if it is missing."""
+        return (self.zh or self.en) if language == "zh" else (self.en or self.zh)
+
+
+class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The place as a whole."""
+
+    id: str
+    name: Name
+    timezone: str = "Asia/Shanghai"
+    language: str = "zh"
+
+
+class Zone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A part of the place; `parent` builds flat < stairwell < block < community."""
+
+    id: str
+    name: Name
+    parent: str = ""
+    area_m2: float | None = None
+    households: int | None = None
+
+
+class SensorEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One instrument.
+
+    Attributes:
+        id: Slug, unique within the site.
+        station: Slug of the station that reads it.
+        zone: Where it is.
+        driver: Device id of the driver.
+        quantity: What it contributes.
+        also: Further quantities that the same device yields and that are wanted.
+        hazard: Which hazard it warns of.
+        interval_s: Usual seconds between readings.
+        mount_height_m: Height of an air-gap sensor above the ground: level = height - distance.
+        zero_offset_m: Subtracted from a pressure probe's level (its reading in air).
+        port: Name of the serial port in station.toml.
+        address: Modbus address on a shared bus.
+        measure: Name of the device's measurement where it yields several (`in`, `di3`, `count`).
+        invert: True for normally-closed loops: 1 on the wire means 0 here.
+        recording, channel: Binds a replayed recording's column to this sensor.
+        name: For people.
+        options: Driver options by name (word order, baud rate, model…), see the driver.
+    """
+
+    id: str
+    station: str
+    zone: str
+    driver: str
+    quantity: Quantity
+    hazard: Hazard
+    also: tuple[Quantity, ...] = ()
+    interval_s: float = 1.0
+    mount_height_m: float | None = None
+    zero_offset_m: float = 0.0
+    port: str = ""
+    address: int = 1
+    measure: str = ""
+    invert: bool = False
+    recording: str = ""
+    channel: str = ""
+    name: Name = Name()
+    options: dict[str, str | int | float | bool] = {}
+
+    @property
+    def quantities(self) -> tuple[Quantity, ...]:
+        """Every quantity that this sensor contributes."""
+        return (self.quantity, *self.also)
+
+
+class LimitEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The limits of one quantity in one zone, with the local reason and its review."""
+
+    zone: str
+    quantity: Quantity
+    blue: float | None = None
+    yellow: float | None = None
+    orange: float | None = None
+    red: float | None = None
+    side: str = "high"
+    hysteresis: float = 0.0
+    dwell_up_s: float = 0.0
+    dwell_down_s: float = DEFAULT_DWELL_DOWN_MS / 1000
+    reason: str = ""
+    reviewed: dt.date | None = None
+    reviewed_by: str = ""
+
+    def rule(self, gap_ms: int) -> LimitRule:
+        """Return the rule of this entry.
+
+        Raises:
+            ValueError: The grades are not in the order of danger, or there is none.
+        """
+        limits = {
+            grade: limit
+            for grade, limit in (
+                (Grade.BLUE, self.blue),
+                (Grade.YELLOW, self.yellow),
+                (Grade.ORANGE, self.orange),
+                (Grade.RED, self.red),
+            )
+            if limit is not None
+        }
+        return rule_from_limits(
+            limits,
+            high=self.side == "high",
+            hysteresis=self.hysteresis,
+            dwell_up_ms=round(self.dwell_up_s * 1000),
+            dwell_down_ms=round(self.dwell_down_s * 1000),
+            gap_ms=gap_ms,
+            reason=self.reason,
+        )
+
+
+class Contact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Somebody who is told. Channels are names of hub.toml, or `sms:+86…`."""
+
+    id: str
+    name: str
+    role: str
+    channels: tuple[str, ...] = ()
+
+
+class JsonMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a plain JSON device becomes a sensor: topic filter and the key that holds the value."""
+
+    topic: str
+    sensor: str
+    value: str = "value"
+    unit: str = ""
+    at: str = ""
+
+
+class Holiday(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A day that is not like its weekday."""
+
+    date: dt.date
+    name: Name = Name()
+
+
+class Community(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole profile. Field names are the TOML keys."""
+
+    site: Site
+    zone: tuple[Zone, ...] = ()
+    sensor: tuple[SensorEntry, ...] = ()
+    limit: tuple[LimitEntry, ...] = ()
+    contact: tuple[Contact, ...] = ()
+    mapping: tuple[JsonMapping, ...] = ()
+    holiday: tuple[Holiday, ...] = ()
+
+    def zone_of(self, zone: str) -> Zone | None:
+        """Return the zone with this id."""
+        return next((entry for entry in self.zone if entry.id == zone), None)
+
+    def sensor_of(self, sensor: str) -> SensorEntry | None:
+        """Return the sensor with this id."""
+        return next((entry for entry in self.sensor if entry.id == sensor), None)
+
+    @property
+    def stations(self) -> tuple[str, ...]:
+        """Every station that a sensor names, sorted."""
+        return tuple(sorted({entry.station for entry in self.sensor}))
+
+    def series(self) -> list[SeriesId]:
+        """Every series that is registered, in the order of the profile."""
+        return [
+            SeriesId(entry.id, quantity) for entry in self.sensor for quantity in entry.quantities
+        ]
+
+    def rules_of(self, sensor: SensorEntry, quantity: Quantity) -> tuple[LimitRule, ...]:
+        """Return the limit rules of one series: the zone's own, else the quantity's default."""
+        return rules_for(self.limit, sensor, quantity)
+
+
+def gap_ms(interval_s: float) -> int:
+    """Return the longest silence that still counts as observed: three intervals, at least 30 s.
+
+    >>> gap_ms(1), gap_ms(900)
+    (30000, 2700000)
+    """
+    return round(max(30.0, 3 * interval_s) * 1000)
+
+
+def rules_for(
+    limits: Iterable[LimitEntry], sensor: SensorEntry, quantity: Quantity
+) -> tuple[LimitRule, ...]:
+    """Return the rules for one series out of *limits*, else the default of the quantity table."""
+    gap = gap_ms(sensor.interval_s)
+    own = tuple(
+        entry.rule(gap)
+        for entry in limits
+        if entry.zone == sensor.zone and entry.quantity is quantity
+    )
+    if own:
+        return own
+    default = default_rule(quantity, gap)
+    return (default,) if default is not None else ()
+
+
+def load_community(path: Path) -> Community:
+    """Read and check `community.toml`.
+
+    Raises:
+        ConfigurationError: It can't be used; the message says what to mend.
+    """
+    community = read_toml(path, Community)
+    _check(community, str(path))
+    return community
+
+
+def parse_community(text: str, file: str = "<text>") -> Community:
+    """Read and check the text of a profile.
+
+    Raises:
+        ConfigurationError: It can't be used; the message says what to mend.
+    """
+    community = parse_toml(text, Community, file)
+    _check(community, file)
+    return community
+
+
+def _check(community: Community, file: str) -> None:
+    for problem in problems(community):
+        raise ConfigurationError(file, problem)
+
+
+def problems(community: Community) -> list[str]:
+    """Return everything that is wrong with a profile, in words; empty if nothing is."""
+    found: list[str] = []
+    found += _name_problems(community)
+    zones = {zone.id for zone in community.zone}
+    for zone in community.zone:
+        if zone.parent and zone.parent not in zones:
+            found.append(f"zone {zone.id!r}: parent {zone.parent!r} is not a zone")
+        if _is_own_ancestor(community, zone):
+            found.append(f"zone {zone.id!r}: is its own ancestor")
+    for sensor in community.sensor:
+        found += _sensor_problems(sensor, zones)
+    for limit in community.limit:
+        found += _limit_problems(limit, zones)
+    try:
+        zoneinfo.ZoneInfo(community.site.timezone)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+        found.append(f"site.timezone {community.site.timezone!r}: expected an IANA zone")
+    if community.site.language not in ("zh", "en"):
+        found.append(f"site.language {community.site.language!r}: expected zh or en")
+    return found
+
+
+def _name_problems(community: Community) -> list[str]:
+    found = []
+    kinds = {
+        "zone": [zone.id for zone in community.zone],
+        "sensor": [sensor.id for sensor in community.sensor],
+        "contact": [contact.id for contact in community.contact],
+    }
+    for kind, names in {"site": [community.site.id], **kinds}.items():
+        found += [
+            f"{kind} id {name!r}: expected 1 to 40 of a-z, 0-9 and hyphen"
+            for name in names
+            if not is_slug(name)
+        ]
+        found += [
+            f"{kind} id {name!r}: twice" for name in sorted({*names}) if names.count(name) > 1
+        ]
+    return found
+
+
+def _is_own_ancestor(community: Community, zone: Zone) -> bool:
+    seen = {zone.id}
+    parent = community.zone_of(zone.parent)
+    while parent is not None:
+        if parent.id in seen:
+            return parent.id == zone.id
+        seen.add(parent.id)
+        parent = community.zone_of(parent.parent)
+    return False
+
+
+def _sensor_problems(sensor: SensorEntry, zones: set[str]) -> list[str]:
+    found = []
+    where = f"sensor {sensor.id!r}"
+    if not is_slug(sensor.station):
+        found.append(f"{where}: station {sensor.station!r} is not a slug")
+    if sensor.zone not in zones:
+        found.append(f"{where}: zone {sensor.zone!r} is not in the profile")
+    if not 0 < sensor.interval_s <= 86_400:
+        found.append(f"{where}: interval_s {sensor.interval_s}: expected above 0, at most 86400")
+    if sensor.mount_height_m is not None and not 0 < sensor.mount_height_m <= 50:
+        found.append(f"{where}: mount_height_m {sensor.mount_height_m}: expected 0 to 50 m")
+    return found
+
+
+def _limit_problems(limit: LimitEntry, zones: set[str]) -> list[str]:
+    where = f"limit {limit.zone}/{limit.quantity}"
+    found = []
+    if limit.zone not in zones:
+        found.append(f"{where}: zone is not in the profile")
+    if limit.side not in ("high", "low"):
+        found.append(f"{where}: side {limit.side!r}: expected high or low")
+    if FACTS[limit.quantity].danger is Danger.NONE:
+        found.append(f"{where}: {limit.quantity} is never judged")
+    if min(limit.hysteresis, limit.dwell_up_s, limit.dwell_down_s) < 0:
+        found.append(f"{where}: hysteresis and dwell must not be negative")
+    try:
+        limit.rule(1000)
+    except ValueError as error:
+        found.append(f"{where}: {error}")
+    return found

@@ -1,0 +1,52 @@
+"""TOML files become frozen structs; an error names the file, the key, what was given and wanted."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+
+class ConfigurationError(ValueError):
+    """A configuration file can't be used as it is; mend the file, a retry won't help.
+
+    Attributes:
+        file: The file as the user named it.
+    """
+
+    def __init__(self, file: str, message: str) -> None:
+        super().__init__(f"{file}: {message}")
+        self.file = file
+
+
+def read_toml(path: Path, kind: type[T]) -> T:
+    """Read *path* as *kind*.
+
+    Raises:
+        ConfigurationError: No such file, not TOML, an unknown key, a wrong type or value.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(str(path), f"can't be read: {error}") from error
+    return parse_toml(text, kind, str(path))
+
+
+def parse_toml(text: str, kind: type[T], file: str = "<text>") -> T:
+    """Read TOML *text* as *kind*.
+
+    Raises:
+        ConfigurationError: Not TOML, an unknown key, a wrong type or value.
+    """
+    try:
+        return msgspec.convert(tomllib.loads(text), kind)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(file, f"not TOML: {error}") from error
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(file, str(error).replace("`$.", "`")) from error
+    except ValueError as error:
+        raise ConfigurationError(file, str(error)) from error

@@ -1,0 +1,350 @@
+"""The wire format: one SenML JSON pack (RFC 8428) carries a station's readings since the last one.
+
+Names are `sensor/quantity`, units SenML, times from the station. Extension labels stand on the
+first record: `boot`, `seq`, `sync` (interfaces, MQTT), and what the ledger needs besides:
+
+* `made`: readings that this boot has produced up to and including this pack;
+* `thinned`: readings that were taken out of this very pack while it waited in a full spool;
+* `gone`: packs that were dropped, as `[boot, first seq, last seq, readings, reason]`;
+* `unknown`: what an earlier boot may have lost in memory, as `[boot, readings]` (upper bound).
+
+A pack without a trusted clock carries `bm_` (seconds since boot) instead of `bt`; the trailing
+underscore makes readers that do not know it refuse the pack, as RFC 8428 section 4.4 wants.
+"""
+
+from __future__ import annotations
+
+from math import isfinite
+
+import msgspec
+
+from core.identity import is_slug
+from core.quality import Quality, Reason
+from core.quantity import FACTS, Quantity, factor_to_canonical
+from core.reading import Reading
+
+# SenML version whose units include `mm`, `ppm`, `ug/m3` (secondary units, RFC 8798).
+VERSION = 26
+# Resolved times below 2^28 s mean "relative to now" in RFC 8428; here they are refused.
+_FIRST_ABSOLUTE_S = 2**28
+# 9999-12-31: anything later is not a time.
+_LAST_S = 253_402_300_800
+
+
+class PackError(ValueError):
+    """The whole payload is unreadable; sending it again won't help. The message is the reason."""
+
+
+class Gone(msgspec.Struct, frozen=True, array_like=True):
+    """Packs that a station dropped: every seq from first to last, holding `readings` in all."""
+
+    boot: str
+    first: int
+    last: int
+    readings: int
+    reason: str
+
+
+class Unknown(msgspec.Struct, frozen=True, array_like=True):
+    """Readings that a killed boot may have held in memory; an upper bound."""
+
+    boot: str
+    readings: int
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """One record of a pack that is not a reading.
+
+    Attributes:
+        index: Position in the pack, from 0.
+        reason: Why, for people.
+        raw: The record as it came.
+    """
+
+    index: int
+    reason: str
+    raw: bytes
+
+
+class Pack(msgspec.Struct, frozen=True, kw_only=True):
+    """One station's readings since the last pack.
+
+    Attributes:
+        boot, seq: Identity of the pack within its station; both None for foreign SenML devices.
+        sync: Clock trusted? If not, `at` of the readings counts from boot.
+        readings: In the order of the pack.
+        rejected: Records that could not be read; `len(readings) + len(rejected)` is the count.
+        made, thinned, gone, unknown: For the ledger, see the module text.
+    """
+
+    boot: str | None = None
+    seq: int | None = None
+    sync: bool = True
+    readings: tuple[Reading, ...] = ()
+    rejected: tuple[Rejected, ...] = ()
+    made: int | None = None
+    thinned: int = 0
+    gone: tuple[Gone, ...] = ()
+    unknown: tuple[Unknown, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """How many readings the pack was sent with."""
+        return len(self.readings) + len(self.rejected)
+
+
+class _Record(msgspec.Struct, omit_defaults=True, gc=False):
+    """One SenML record as it stands on the wire."""
+
+    bn: str | None = None
+    bt: float | None = None
+    bm_: float | None = None
+    bu: str | None = None
+    bv: float | None = None
+    bver: int | None = None
+    boot: str | None = None
+    seq: int | None = None
+    sync: bool | None = None
+    made: int | None = None
+    thinned: int | None = None
+    gone: tuple[Gone, ...] | None = None
+    unknown: tuple[Unknown, ...] | None = None
+    n: str | None = None
+    u: str | None = None
+    v: float | None = None
+    vs: str | None = None
+    vb: bool | None = None
+    t: float | None = None
+    q: Quality | None = None
+    why: tuple[Reason, ...] | None = None
+    min: float | None = None
+    max: float | None = None
+    cnt: int | None = None
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(list[_Record])
+_LOOSE = msgspec.json.Decoder(list[msgspec.Raw])
+_ONE = msgspec.json.Decoder(_Record)
+_KEYS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def encode_pack(pack: Pack) -> bytes:
+    """Return the JSON payload of *pack*.
+
+    A pack without readings still carries its labels (declarations for the ledger).
+
+    Raises:
+        ValueError: A value is not finite; NaN never leaves a station.
+    """
+    base_ms = pack.readings[0].at if pack.readings else 0
+    records: list[_Record] = []
+    sensor = ""
+    for reading in pack.readings:
+        record = _record_of(reading, base_ms)
+        if reading.sensor != sensor:
+            sensor = reading.sensor
+            record.bn = f"{sensor}/"
+        records.append(record)
+    head = records[0] if records else _Record()
+    head.bver = VERSION
+    if pack.sync:
+        head.bt = base_ms / 1000
+    else:
+        head.bm_ = base_ms / 1000
+        head.sync = False
+    if pack.boot is not None:
+        head.boot, head.seq = pack.boot, pack.seq
+        head.sync = pack.sync
+    head.made = pack.made
+    head.thinned = pack.thinned or None
+    head.gone = pack.gone or None
+    head.unknown = pack.unknown or None
+    return _ENCODER.encode(records or [head])
+
+
+def _record_of(reading: Reading, base_ms: int) -> _Record:
+    for number in (reading.value, reading.minimum, reading.maximum):
+        if number is not None and not isfinite(number):
+            raise ValueError(f"{reading.series}: {number} is not finite")
+    facts = FACTS[reading.quantity]
+    offset = (reading.at - base_ms) / 1000
+    record = _Record(n=str(reading.quantity), u=facts.wire_unit, t=offset or None)
+    if reading.value is None:
+        record.vs = str(reading.reasons[0] if reading.reasons else Reason.MISSING)
+        record.u = None
+    else:
+        record.v = reading.value
+    if reading.quality is not Quality.GOOD:
+        record.q = reading.quality
+        record.why = reading.reasons or None
+    if reading.count != 1:
+        record.cnt = reading.count
+        record.min, record.max = reading.minimum, reading.maximum
+    return record
+
+
+def decode_pack(payload: bytes) -> Pack:
+    """Read a payload; records that are not readings are set apart with their reason.
+
+    Raises:
+        PackError: Not UTF-8 JSON, not an array of objects, or a version that is not known.
+    """
+    rejected: list[Rejected] = []
+    if b'_":' in payload:
+        _refuse_unknown_must(payload)
+    try:
+        records: list[_Record | None] = list(_DECODER.decode(payload))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        records = _salvage(payload, rejected)
+    head = next((record for record in records if record is not None), _Record())
+    if head.bver is not None and not 0 < head.bver <= VERSION:
+        raise PackError(f"SenML version {head.bver}: at most {VERSION} is known")
+    resolver = _Resolver()
+    readings: list[Reading] = []
+    empty = len(records) == 1 and records[0] is not None and not _names_value(records[0])
+    for index, record in enumerate(records):
+        if record is None or empty:
+            continue
+        try:
+            readings.append(resolver.resolve(record))
+        except ValueError as error:
+            rejected.append(Rejected(index, str(error), _ENCODER.encode(record)))
+    return Pack(
+        boot=head.boot if head.seq is not None else None,
+        seq=head.seq if head.boot is not None else None,
+        sync=not resolver.monotonic and head.sync is not False,
+        readings=tuple(readings),
+        rejected=tuple(sorted(rejected, key=lambda item: item.index)),
+        made=head.made,
+        thinned=head.thinned or 0,
+        gone=head.gone or (),
+        unknown=head.unknown or (),
+    )
+
+
+def _names_value(record: _Record) -> bool:
+    return any(field is not None for field in (record.n, record.v, record.vs, record.vb, record.bv))
+
+
+def _refuse_unknown_must(payload: bytes) -> None:
+    """Refuse labels that end in an underscore and that we do not know (RFC 8428 section 4.4)."""
+    try:
+        rows = msgspec.json.decode(payload, type=list[dict[str, msgspec.Raw]])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return
+    for row in rows:
+        for label in row:
+            if label.endswith("_") and label != "bm_":
+                raise PackError(f"label {label!r} must be understood and is not")
+
+
+def _salvage(payload: bytes, rejected: list[Rejected]) -> list[_Record | None]:
+    """Decode record by record where the pack as a whole is not of the right types."""
+    try:
+        rows = _LOOSE.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise PackError(f"not a SenML pack: {error}") from error
+    records: list[_Record | None] = []
+    for index, row in enumerate(rows):
+        raw = bytes(row)
+        try:
+            records.append(_ONE.decode(raw))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            rejected.append(Rejected(index, f"not a SenML record: {error}", raw[:4096]))
+            records.append(_head_of(raw) if index == 0 else None)
+    return records
+
+
+def _head_of(raw: bytes) -> _Record | None:
+    """Keep the labels of a first record whose value is broken, so that its pack stays receipted."""
+    try:
+        row = _KEYS.decode(raw)
+        labels = {key: row[key] for key in ("boot", "seq", "bver", "sync", "made") if key in row}
+        return msgspec.convert(
+            {key: msgspec.json.decode(value) for key, value in labels.items()}, _Record
+        )
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+class _Resolver:
+    """Carries the base values from record to record and turns records into readings."""
+
+    def __init__(self) -> None:
+        self.name = ""
+        self.time = 0.0
+        self.unit = ""
+        self.value = 0.0
+        self.monotonic = False
+        self._names: dict[str, tuple[str, Quantity]] = {}
+
+    def resolve(self, record: _Record) -> Reading:
+        if record.bn is not None:
+            self.name = record.bn
+        if record.bt is not None:
+            self.time, self.monotonic = record.bt, False
+        if record.bm_ is not None:
+            self.time, self.monotonic = record.bm_, True
+        if record.bu is not None:
+            self.unit = record.bu
+        if record.bv is not None:
+            self.value = record.bv
+        sensor, quantity = self._named(self.name + (record.n or ""))
+        at = self._at(record.t or 0.0)
+        quality = record.q or Quality.GOOD
+        reasons = record.why or ()
+        if record.vs is not None:
+            return _without_value(sensor, quantity, at, record)
+        factor = factor_to_canonical(quantity, record.u or self.unit or FACTS[quantity].wire_unit)
+        return Reading(
+            sensor,
+            quantity,
+            at,
+            self._value(record) * factor,
+            quality,
+            reasons,
+            record.min * factor if record.min is not None else None,
+            record.max * factor if record.max is not None else None,
+            record.cnt or 1,
+        )
+
+    def _value(self, record: _Record) -> float:
+        if record.vb is not None:
+            return float(record.vb)
+        if record.v is None and self.value == 0.0:
+            raise ValueError("record has no value")
+        value = (record.v or 0.0) + self.value
+        if not isfinite(value):
+            raise ValueError("value is not finite")
+        return value
+
+    def _at(self, offset_s: float) -> int:
+        seconds = self.time + offset_s
+        low = 0 if self.monotonic else _FIRST_ABSOLUTE_S
+        if not low <= seconds < _LAST_S:
+            raise ValueError(f"time {seconds} s is not an instant")
+        return round(seconds * 1000)
+
+    def _named(self, name: str) -> tuple[str, Quantity]:
+        known = self._names.get(name)
+        if known is None:
+            sensor, _, quantity = name.rpartition("/")
+            if not is_slug(sensor):
+                raise ValueError(f"name {name!r}: expected sensor/quantity")
+            try:
+                known = sensor, Quantity(quantity)
+            except ValueError as error:
+                raise ValueError(f"quantity {quantity!r} is not known") from error
+            self._names[name] = known
+        return known
+
+
+def _without_value(sensor: str, quantity: Quantity, at: int, record: _Record) -> Reading:
+    """Return a bad reading without a number; its reason stands in `vs`."""
+    try:
+        reason = Reason(record.vs or "")
+    except ValueError as error:
+        raise ValueError(f"reason {record.vs!r} is not known") from error
+    reasons = record.why or (reason,)
+    return Reading(sensor, quantity, at, None, Quality.BAD, reasons)

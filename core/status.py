@@ -1,0 +1,95 @@
+"""Station status: birth, periodic state and will, retained on the station's `status` topic."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Link(StrEnum):
+    """What the status topic says of a station's link."""
+
+    ONLINE = "online"
+    OFFLINE = "offline"  # the will: the broker lost the station
+    STOPPED = "stopped"  # the station said goodbye: planned, but its sensors are unknown
+
+
+class StationStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One retained statement about a station.
+
+    Attributes:
+        link: Online, offline (will) or stopped.
+        boot: Boot id of the station program.
+        at: Station time (ms) of the statement; for a will, of the connect.
+        sync: Clock trusted?
+        monotonic_ms: Milliseconds since boot at `at`, so that the hub can map unsynced packs.
+        made: Readings produced by this boot so far.
+        spooled: Packs that wait in the spool.
+        health: Named numbers for the wall, unit in the name (`cpu_celsius`, `discarded_bytes`…).
+    """
+
+    link: Link
+    boot: str = ""
+    at: int = 0
+    sync: bool = True
+    monotonic_ms: int = 0
+    made: int = 0
+    spooled: int = 0
+    health: dict[str, float] = {}
+
+
+class StatusError(ValueError):
+    """A payload is not a station status; sending it again won't help."""
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(StationStatus)
+
+
+def encode_status(status: StationStatus) -> bytes:
+    """Return the JSON payload of a status."""
+    return _ENCODER.encode(status)
+
+
+def decode_status(payload: bytes) -> StationStatus:
+    """Return the status of a payload.
+
+    Raises:
+        StatusError: Not a status.
+    """
+    try:
+        return _DECODER.decode(payload)
+    except msgspec.MsgspecError as error:
+        raise StatusError(f"status: {error}") from error
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """Ingest's promise: these packs of this boot are stored or quarantined, for good."""
+
+    boot: str
+    seq: tuple[int, ...]
+
+
+_RECEIPT_DECODER = msgspec.json.Decoder(Receipt)
+
+
+def encode_receipt(receipt: Receipt) -> bytes:
+    """Return the JSON payload of a receipt.
+
+    >>> encode_receipt(Receipt("3f2a", (1, 2)))
+    b'{"boot":"3f2a","seq":[1,2]}'
+    """
+    return _ENCODER.encode(receipt)
+
+
+def decode_receipt(payload: bytes) -> Receipt:
+    """Return the receipt of a payload.
+
+    Raises:
+        StatusError: Not a receipt.
+    """
+    try:
+        return _RECEIPT_DECODER.decode(payload)
+    except msgspec.MsgspecError as error:
+        raise StatusError(f"receipt: {error}") from error

@@ -1,0 +1,190 @@
+"""Findings in words, zh-CN and English: what, how much, since when, why. Pure; numbers keep units.
+
+The same sentence stands in the console, in messages and on the command line, so that two people on
+the phone read the same words.
+"""
+
+from __future__ import annotations
+
+from core.finding import Because, Finding, Hazard
+from core.grade import GRADE_FACTS, Grade, grade_named
+from core.quantity import FACTS, Quantity
+
+HAZARDS = {
+    Hazard.FLOOD: ("内涝", "flood"),
+    Hazard.FIRE: ("火情", "fire"),
+    Hazard.AIR: ("空气污染", "bad air"),
+    Hazard.CROWD: ("人群拥挤", "crowding"),
+    Hazard.EQUIPMENT: ("设备故障", "equipment"),
+}
+QUANTITIES: dict[Quantity, tuple[str, str]] = {
+    Quantity.WATER_LEVEL: ("水位", "water level"),
+    Quantity.DISTANCE: ("距离", "distance"),
+    Quantity.RAIN_RATE: ("雨强", "rain rate"),
+    Quantity.SMOKE_OBSCURATION: ("烟雾", "smoke"),
+    Quantity.SMOKE_INDEX: ("烟雾指数", "smoke index"),
+    Quantity.CARBON_MONOXIDE: ("一氧化碳", "carbon monoxide"),
+    Quantity.CARBON_DIOXIDE: ("二氧化碳", "carbon dioxide"),
+    Quantity.PM1: ("PM1", "PM1"),
+    Quantity.PM2_5: ("PM2.5", "PM2.5"),
+    Quantity.PM10: ("PM10", "PM10"),
+    Quantity.TEMPERATURE: ("温度", "temperature"),
+    Quantity.HUMIDITY: ("湿度", "humidity"),
+    Quantity.PEOPLE_IN: ("进入人数", "people in"),
+    Quantity.PEOPLE_OUT: ("离开人数", "people out"),
+    Quantity.PEOPLE_COUNT: ("人数", "people"),
+    Quantity.OCCUPANCY: ("在场人数", "occupancy"),
+    Quantity.CONTACT: ("门磁", "contact"),
+    Quantity.ALARM_INPUT: ("报警输入", "alarm input"),
+    Quantity.VOLTAGE: ("电压", "voltage"),
+    Quantity.CURRENT: ("电流", "current"),
+    Quantity.OTHER: ("读数", "reading"),
+}
+# UCUM code -> what people read.
+UNITS = {
+    "[ppm]": ("ppm", "ppm"),
+    "{count}": ("人次", "people"),
+    "{person}": ("人", "people"),
+    "ug/m3": ("µg/m³", "µg/m³"),
+    "Cel": ("°C", "°C"),
+    "1": ("", ""),
+}
+_DIGITS = {"m": 2, "dB/m": 2, "[ppm]": 0, "ug/m3": 0, "Cel": 1, "{count}": 0, "{person}": 0}
+
+
+def grade_words(grade: Grade, language: str) -> str:
+    """Return the grade with its numeral.
+
+    >>> grade_words(Grade.RED, "zh"), grade_words(Grade.RED, "en")
+    ('红色 I 级', 'red (I)')
+    """
+    facts = GRADE_FACTS[grade]
+    if grade is Grade.GREEN:
+        return facts.zh if language == "zh" else "normal"
+    return (
+        f"{facts.zh} {facts.numeral} 级" if language == "zh" else f"{grade.word} ({facts.numeral})"
+    )
+
+
+def measure(value: float, unit: str, language: str) -> str:
+    """Return a value with its unit as people write it.
+
+    >>> measure(0.291, "m", "en"), measure(38.2, "ug/m3", "zh")
+    ('0.29 m', '38 µg/m³')
+    """
+    digits = _DIGITS.get(unit, 1)
+    words = UNITS.get(unit, (unit, unit))
+    return f"{value:.{digits}f} {words[0 if language == 'zh' else 1]}".rstrip()
+
+
+def quantity_of(subject: str) -> Quantity | None:
+    """Return the quantity that a finding's subject names, or None for zones and stations."""
+    sensor, _, quantity = subject.rpartition(".")
+    if not sensor or sensor in ("zone", "station"):
+        return None
+    try:
+        return Quantity(quantity)
+    except ValueError:
+        return None
+
+
+def headline(finding: Finding, place: str, language: str) -> str:
+    """Return one line: where, what, how much, against which limit."""
+    quantity = quantity_of(finding.subject)
+    zh = language == "zh"
+    because = finding.because
+    if quantity is None or because.value is None:
+        return (
+            f"{place}{sentence(finding, language)}"
+            if zh
+            else (f"{place}: {sentence(finding, language)}")
+        )
+    name = QUANTITIES[quantity][0 if zh else 1]
+    value = measure(because.value, because.unit or FACTS[quantity].unit, language)
+    text = f"{place}{name} {value}" if zh else f"{place}: {name} {value}"
+    if because.limit is not None and because.limit_grade:
+        text += _limit_words(because, language)
+    return text
+
+
+def _limit_words(because: Because, language: str) -> str:
+    assert because.limit is not None
+    limit = measure(because.limit, because.unit, language)
+    low = because.side == "low"
+    if language == "zh":
+        line = GRADE_FACTS[grade_named(because.limit_grade)].zh.removesuffix("色")
+        return f"，{'已低于' if low else '已达到'}{line}线 {limit}"
+    return f", {'below' if low else 'at or above'} the {because.limit_grade} limit {limit}"
+
+
+def sentence(finding: Finding, language: str) -> str:
+    """Return why the finding says what it says, in one sentence without the place."""
+    parts = _reasons_zh(finding) if language == "zh" else _reasons_en(finding)
+    if finding.late:
+        parts.append("补传数据，事后发现" if language == "zh" else "found late, from a backlog")
+    return ("；" if language == "zh" else "; ").join(parts)
+
+
+def _reasons_zh(finding: Finding) -> list[str]:
+    because = finding.because
+    parts = []
+    if because.silent_s is not None:
+        what = "从未上报" if because.note == "never-reported" else "无数据"
+        parts.append(f"{what} {duration(because.silent_s, 'zh')}（不等于安全）")
+    if because.note == "link":
+        parts.append("站点失联，其传感器状态未知，不等于安全")
+    if because.note == "stopped":
+        parts.append("站点已停止，其传感器状态未知")
+    if because.rate_per_h is not None:
+        parts.append(
+            f"{'上升' if because.rate_per_h >= 0 else '下降'} "
+            f"{measure(abs(because.rate_per_h), because.unit, 'zh')}/小时"
+        )
+    if because.lead_s is not None:
+        parts.append(f"预计 {duration(because.lead_s, 'zh')}后到线")
+    if because.held_s:
+        parts.append(f"已持续 {duration(because.held_s, 'zh')}")
+    if because.quality and because.quality != "good":
+        parts.append(f"数据质量 {because.quality}（{'、'.join(because.reasons)}）")
+    return parts or ["已达限值" if finding.grade > Grade.GREEN else "恢复正常"]
+
+
+def _reasons_en(finding: Finding) -> list[str]:
+    because = finding.because
+    parts = []
+    if because.silent_s is not None:
+        what = "never reported" if because.note == "never-reported" else "no data"
+        parts.append(f"{what} for {duration(because.silent_s, 'en')} (not the same as safe)")
+    if because.note == "link":
+        parts.append("station lost: its sensors are unknown, which is not safe")
+    if because.note == "stopped":
+        parts.append("station stopped: its sensors are unknown")
+    if because.rate_per_h is not None:
+        verb = "rising" if because.rate_per_h >= 0 else "falling"
+        parts.append(f"{verb} {measure(abs(because.rate_per_h), because.unit, 'en')}/h")
+    if because.lead_s is not None:
+        parts.append(f"reaches the limit in about {duration(because.lead_s, 'en')}")
+    if because.held_s:
+        parts.append(f"held for {duration(because.held_s, 'en')}")
+    if because.quality and because.quality != "good":
+        parts.append(f"quality {because.quality} ({', '.join(because.reasons)})")
+    return parts or ["limit reached" if finding.grade > Grade.GREEN else "back to normal"]
+
+
+def duration(seconds: float, language: str) -> str:
+    """Return a duration in the coarsest unit that keeps it honest.
+
+    >>> duration(45, "en"), duration(600, "zh"), duration(9000, "en")
+    ('45 s', '10 分钟', '2 h 30 min')
+    """
+    zh = language == "zh"
+    whole = round(seconds)
+    if whole < 120:
+        return f"{whole} 秒" if zh else f"{whole} s"
+    minutes = whole // 60
+    if minutes < 120:
+        return f"{minutes} 分钟" if zh else f"{minutes} min"
+    hours, rest = divmod(minutes, 60)
+    if hours >= 48 or not rest:
+        return f"{hours} 小时" if zh else f"{hours} h"
+    return f"{hours} 小时 {rest} 分钟" if zh else f"{hours} h {rest} min"

@@ -1,0 +1,1 @@
+"""The duty console: live, mobile first, zh-CN and English."""

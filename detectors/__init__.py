@@ -1,0 +1,1 @@
+"""Readings to findings: streaming, vectorised, explainable."""

@@ -1,0 +1,1 @@
+"""One module per sensor family: bytes to readings, and readings to bytes."""

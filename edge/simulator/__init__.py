@@ -1,0 +1,1 @@
+"""The world, the scenario, the faults, and virtual sensors on pseudo-terminals."""

@@ -1,0 +1,1 @@
+"""MQTT to history: validates, stores, receipts, keeps the ledger."""

@@ -1,0 +1,1 @@
+"""The archive seam: embedded SQLite and InfluxDB; write and read."""

@@ -1,0 +1,1 @@
+"""The roof: command line, composition, supervisor, sample community."""
