@@ -1,0 +1,133 @@
+"""What others may see of incidents, and the port through which pages and the API reach them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from core.community import Name
+from core.finding import Condition, Hazard, ZoneGrade
+from core.grade import Grade
+
+
+class NotifiedView(msgspec.Struct, frozen=True, kw_only=True):
+    """One notification of an incident and what became of it.
+
+    Attributes:
+        id: Stable id of the notification; the same on every attempt.
+        contact: Id of the contact.
+        channel: Name of the channel.
+        kind: alert, update, clear or escalation.
+        grade: Grade that it told.
+        state: pending, accepted, failed, dead, superseded or suppressed.
+        at: Run time (ms) of the last change.
+        attempts: How often it was tried.
+        detail: Vendor's answer or the reason, for people.
+    """
+
+    id: str
+    contact: str
+    channel: str
+    kind: str
+    grade: Grade
+    state: str
+    at: int
+    attempts: int = 0
+    detail: str = ""
+
+
+class IncidentView(msgspec.Struct, frozen=True, kw_only=True):
+    """One incident as people see it. Times are run time in milliseconds since the epoch.
+
+    Attributes:
+        number: Short number for speech and messages.
+        zone, hazard: Where and what; at most one open incident for each pair.
+        condition: Active, cleared or unknown.
+        grade, peak: Current and highest grade.
+        acknowledged: True if somebody has taken it over and it has not risen since.
+        acknowledged_by, acknowledged_at: Contact id or name given, and when; "" and 0 if nobody.
+        stage: warned, deciding, acting, recovering, reviewing or closed.
+        opened_at, changed_at, closed_at: closed_at is 0 while open.
+        headline, why: One line and one sentence, in both languages.
+        subjects: Subjects of the findings that hold it, worst first.
+        notified: Its notifications, newest first.
+    """
+
+    number: int
+    zone: str
+    hazard: Hazard
+    condition: Condition
+    grade: Grade
+    peak: Grade
+    acknowledged: bool
+    acknowledged_by: str
+    acknowledged_at: int
+    stage: str
+    opened_at: int
+    changed_at: int
+    closed_at: int
+    headline: Name
+    why: Name
+    subjects: tuple[str, ...] = ()
+    notified: tuple[NotifiedView, ...] = ()
+
+    @property
+    def open(self) -> bool:
+        """True until it is closed."""
+        return self.closed_at == 0
+
+
+class JournalView(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of an incident's journal: when, who, what, in both languages."""
+
+    at: int
+    actor: str
+    event: str
+    text: Name
+
+
+class OutboxView(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts of notifications by state, and the oldest one that waits."""
+
+    pending: int = 0
+    accepted: int = 0
+    failed: int = 0
+    oldest_pending_s: float = 0.0
+
+
+class IncidentError(ValueError):
+    """The incident can't be changed like this (no such number, already closed); no retry helps."""
+
+
+class IncidentPort(Protocol):
+    """How pages, the API and the demo see and change incidents. Safe to call from any thread."""
+
+    def open_incidents(self) -> list[IncidentView]:
+        """Every open incident, worst and oldest first."""
+
+    def incidents(self, limit: int = 100, before: int | None = None) -> list[IncidentView]:
+        """Incidents by number, newest first; `before` pages on."""
+
+    def incident(self, number: int) -> IncidentView | None:
+        """One incident."""
+
+    def journal(self, number: int) -> list[JournalView]:
+        """The journal of one incident, oldest entry first."""
+
+    def acknowledge(self, number: int, who: str, how: str) -> IncidentView:
+        """Somebody takes it over (`how`: console, api, link).
+
+        Raises:
+            IncidentError: No such incident, or it is closed.
+        """
+
+    def zone_grades(self) -> list[ZoneGrade]:
+        """The grade of each (zone, hazard) that has ever been judged."""
+
+    def outbox(self) -> OutboxView:
+        """How the notifications stand."""
+
+    def subscribe(self, changed: Callable[[IncidentView], None]) -> Callable[[], None]:
+        """Call `changed` after each change of an incident; returns what ends it."""
