@@ -190,32 +190,37 @@ def decode_pack(payload: bytes) -> Pack:
     Raises:
         PackError: Not UTF-8 JSON, not an array of objects, or a version that is not known.
     """
-    rejected: list[Rejected] = []
     if b'_":' in payload:
         _refuse_unknown_must(payload)
+    broken: dict[int, Rejected] = {}
     try:
-        records: list[_Record | None] = list(_DECODER.decode(payload))
+        records = _DECODER.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        records = _salvage(payload, rejected)
-    head = next((record for record in records if record is not None), _Record())
+        records = _salvage(payload, broken)
+    head = records[0] if records else _Record()
     if head.bver is not None and not 0 < head.bver <= VERSION:
         raise PackError(f"SenML version {head.bver}: at most {VERSION} is known")
     resolver = _Resolver()
     readings: list[Reading] = []
-    empty = len(records) == 1 and records[0] is not None and not _names_value(records[0])
+    rejected: list[Rejected] = []
+    if len(records) == 1 and not broken and not _names_value(head):
+        records = []
     for index, record in enumerate(records):
-        if record is None or empty:
+        resolver.rebase(record)
+        if index in broken:
+            rejected.append(broken[index])
             continue
         try:
             readings.append(resolver.resolve(record))
         except ValueError as error:
             rejected.append(Rejected(index, str(error), _ENCODER.encode(record)))
+    identified = head.boot is not None and head.seq is not None
     return Pack(
-        boot=head.boot if head.seq is not None else None,
-        seq=head.seq if head.boot is not None else None,
-        sync=not resolver.monotonic and head.sync is not False,
+        boot=head.boot if identified else None,
+        seq=head.seq if identified else None,
+        sync=head.bm_ is None and not resolver.monotonic and head.sync is not False,
         readings=tuple(readings),
-        rejected=tuple(sorted(rejected, key=lambda item: item.index)),
+        rejected=tuple(rejected),
         made=head.made,
         thinned=head.thinned or 0,
         gone=head.gone or (),
@@ -239,33 +244,46 @@ def _refuse_unknown_must(payload: bytes) -> None:
                 raise PackError(f"label {label!r} must be understood and is not")
 
 
-def _salvage(payload: bytes, rejected: list[Rejected]) -> list[_Record | None]:
+def _salvage(payload: bytes, broken: dict[int, Rejected]) -> list[_Record]:
     """Decode record by record where the pack as a whole is not of the right types."""
     try:
         rows = _LOOSE.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise PackError(f"not a SenML pack: {error}") from error
-    records: list[_Record | None] = []
+    records: list[_Record] = []
     for index, row in enumerate(rows):
         raw = bytes(row)
         try:
             records.append(_ONE.decode(raw))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            rejected.append(Rejected(index, f"not a SenML record: {error}", raw[:4096]))
-            records.append(_head_of(raw) if index == 0 else None)
+            broken[index] = Rejected(index, f"not a SenML record: {error}", raw[:_RAW_BYTES])
+            records.append(_labels_of(raw))
     return records
 
 
-def _head_of(raw: bytes) -> _Record | None:
-    """Keep the labels of a first record whose value is broken, so that its pack stays receipted."""
+# What the quarantine keeps of a broken record, in bytes: enough to see what it was.
+_RAW_BYTES = 4096
+# Labels that matter beyond their own record, and so are kept when its value is broken.
+_LABELS = ("bn", "bt", "bm_", "bu", "bver", "boot", "seq", "sync", "made", "thinned")
+
+
+def _labels_of(raw: bytes) -> _Record:
+    """Return what can be kept of a broken record, so that its pack stays named and receipted."""
+    kept: dict[str, object] = {}
     try:
         row = _KEYS.decode(raw)
-        labels = {key: row[key] for key in ("boot", "seq", "bver", "sync", "made") if key in row}
-        return msgspec.convert(
-            {key: msgspec.json.decode(value) for key, value in labels.items()}, _Record
-        )
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
+        return _Record()
+    for label in _LABELS:
+        if label not in row:
+            continue
+        try:
+            value = msgspec.json.decode(row[label])
+            msgspec.convert({label: value}, _Record)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            continue
+        kept[label] = value
+    return msgspec.convert(kept, _Record)
 
 
 class _Resolver:
@@ -279,7 +297,8 @@ class _Resolver:
         self.monotonic = False
         self._names: dict[str, tuple[str, Quantity]] = {}
 
-    def resolve(self, record: _Record) -> Reading:
+    def rebase(self, record: _Record) -> None:
+        """Take over the base values that a record sets for itself and those after it."""
         if record.bn is not None:
             self.name = record.bn
         if record.bt is not None:
@@ -290,6 +309,13 @@ class _Resolver:
             self.unit = record.bu
         if record.bv is not None:
             self.value = record.bv
+
+    def resolve(self, record: _Record) -> Reading:
+        """Return the reading of a record.
+
+        Raises:
+            ValueError: It is not a reading; the message says why.
+        """
         sensor, quantity = self._named(self.name + (record.n or ""))
         at = self._at(record.t or 0.0)
         quality = record.q or Quality.GOOD
@@ -314,7 +340,7 @@ class _Resolver:
             return float(record.vb)
         if record.v is None and self.value == 0.0:
             raise ValueError("record has no value")
-        value = (record.v or 0.0) + self.value
+        value = (record.v or 0.0) + self.value if self.value or record.v is None else record.v
         if not isfinite(value):
             raise ValueError("value is not finite")
         return value
