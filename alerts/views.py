@@ -80,12 +80,22 @@ class IncidentView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JournalView(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry of an incident's journal: when, who, what, in both languages."""
+    """One entry of an incident's journal: when, who, what, in both languages.
+
+    Attributes:
+        at: Run time in milliseconds since the epoch.
+        actor: Contact id, or "system".
+        event: One slug: opened, raised, lowered, unknown, acknowledged, cleared, closed, told…
+        text: For people.
+        grade, previous: Grade after and before the entry.
+    """
 
     at: int
     actor: str
     event: str
     text: Name
+    grade: Grade = Grade.GREEN
+    previous: Grade = Grade.GREEN
 
 
 class OutboxView(msgspec.Struct, frozen=True, kw_only=True):
