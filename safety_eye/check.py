@@ -1,0 +1,114 @@
+"""`safety-eye check FILE`: reads a configuration file and says what it means, before the night."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from core.community import Community, LimitEntry, load_community
+from core.configuration import ConfigurationError
+from core.grade import WARNING_GRADES
+from core.limits import LimitRule
+from core.quantity import FACTS
+from edge.configuration import load_station
+from edge.drivers import DRIVERS
+from safety_eye.hub import load_hub
+
+
+def describe(file: Path) -> list[str]:
+    """Return lines about a community, hub or station file.
+
+    Raises:
+        ConfigurationError: The file can't be used; the message says what to mend.
+    """
+    try:
+        keys = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(str(file), f"can't be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(str(file), f"not TOML: {error}") from error
+    if "site" in keys:
+        return describe_community(load_community(file), str(file))
+    if "station" in keys:
+        return _station_lines(file)
+    return _hub_lines(file)
+
+
+def describe_community(community: Community, file: str) -> list[str]:
+    """Return what a profile means: who watches what, and which limits hold.
+
+    Raises:
+        ConfigurationError: A sensor names a driver that does not exist.
+    """
+    lines = [
+        f"{file}: {community.site.name.en or community.site.name.zh}, "
+        f"{len(community.zone)} zones, {len(community.sensor)} sensors, "
+        f"{len(community.stations)} stations, {len(community.contact)} contacts"
+    ]
+    for sensor in community.sensor:
+        if sensor.driver not in DRIVERS:
+            raise ConfigurationError(
+                file,
+                f"sensor {sensor.id!r}: driver {sensor.driver!r} is not one of "
+                f"{', '.join(sorted(DRIVERS))}",
+            )
+        for quantity in sensor.quantities:
+            rules = community.rules_of(sensor, quantity)
+            words = "; ".join(_rule_words(rule, FACTS[quantity].unit) for rule in rules)
+            lines.append(
+                f"  {sensor.id:<12} {sensor.zone:<14} {quantity:<18} {words or 'no limits here'}"
+            )
+    lines += [f"  advice: {text}" for text in _advice(community)]
+    return lines
+
+
+def _rule_words(rule: LimitRule, unit: str) -> str:
+    sign = "≥" if rule.high else "≤"
+    steps = [
+        f"{grade.word} {sign} {limit:g}"
+        for grade in WARNING_GRADES
+        if (limit := rule.limit_of(grade)) is not None
+    ]
+    return f"{', '.join(steps)} {unit}"
+
+
+def _advice(community: Community) -> list[str]:
+    """Return what is allowed but unwise."""
+    advice = []
+    if not any(contact.channels for contact in community.contact):
+        advice.append("no contact has a channel: nobody would be told")
+    advice += [
+        f"limit {_name(limit)} has no local reason: plans are not copied"
+        for limit in community.limit
+        if not limit.reason
+    ]
+    advice += [
+        f"limit {_name(limit)} was never reviewed"
+        for limit in community.limit
+        if limit.reviewed is None
+    ]
+    return advice
+
+
+def _name(limit: LimitEntry) -> str:
+    return f"{limit.zone}/{limit.quantity}"
+
+
+def _station_lines(file: Path) -> list[str]:
+    config = load_station(file)
+    return [
+        f"{file}: station {config.station.id} of {config.station.site}, "
+        f"broker {config.broker.host}:{config.broker.port}",
+        *(f"  port {port.id:<12} {port.path}" for port in config.port),
+        *(f"  {entry.id:<12} {entry.driver:<18} on {entry.port}" for entry in config.sensor),
+    ]
+
+
+def _hub_lines(file: Path) -> list[str]:
+    config = load_hub(file)
+    history = config.history.kind if config.history is not None else "sqlite (embedded)"
+    return [
+        f"{file}: broker {config.broker.kind} at {config.broker.host}:{config.broker.port}, "
+        f"history {history}, page {config.http.url}",
+        *(f"  channel {entry.name:<16} {entry.kind}" for entry in config.channel),
+    ]

@@ -1,0 +1,236 @@
+"""The command line. Commands that others measure with print JSON to standard output only."""
+
+from __future__ import annotations
+
+import json
+import locale
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+
+from core.clock import RunClock, parse_clock
+from core.community import Community, load_community
+from core.configuration import ConfigurationError
+from edge.simulator import load_scenario, scenario_names
+from safety_eye.hub import HubConfig, load_hub
+from safety_eye.output import console, say
+
+app = typer.Typer(
+    help="Safety Eye (平安眼): early warning for a residential community.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+CommunityOption = Annotated[
+    Path, typer.Option("--community", help="The community profile, community.toml.")
+]
+HubOption = Annotated[
+    Path | None, typer.Option("--hub", help="hub.toml; without it everything is embedded.")
+]
+StateOption = Annotated[Path, typer.Option("--state", help="Directory for what must be kept.")]
+ClockOption = Annotated[
+    str, typer.Option("--clock", help="EPOCH_MS:SPEED of the run; empty is the wall clock.")
+]
+
+
+def _fail(message: str, code: int = 2) -> typer.Exit:
+    console.print(f"safety-eye: {message}", style="red", markup=False, soft_wrap=True)
+    return typer.Exit(code)
+
+
+def _language() -> str:
+    name = locale.getlocale()[0] or ""
+    return "zh" if name.lower().startswith(("zh", "chinese")) else "en"
+
+
+def _load(community: Path, hub: Path | None) -> tuple[Community, HubConfig]:
+    try:
+        return load_community(community), load_hub(hub)
+    except ConfigurationError as error:
+        raise _fail(str(error)) from error
+
+
+def _clock(text: str) -> RunClock:
+    try:
+        return parse_clock(text) if text else RunClock()
+    except ValueError as error:
+        raise _fail(str(error)) from error
+
+
+def _program(name: str, community: Path, hub: Path | None, state: Path, clock: str) -> None:
+    from safety_eye.programs import RUNNERS, stop_on_signal  # noqa: PLC0415  # slow imports
+
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    profile, config = _load(community, hub)
+    state.mkdir(parents=True, exist_ok=True)
+    RUNNERS[name](config, profile, state, _clock(clock), stop_on_signal())
+
+
+@app.command()
+def ingest(
+    community: CommunityOption,
+    hub: HubOption = None,
+    state: StateOption = Path("state"),
+    clock: ClockOption = "",
+) -> None:
+    """Store what stations send, receipt it, keep the ledger."""
+    _program("ingest", community, hub, state, clock)
+
+
+@app.command()
+def detect(
+    community: CommunityOption,
+    hub: HubOption = None,
+    state: StateOption = Path("state"),
+    clock: ClockOption = "",
+) -> None:
+    """Judge what stations send."""
+    _program("detect", community, hub, state, clock)
+
+
+@app.command()
+def alerts(
+    community: CommunityOption,
+    hub: HubOption = None,
+    state: StateOption = Path("state"),
+    clock: ClockOption = "",
+) -> None:
+    """Keep incidents, tell people, serve the API and the console."""
+    _program("alerts", community, hub, state, clock)
+
+
+@app.command()
+def edge() -> None:
+    """Run a station: `safety-eye edge STATION.toml` (see `safety-eye edge --help`)."""
+
+
+@app.command()
+def up(
+    community: CommunityOption, hub: HubOption = None, state: StateOption = Path("state")
+) -> None:
+    """Run the whole hub: broker, ingest, detectors, alerts, API and console."""
+    from safety_eye.up import run_up  # noqa: PLC0415  # slow imports
+
+    profile, config = _load(community, hub)
+    raise typer.Exit(run_up(profile, community, config, hub, state, _language()))
+
+
+@app.command()
+def demo(
+    scenario: Annotated[
+        str, typer.Option(help="A shipped scenario, or a file. --list shows them.")
+    ] = "cloudburst",
+    speed: Annotated[
+        float | None, typer.Option(help="Run seconds a wall second.", min=0.1, max=5000)
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="End when all is accounted for.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the figures as JSON to standard output.")
+    ] = False,
+    state: Annotated[Path | None, typer.Option(help="Keep the state here.")] = None,
+    broker: Annotated[str, typer.Option(help="embedded or mosquitto")] = "embedded",
+    port: Annotated[int, typer.Option(help="Port of the page; 0 takes a free one.")] = 8765,
+    start: Annotated[str, typer.Option("--from", help="Play a recording from here.")] = "",
+    end: Annotated[str, typer.Option("--to", help="Play a recording up to here.")] = "",
+    language: Annotated[str, typer.Option(help="zh or en")] = "",
+    listing: Annotated[bool, typer.Option("--list", help="List the scenarios and end.")] = False,
+) -> None:
+    """Play a scenario through virtual sensors and the whole system on this machine."""
+    from safety_eye.demo import DemoOptions, run_demo  # noqa: PLC0415  # slow imports
+
+    if listing:
+        _list_scenarios(language or _language())
+        return
+    try:
+        load_scenario(scenario)
+    except (ConfigurationError, ValueError, OSError) as error:
+        raise _fail(f"{error}; there are: {', '.join(scenario_names())}") from error
+    options = DemoOptions(
+        scenario, speed, once, as_json, state, broker, language or _language(), port, start, end
+    )
+    try:
+        code = run_demo(options)
+    except (RuntimeError, ConfigurationError) as error:
+        raise _fail(str(error), 1) from error
+    raise typer.Exit(code)
+
+
+def _list_scenarios(language: str) -> None:
+    for name in scenario_names():
+        scenario = load_scenario(name)
+        say(f"[bold]{name:<16}[/] ×{scenario.speed:<6g} {scenario.name.in_language(language)}")
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="community.toml, hub.toml or station.toml")],
+) -> None:
+    """Check a configuration file and say what it means."""
+    from safety_eye.check import describe  # noqa: PLC0415  # slow imports
+
+    try:
+        for line in describe(file):
+            say(line)
+    except ConfigurationError as error:
+        raise _fail(str(error)) from error
+
+
+@app.command()
+def decode(
+    driver: Annotated[str, typer.Argument(help="Device id, e.g. dfrobot_a02yyuw")],
+    hexadecimal: Annotated[str | None, typer.Option("--hex", help='"FF 07 A1 A7"')] = None,
+    ascii_text: Annotated[str | None, typer.Option("--ascii", help=r'"R0480\r"')] = None,
+) -> None:
+    """Decode the bytes of a device, without any port; one JSON line a value."""
+    from edge.decode import DecodeError, ascii_bytes, decode_lines, hex_bytes  # noqa: PLC0415
+
+    if (hexadecimal is None) == (ascii_text is None):
+        raise _fail("give exactly one of --hex and --ascii")
+    try:
+        data = hex_bytes(hexadecimal) if hexadecimal is not None else ascii_bytes(ascii_text or "")
+        decoded = decode_lines(driver, data)
+    except DecodeError as error:
+        raise _fail(str(error)) from error
+    for line in decoded.lines:
+        print(json.dumps(line, ensure_ascii=False, allow_nan=False))
+    raise typer.Exit(0 if decoded.any_good else 1)
+
+
+@app.command()
+def replay(
+    recordings: Annotated[list[Path], typer.Argument(help="NAME.csv.gz, with NAME.json beside it")],
+    community: Annotated[Path | None, typer.Option(help="Bind sensors and replace limits.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the lines here.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Print every row and channel.")] = False,
+    together: Annotated[
+        bool, typer.Option("--together", help="The recordings are sensors of one site.")
+    ] = False,
+) -> None:
+    """Judge recordings with the production detectors, in event time; one JSON line a judgement."""
+    from safety_eye.replay import write_replay  # noqa: PLC0415  # slow imports
+
+    profile = None
+    try:
+        profile = load_community(community) if community is not None else None
+        write_replay(recordings, profile, out, every=every, together=together)
+    except (ConfigurationError, ValueError, OSError) as error:
+        raise _fail(str(error)) from error
+
+
+@app.command()
+def bench(
+    part: Annotated[
+        str, typer.Argument(help="wire, ingest, detect, latency, edge, outbox or all")
+    ] = "all",
+    as_json: Annotated[bool, typer.Option("--json", help="Only JSON, to standard output.")] = False,
+) -> None:
+    """Measure speed on this machine, each figure as a ratio to a baseline of the same run."""
+    from safety_eye.bench import PARTS, run_parts  # noqa: PLC0415  # slow imports
+
+    if part != "all" and part not in PARTS:
+        raise _fail(f"bench {part!r}: expected one of {', '.join(PARTS)}")
+    run_parts(list(PARTS) if part == "all" else [part], as_json=as_json)

@@ -1,0 +1,101 @@
+"""`hub.toml`: where the broker, the history and the pages are, and how people are reached.
+
+Everything has an embedded default, so that no file at all is needed to begin with. Secrets are
+paths of files, never values.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from alerts.channels.base import ChannelEntry
+from core.broker import BrokerAddress
+from core.configuration import ConfigurationError, read_toml
+from ingest.history import HistorySettings
+
+KINDS = ("embedded", "mosquitto", "external")
+
+
+class BrokerEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The broker: `embedded` (iotcore), `mosquitto` (an installed one, run by us) or `external`."""
+
+    kind: str = "embedded"
+    host: str = "127.0.0.1"
+    port: int = 1883
+    username: str = ""
+    password_file: str = ""
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+
+    @property
+    def address(self) -> BrokerAddress:
+        """How programs reach it."""
+        return BrokerAddress(
+            self.host,
+            self.port,
+            self.username,
+            self.password_file,
+            self.ca_file,
+            self.cert_file,
+            self.key_file,
+        )
+
+
+class HttpEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The API and the console.
+
+    Attributes:
+        host, port: Where to listen; loopback unless a token is set.
+        token_file: File with the API token; without it only this very machine may change anything.
+        public_url: How people reach the console, for links in messages.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8765
+    token_file: str = ""
+    public_url: str = ""
+
+    @property
+    def url(self) -> str:
+        """The address for people."""
+        return self.public_url or f"http://{self.host}:{self.port}"
+
+
+class HubConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole of hub.toml. Field names are the TOML keys.
+
+    Attributes:
+        state_url: SQLAlchemy URL of the state of alerts; empty = SQLite in the state directory.
+    """
+
+    broker: BrokerEntry = BrokerEntry()
+    history: HistorySettings | None = None
+    http: HttpEntry = HttpEntry()
+    channel: tuple[ChannelEntry, ...] = ()
+    state_url: str = ""
+
+
+def load_hub(path: Path | None) -> HubConfig:
+    """Read hub.toml; None gives the embedded defaults.
+
+    Raises:
+        ConfigurationError: It can't be used; the message says what to mend.
+    """
+    config = read_toml(path, HubConfig) if path is not None else HubConfig()
+    file = str(path or "hub.toml")
+    if config.broker.kind not in KINDS:
+        raise ConfigurationError(
+            file, f"broker.kind {config.broker.kind!r}: expected one of {', '.join(KINDS)}"
+        )
+    names = [entry.name for entry in config.channel]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigurationError(file, f"channel {name!r}: twice")
+    if config.http.host not in ("127.0.0.1", "::1", "localhost") and not config.http.token_file:
+        raise ConfigurationError(
+            file, f"http.host {config.http.host!r} is open to others: http.token_file is needed"
+        )
+    return config

@@ -1,0 +1,63 @@
+"""What the roof prints for people: calm, aligned, and never by colour alone."""
+
+from __future__ import annotations
+
+import datetime as dt
+import zoneinfo
+
+from rich.console import Console
+from rich.text import Text
+
+from core.grade import GRADE_FACTS, Grade
+from core.wording import grade_words
+
+# People read standard error; standard output carries only JSON (interfaces, demo).
+console = Console(stderr=True, highlight=False)
+
+_STYLES = {
+    Grade.GREEN: "green",
+    Grade.BLUE: "bold blue",
+    Grade.YELLOW: "bold yellow",
+    Grade.ORANGE: "bold dark_orange",
+    Grade.RED: "bold red",
+}
+_SHAPES = {
+    "ring": "○",
+    "square": "■",
+    "triangle": "▲",
+    "diamond": "◆",
+    "octagon": "⬣",
+}
+
+
+def say(text: str) -> None:
+    """Print a line."""
+    console.print(text, soft_wrap=True)
+
+
+def grade_mark(grade: Grade, language: str) -> Text:
+    """Return shape, word and numeral of a grade, 14 cells wide."""
+    facts = GRADE_FACTS[grade]
+    text = Text(f"{_SHAPES[facts.shape]} {grade_words(grade, language)}", style=_STYLES[grade])
+    text.pad_right(max(0, 14 - text.cell_len))
+    return text
+
+
+def clock_text(at_ms: int, timezone: str) -> str:
+    """Return the time of day at the site.
+
+    >>> clock_text(1_764_500_000_000, "Asia/Shanghai")
+    '18:53:20'
+    """
+    zone = zoneinfo.ZoneInfo(timezone)
+    return dt.datetime.fromtimestamp(at_ms / 1000, zone).strftime("%H:%M:%S")
+
+
+def grade_line(at_ms: int, timezone: str, grade: Grade, headline: str, language: str) -> Text:
+    """Return one line about a change of grade."""
+    line = Text(clock_text(at_ms, timezone), style="dim")
+    line.append("  ")
+    line.append_text(grade_mark(grade, language))
+    line.append("  ")
+    line.append(headline)
+    return line

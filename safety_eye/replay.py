@@ -1,0 +1,38 @@
+"""Writes what the detectors say of recordings, one JSON line each."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from core.community import Community
+from detectors.replay import replay
+
+
+def write_replay(
+    recordings: Sequence[Path],
+    community: Community | None,
+    out: Path | None,
+    *,
+    every: bool,
+    together: bool,
+) -> None:
+    """Replay *recordings* and write the lines to *out*, or to standard output.
+
+    Raises:
+        ValueError: A recording can't be read.
+        OSError: A file can't be read or written.
+    """
+    encoder = msgspec.json.Encoder()
+    stream = out.open("wb") if out is not None else sys.stdout.buffer
+    try:
+        for line in replay(recordings, community=community, together=together, every=every):
+            stream.write(encoder.encode(line))
+            stream.write(b"\n")
+        stream.flush()
+    finally:
+        if out is not None:
+            stream.close()

@@ -1,0 +1,118 @@
+"""Tells on the terminal what happens: each rise and fall of a grade, each message that arrived."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from core import topics
+from core.broker import Broker, Message
+from core.clock import Clock
+from core.community import Community
+from core.finding import Condition, FindingError, ZoneGrade, decode_zone_grade
+from core.grade import Grade
+from core.wording import HAZARDS
+from safety_eye.house import House
+from safety_eye.output import clock_text, console, grade_line, say
+from safety_eye.receiver import Delivery
+
+
+class Story:
+    """Follows the zone grades of a run and prints each change.
+
+    Args:
+        house: The run.
+        community: For the names of places.
+        language: "zh" or "en".
+    """
+
+    def __init__(self, house: House, community: Community, language: str) -> None:
+        self._community = community
+        self._language = language
+        self._clock: Clock = house.clock
+        self._url = house.config.http.url
+        self._grades: dict[tuple[str, str], ZoneGrade] = {}
+        self._link = Broker(
+            house.broker, "safety-eye-story", on_message=self._received, session_expiry_s=0
+        )
+        self._link.subscribe([topics.all_grades(community.site.id)])
+
+    def start(self) -> None:
+        """Begin to listen."""
+        self._link.start()
+
+    def stop(self) -> None:
+        """End listening."""
+        self._link.stop()
+
+    def _received(self, message: Message) -> None:
+        """Print a change of grade; the network thread is ours alone, so printing may take time."""
+        try:
+            grade = decode_zone_grade(message.payload)
+        except FindingError:
+            return
+        key = (grade.zone, grade.hazard)
+        before = self._grades.get(key)
+        self._grades[key] = grade
+        was = before.grade if before is not None else Grade.GREEN
+        if grade.grade is was:
+            if before is not None and before.condition is not grade.condition:
+                self._tell_condition(grade)
+            return
+        console.print(
+            grade_line(
+                grade.since,
+                self._community.site.timezone,
+                grade.grade,
+                self._words(grade),
+                self._language,
+            ),
+            soft_wrap=True,
+        )
+
+    def _tell_condition(self, grade: ZoneGrade) -> None:
+        if grade.condition is not Condition.UNKNOWN or grade.grade is Grade.GREEN:
+            return
+        words = "未知，不等于安全" if self._language == "zh" else "unknown, which is not safe"
+        time = clock_text(self._clock.now_ms(), self._community.site.timezone)
+        say(f"[dim]{time}[/]  ?  {words}: {self._place(grade)}")
+
+    def _place(self, grade: ZoneGrade) -> str:
+        zone = self._community.zone_of(grade.zone)
+        name = zone.name.in_language(self._language) if zone is not None else grade.zone
+        hazard = HAZARDS[grade.hazard][0 if self._language == "zh" else 1]
+        return f"{name} · {hazard}"
+
+    def _words(self, grade: ZoneGrade) -> str:
+        """Return the place, and the incident's own headline where there is one."""
+        if grade.incident and grade.grade > Grade.GREEN:
+            try:
+                answer = httpx.get(
+                    f"{self._url}/api/v1/incidents/{grade.incident}", timeout=2, trust_env=False
+                )
+                headline = answer.json()["headline"]
+                return str(headline.get(self._language) or headline.get("zh"))
+            except (httpx.HTTPError, ValueError, KeyError):
+                pass
+        return self._place(grade)
+
+    def delivered(self, delivery: Delivery) -> None:
+        """Print that a person would have got a message."""
+        data = delivery.body.get("data", {})
+        text = data.get("title") or data.get("text") or delivery.body.get("type", "")
+        arrow = "收到" if self._language == "zh" else "received"
+        again = " (again, same id)" if delivery.repeated else ""
+        first = str(text).splitlines()[0] if text else ""
+        console.print(f"          └─ {arrow}: {first}{again}", style="dim", markup=False)
+
+    def world(self, event: dict[str, Any]) -> None:
+        """Print what really happens in the simulated world."""
+        text = event.get("text")
+        if isinstance(text, dict):
+            text = text.get(self._language) or text.get("en")
+        if not text:
+            return
+        at = event.get("at")
+        time = clock_text(int(at) if at else self._clock.now_ms(), self._community.site.timezone)
+        console.print(f"{time}  · {text}", style="italic dim", markup=False)

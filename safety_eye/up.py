@@ -1,0 +1,63 @@
+"""`safety-eye up`: the whole hub under one supervisor, until Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+
+from core.clock import RunClock
+from core.community import Community
+from safety_eye.house import House, start_all
+from safety_eye.hub import HubConfig
+from safety_eye.output import say
+from safety_eye.probe import BrokerProbe
+from safety_eye.supervisor import Supervisor
+
+_TICK_S = 0.5
+
+
+def run_up(
+    community: Community,
+    community_file: Path,
+    config: HubConfig,
+    hub_file: Path | None,
+    state: Path,
+    language: str,
+) -> int:
+    """Start every program, look after them, and stop them on SIGINT or SIGTERM; exit code 0."""
+    state = state.resolve()
+    clock = RunClock()
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    house = House(
+        community_file.resolve(),
+        hub_file.resolve() if hub_file is not None else None,
+        config,
+        state,
+        clock,
+    )
+    supervisor = Supervisor(state, clock, say)
+    programs = house.programs()
+    probe = None
+    try:
+        start_all(supervisor, programs)
+        say(f"[bold]{community.site.name.in_language(language)}[/]")
+        say(f"  programs   {', '.join(program.name for program in programs)}")
+        say(f"  broker     {config.broker.kind}, {config.broker.host}:{config.broker.port}")
+        say(f"  page       [link]{config.http.url}[/]")
+        say(f"  state      {state}   (logs in logs/)")
+        say(f"  stations   {', '.join(community.stations) or 'none in the profile yet'}")
+        if config.broker.kind != "external":
+            probe = BrokerProbe(house.broker, state, clock, say)
+        while not stop.wait(_TICK_S):
+            supervisor.watch()
+            if probe is not None:
+                probe.watch()
+    finally:
+        if probe is not None:
+            probe.close()
+        supervisor.stop()
+        say("Stopped.")
+    return 0
