@@ -40,11 +40,14 @@ def describe_community(community: Community, file: str) -> list[str]:
     Raises:
         ConfigurationError: A sensor names a driver that does not exist.
     """
-    lines = [
-        f"{file}: {community.site.name.en or community.site.name.zh}, "
-        f"{len(community.zone)} zones, {len(community.sensor)} sensors, "
-        f"{len(community.stations)} stations, {len(community.contact)} contacts"
-    ]
+    counts = {
+        "zones": community.zone,
+        "sensors": community.sensor,
+        "stations": community.stations,
+        "contacts": community.contact,
+    }
+    words = ", ".join(f"{len(entries)} {name}" for name, entries in counts.items())
+    lines = [f"{file}: {community.site.name.en or community.site.name.zh}, {words}"]
     for sensor in community.sensor:
         if sensor.driver not in DRIVERS:
             raise ConfigurationError(
@@ -54,9 +57,9 @@ def describe_community(community: Community, file: str) -> list[str]:
             )
         for quantity in sensor.quantities:
             rules = community.rules_of(sensor, quantity)
-            words = "; ".join(_rule_words(rule, FACTS[quantity].unit) for rule in rules)
+            held = "; ".join(_rule_words(rule, FACTS[quantity].unit) for rule in rules)
             lines.append(
-                f"  {sensor.id:<12} {sensor.zone:<14} {quantity:<18} {words or 'no limits here'}"
+                f"  {sensor.id:<12} {sensor.zone:<14} {quantity:<18} {held or 'no limits here'}"
             )
     lines += [f"  advice: {text}" for text in _advice(community)]
     return lines
@@ -97,8 +100,10 @@ def _name(limit: LimitEntry) -> str:
 def _station_lines(file: Path) -> list[str]:
     config = load_station(file)
     return [
-        f"{file}: station {config.station.id} of {config.station.site}, "
-        f"broker {config.broker.host}:{config.broker.port}",
+        (
+            f"{file}: station {config.station.id} of {config.station.site}, "
+            f"broker {config.broker.host}:{config.broker.port}"
+        ),
         *(f"  port {port.id:<12} {port.path}" for port in config.port),
         *(f"  {entry.id:<12} {entry.driver:<18} on {entry.port}" for entry in config.sensor),
     ]
@@ -108,7 +113,9 @@ def _hub_lines(file: Path) -> list[str]:
     config = load_hub(file)
     history = config.history.kind if config.history is not None else "sqlite (embedded)"
     return [
-        f"{file}: broker {config.broker.kind} at {config.broker.host}:{config.broker.port}, "
-        f"history {history}, page {config.http.url}",
+        (
+            f"{file}: broker {config.broker.kind} at {config.broker.host}:{config.broker.port}, "
+            f"history {history}, page {config.http.url}"
+        ),
         *(f"  channel {entry.name:<16} {entry.kind}" for entry in config.channel),
     ]
