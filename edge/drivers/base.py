@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import ClassVar
 
 import msgspec
 
@@ -39,6 +40,44 @@ class Check(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Option:
+    """One thing that can be set in a sensor's `options`.
+
+    Attributes:
+        default: Value where nothing is given; its type is the type that is expected.
+        meaning: For people, with the unit.
+        low, high: Bounds of a number, both included.
+        choices: The words that are allowed; empty for any.
+    """
+
+    default: str | int | float | bool
+    meaning: str
+    low: float = float("-inf")
+    high: float = float("inf")
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One value that the device puts on the wire, with its believable range.
+
+    Attributes:
+        name, unit, quantity: As in the measurement.
+        low, high: The range in which the driver calls it good, device's unit.
+        step: Resolution on the wire, device's unit.
+        idle: What the device says when nothing happens.
+    """
+
+    name: str
+    unit: str
+    quantity: Quantity | None
+    low: float
+    high: float
+    step: float
+    idle: float
+
+
+@dataclass(frozen=True, slots=True)
 class DriverFacts:
     """What is known of a device.
 
@@ -53,6 +92,7 @@ class DriverFacts:
         verified: False where the register map is not confirmed by a document or a capture.
         quantities: What the device can contribute, canonical quantities.
         source: Where the protocol is documented.
+        fields: The numbers that it sends; what the simulator may set and tests vary.
     """
 
     name: str
@@ -65,6 +105,7 @@ class DriverFacts:
     verified: bool
     quantities: tuple[Quantity, ...]
     source: str
+    fields: tuple[Field, ...] = ()
 
 
 class Measurement(msgspec.Struct, frozen=True):
@@ -76,6 +117,9 @@ class Measurement(msgspec.Struct, frozen=True):
         value: As decoded; None where the frame says that there is none.
         unit: Unit of `value`, spelled as in `vectors.json`.
         quality, reasons: Good unless the frame or the device's range says otherwise.
+        at_least: Where the number itself means nothing but "beyond the range in the danger
+            direction" does (saturated, blind zone): the limit of the range, in `unit`. It stands
+            in for `value` in the reading.
     """
 
     name: str
@@ -84,6 +128,7 @@ class Measurement(msgspec.Struct, frozen=True):
     unit: str
     quality: Quality = Quality.GOOD
     reasons: tuple[Reason, ...] = ()
+    at_least: float | None = None
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -104,6 +149,7 @@ class FrameCounters:
     discarded_bytes: int = 0
     exceptions: int = 0
     faults: int = 0
+    missed: int = 0  # frames that the device numbered and that never arrived
     last_error: str = ""
 
 
@@ -116,9 +162,12 @@ class Driver(ABC):
     """Base of all drivers.
 
     Attributes:
+        OPTIONS: Every option that the driver knows; unknown ones are refused.
         options: Driver options of the sensor's entry (word order, register, model, address…).
         counters: What it has seen.
     """
+
+    OPTIONS: ClassVar[Mapping[str, Option]] = {}
 
     options: Options = field(default_factory=dict)
     counters: FrameCounters = field(default_factory=FrameCounters)
@@ -139,6 +188,14 @@ class Driver(ABC):
     @abstractmethod
     def reset(self) -> None:
         """Forget partial frames (after a reconnect, or an idle gap on the line)."""
+
+    def flush(self) -> list[Frame]:
+        """Give up on a partial frame and return the complete ones that stand behind its start.
+
+        For the end of the input and for a line that has been idle for longer than a frame takes.
+        """
+        self.reset()
+        return []
 
     def request(self) -> bytes:
         """Return what to send for one reading; empty for devices that stream."""

@@ -1,0 +1,168 @@
+"""What all drivers of binary serial devices share: a framer, a decoder, counters.
+
+A subclass names its header, its length and its check, and turns one accepted frame into
+measurements. Nothing else is left to it.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar
+
+from core.quality import Quality, Reason
+from core.quantity import Quantity
+from edge.drivers.base import (
+    Driver,
+    DriverError,
+    DriverFacts,
+    Field,
+    Frame,
+    FrameCounters,
+    Measurement,
+    Options,
+    Value,
+)
+from edge.drivers.options import Settings, read_options
+from edge.framing import NOT_A_FRAME, BinaryFramer, Rejection
+
+
+class StreamDriver(Driver):
+    """A device whose frames have a header, a length and mostly a checksum.
+
+    Attributes:
+        FACTS: What is known of the device.
+        HEADER: First bytes of each frame.
+        SIZE: Whole length of a frame in bytes; 0 where `size` must read it from the frame.
+    """
+
+    FACTS: ClassVar[DriverFacts]
+    HEADER: ClassVar[bytes]
+    SIZE: ClassVar[int] = 0
+
+    __slots__ = ("_framer", "settings")
+
+    settings: Settings
+
+    def __init__(self, options: Options | None = None) -> None:
+        super().__init__(options or {})
+        self.settings = read_options(self.FACTS.name, self.OPTIONS, self.options)
+        self._framer = BinaryFramer(self.HEADER, self.SIZE or self.size, self.judge, self.counters)
+
+    @property
+    def facts(self) -> DriverFacts:
+        """What is known of the device."""
+        return self.FACTS
+
+    def size(self, buffer: bytearray, at: int) -> int:
+        """Return the whole length of the frame at a position, for devices without a fixed one.
+
+        `edge.framing.UNKNOWN_YET` where more bytes are needed, `NOT_A_FRAME` to go on searching.
+        """
+        del buffer, at
+        return NOT_A_FRAME
+
+    @abstractmethod
+    def judge(self, raw: bytes) -> Rejection | None:
+        """Return why *raw* is not a frame of the device, or None if it is one."""
+
+    @abstractmethod
+    def decode(self, raw: bytes) -> tuple[Measurement, ...]:
+        """Return what one accepted frame says; empty for acknowledgements."""
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Take a piece of the stream; return the frames that it completes."""
+        return [self._frame(raw) for raw in self._framer.feed(data)]
+
+    def flush(self) -> list[Frame]:
+        """Give up on a partial frame; return complete ones that stand behind its start."""
+        return [self._frame(raw) for raw in self._framer.flush()]
+
+    def reset(self) -> None:
+        """Forget a partial frame."""
+        self._framer.reset()
+
+    def _frame(self, raw: bytes) -> Frame:
+        measurements = self.decode(raw)
+        self.counters.good += 1
+        count_faults(self.counters, measurements)
+        return Frame(measurements, raw)
+
+
+def count_faults(counters: FrameCounters, measurements: tuple[Measurement, ...]) -> None:
+    """Count a frame in which the device reports its own fault."""
+    for measurement in measurements:
+        if measurement.reasons and Reason.DEVICE_FAULT in measurement.reasons:
+            counters.faults += 1
+            return
+
+
+def bad(
+    name: str, quantity: Quantity | None, unit: str, reason: Reason, value: Value = None
+) -> Measurement:
+    """Return a measurement that is none, with its reason."""
+    return Measurement(name, quantity, value, unit, Quality.BAD, (reason,))
+
+
+def uncertain(
+    name: str, quantity: Quantity | None, unit: str, reason: Reason, value: Value
+) -> Measurement:
+    """Return a measurement that must not be trusted to be low."""
+    return Measurement(name, quantity, value, unit, Quality.UNCERTAIN, (reason,))
+
+
+def beyond(
+    name: str,
+    quantity: Quantity | None,
+    unit: str,
+    limit: float,
+    reason: Reason = Reason.SATURATED,
+    value: Value = None,
+) -> Measurement:
+    """Return "at least this bad": outside of the device's range in the danger direction."""
+    return Measurement(name, quantity, value, unit, Quality.UNCERTAIN, (reason,), limit)
+
+
+def check_names(driver: str, values: Mapping[str, Value], known: tuple[str, ...]) -> None:
+    """Refuse values that the device does not have.
+
+    Raises:
+        DriverError: With the names that it has.
+    """
+    for name in values:
+        if name not in known:
+            raise DriverError(
+                f"driver {driver}: sends no {name!r}; expected one of {', '.join(known)}"
+            )
+
+
+def number(driver: str, name: str, value: Value) -> float:
+    """Return a value as a number.
+
+    Raises:
+        DriverError: It is none.
+    """
+    if isinstance(value, int | float):
+        return float(value)
+    raise DriverError(f"driver {driver}: {name} = {value!r}: expected a number")
+
+
+def counts(driver: str, values: Mapping[str, Value], field: Field, most: int) -> int | None:
+    """Return how many wire counts a value is, clamped to 0 to *most*; None where it is None.
+
+    A name that is missing gets the field's idle value.
+    """
+    value = values.get(field.name, field.idle)
+    if value is None:
+        return None
+    scaled = number(driver, field.name, value) / field.step
+    return max(0, min(most, round(max(-1e9, min(1e9, scaled)))))
+
+
+def twos_complement(data: bytes) -> int:
+    """Return the 8-bit two's complement of the sum (Winsen frames: over bytes 1 to 7).
+
+    >>> hex(twos_complement(bytes.fromhex("04 03 01 00 25 13 88")))
+    '0x38'
+    """
+    return -sum(data) & 0xFF
