@@ -186,18 +186,24 @@ def decode(
     ascii_text: Annotated[str | None, typer.Option("--ascii", help=r'"R0480\r"')] = None,
 ) -> None:
     """Decode the bytes of a device, without any port; one JSON line a value."""
-    from edge.decode import DecodeError, ascii_bytes, decode_lines, hex_bytes  # noqa: PLC0415
+    from edge.decode import (  # noqa: PLC0415  # drivers are not needed by other commands
+        DecodeArgumentError,
+        decode_lines,
+        parse_ascii,
+        parse_hex,
+    )
+    from edge.drivers.base import DriverError  # noqa: PLC0415  # same
 
     if (hexadecimal is None) == (ascii_text is None):
         raise _fail("give exactly one of --hex and --ascii")
     try:
-        data = hex_bytes(hexadecimal) if hexadecimal is not None else ascii_bytes(ascii_text or "")
+        data = parse_hex(hexadecimal) if hexadecimal is not None else parse_ascii(ascii_text or "")
         decoded = decode_lines(driver, data)
-    except DecodeError as error:
+    except (DecodeArgumentError, DriverError) as error:
         raise _fail(str(error)) from error
     for line in decoded.lines:
         print(json.dumps(line, ensure_ascii=False, allow_nan=False))
-    raise typer.Exit(0 if decoded.any_good else 1)
+    raise typer.Exit(decoded.exit_code)
 
 
 @app.command()

@@ -1,0 +1,108 @@
+"""The commands that others measure with: exact output, exact exit codes, no stack traces."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SAMPLE = Path(__file__).parents[2] / "safety_eye/sample/community.toml"
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "safety_eye", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_decode_prints_one_json_line_a_value_in_the_devices_own_unit() -> None:
+    done = run("decode", "dfrobot_a02yyuw", "--hex", "FF 07 A1 A7")
+
+    assert done.returncode == 0
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [
+        {
+            "driver": "dfrobot_a02yyuw",
+            "name": "distance",
+            "quantity": "distance",
+            "value": 1953,
+            "unit": "mm",
+            "quality": "good",
+            "reasons": [],
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("frame", "lines"), [("FF 07 A1 A6", 0), ("FF 00 00 FF", 1), ("FF 07 A1", 0)]
+)
+def test_decode_ends_with_1_where_there_is_no_good_value(frame: str, lines: int) -> None:
+    done = run("decode", "dfrobot_a02yyuw", "--hex", frame)
+
+    assert (done.returncode, len(done.stdout.splitlines())) == (1, lines)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("no_such_device", "--hex", "00"),
+        ("dfrobot_a02yyuw",),
+        ("dfrobot_a02yyuw", "--hex", "FF", "--ascii", "x"),
+        ("dfrobot_a02yyuw", "--hex", "FG"),
+        ("dfrobot_a02yyuw", "--hex", "FF0"),
+    ],
+)
+def test_a_wrong_decode_call_ends_with_2_and_says_why(arguments: tuple[str, ...]) -> None:
+    done = run("decode", *arguments)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "safety-eye: " in done.stderr
+
+
+def test_check_reads_the_sample_back_with_its_limits() -> None:
+    done = run("check", str(SAMPLE))
+
+    assert done.returncode == 0
+    assert "red ≥ 0.27 m" in done.stderr
+    assert "advice" not in done.stderr
+
+
+def test_check_names_the_file_and_the_key_that_is_wrong(tmp_path: Path) -> None:
+    broken = tmp_path / "community.toml"
+    broken.write_text(SAMPLE.read_text().replace("dwell_up_s = 3", "dwel_up_s = 3", 1))
+
+    done = run("check", str(broken))
+
+    assert done.returncode == 2
+    assert "dwel_up_s" in done.stderr.replace("\n", "")
+
+
+def test_a_station_loads_nothing_that_a_pi_does_not_have() -> None:
+    script = (
+        "import sys\nsys.argv = ['safety-eye', 'edge', '--help']\n"
+        "from safety_eye.__main__ import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "heavy = {'numpy', 'typer', 'rich', 'structlog', 'pydantic', 'sqlalchemy', 'fastapi', 'httpx'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert done.stderr.strip().endswith("[]")
+
+
+def test_bench_of_an_unknown_part_is_a_clear_error() -> None:
+    done = run("bench", "happiness")
+
+    assert done.returncode == 2
+    assert "latency" in done.stderr
