@@ -1,1 +1,1 @@
-"""MQTT to history: validates, stores, receipts, keeps the ledger."""
+"""MQTT to history: validates, stores, receipts, and keeps the ledger; see README.md."""
