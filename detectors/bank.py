@@ -1,0 +1,269 @@
+"""The detector bank: many series, one update a micro-batch, findings where something changed.
+
+State is a structure of arrays: one slot a series, one row a rule. A reading becomes what each rule
+of its series looks at (value, count per interval, slope, lead, share), one limit step judges all
+rows at once, and rows whose grade or condition changed become findings.
+
+Three states are kept apart for each row: what the step says (`lane`), what is stated as true *now*
+(`stated_*`: late readings never touch it), and what was last told of the past (`told_late`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from core.finding import Condition, Finding
+from core.grade import Grade
+from detectors.batch import NO_REASON, Batch, rounds
+from detectors.counter_lane import CounterLane
+from detectors.explanation import explain
+from detectors.limit_lane import BAD, GOOD, NEVER, Bytes, Flags, Floats, Ints, LimitLane
+from detectors.plan import RulePlan, SeriesPlan, Source
+from detectors.rates import HELD, LEAD_FLOOR, NO_LEAD_S
+from detectors.slope_lane import SIGNIFICANT, SlopeLane, SlopeRule
+
+CLEARED, ACTIVE, UNKNOWN = 0, 1, 2
+CONDITIONS = (Condition.CLEARED, Condition.ACTIVE, Condition.UNKNOWN)
+_IDLE = SlopeRule(1.0, 1.0, 1, 1.0)
+STATE = ("stated", "stated_since", "condition", "told_late", "absent", "reason")
+
+
+class Bank:
+    """State of all rules of all series.
+
+    Args:
+        plans: The series, in the order of their slots.
+
+    Attributes:
+        slots: Slot of each series.
+        rules: Rule of each row; `row_slot` its series.
+        stated: Grade that is stated as true now, one a row.
+        condition: 0 cleared, 1 active, 2 unknown, one a row.
+        absent: True for each series that is silent or whose station is lost.
+    """
+
+    def __init__(self, plans: Sequence[SeriesPlan]) -> None:
+        self.plans = tuple(plans)
+        self.slots = {plan.series: slot for slot, plan in enumerate(self.plans)}
+        self.rules: tuple[RulePlan, ...] = tuple(rule for plan in self.plans for rule in plan.rules)
+        sizes = [len(plan.rules) for plan in self.plans]
+        self.row_slot = np.repeat(np.arange(len(sizes)), sizes)
+        self.lane = LimitLane([rule.limits for rule in self.rules])
+        self.past = LimitLane([rule.limits for rule in self.rules])
+        self.lines = SlopeLane([plan.slope or _IDLE for plan in self.plans])
+        self.counters = CounterLane([plan.interval_s for plan in self.plans])
+        self.is_counter = np.array([plan.counter for plan in self.plans], np.bool_)
+        self.has_line = np.array([plan.slope is not None for plan in self.plans], np.bool_)
+        self.target = np.array([plan.target for plan in self.plans], np.float64)
+        self.columns = {source: self._columns_of(source) for source in Source}
+        self._map_lifts()
+        size = self.lane.size
+        self.stated: Bytes = np.zeros(size, np.int8)
+        self.stated_since: Ints = np.full(size, NEVER, np.int64)
+        self.condition: Bytes = np.full(size, UNKNOWN, np.int8)
+        self.told_late: Bytes = np.zeros(size, np.int8)
+        self.absent: Flags = np.zeros(len(self.plans), np.bool_)
+        self.reason: Bytes = np.full(len(self.plans), NO_REASON, np.int8)
+
+    def _columns_of(self, source: Source) -> list[Ints]:
+        """Return maps from slot to row (-1: none), one for each such rule of a series."""
+        columns: list[Ints] = []
+        used = np.zeros(len(self.plans), np.int64)
+        for row, rule in enumerate(self.rules):
+            if rule.source is not source:
+                continue
+            slot = int(self.row_slot[row])
+            if used[slot] == len(columns):
+                columns.append(np.full(len(self.plans), -1, np.int64))
+            columns[used[slot]][slot] = row
+            used[slot] += 1
+        return columns
+
+    def _map_lifts(self) -> None:
+        size = len(self.rules)
+        self.lift_row = np.full(size, -1, np.int64)
+        self.lift_from = np.full(size, len(Grade), np.int8)
+        self.lift_cap = np.zeros(size, np.int8)
+        high = next(iter(self.columns[Source.VALUE]), np.zeros(0, np.int64))
+        for row, rule in enumerate(self.rules):
+            target = high[self.row_slot[row]] if high.size else -1
+            if rule.lift_from is not None and target >= 0 and self.rules[target].limits.high:
+                self.lift_row[row] = target
+                self.lift_from[row], self.lift_cap[row] = rule.lift_from, rule.lift_cap
+
+    def update(self, batch: Batch, now_ms: int) -> list[Finding]:
+        """Judge a micro-batch and return what changed, in the order in which it changed.
+
+        Args:
+            batch: Readings; a series may occur more than once.
+            now_ms: Run time at which they are judged.
+        """
+        found: list[Finding] = []
+        for part in rounds(batch):
+            found += self._judge(part, now_ms)
+        return found
+
+    def _judge(self, batch: Batch, now_ms: int) -> list[Finding]:
+        """Judge a batch in which every series occurs once."""
+        rows, at, value, quality, late = self._feed(batch)
+        if not rows.size:
+            return []
+        self.lane.step(rows, at, value, quality)
+        if not late.any():
+            return self._state(rows, at, now_ms)
+        found = self._state(rows[~late], at[~late], now_ms)
+        return self._tell_late(rows[late], now_ms) + found
+
+    def _feed(self, batch: Batch) -> tuple[Ints, Ints, Floats, Bytes, Flags]:
+        """Return rows and what they are fed with: rule by rule, the numbers of one reading each."""
+        slot, value = batch.slot, batch.value
+        bad = (batch.quality >= BAD) | ~np.isfinite(value)
+        self.reason[slot] = np.where(bad | (batch.quality > GOOD), batch.reason, NO_REASON)
+        self.absent[slot] &= batch.late
+        judged = np.ones(slot.size, np.bool_)
+        if self.is_counter[slot].any():
+            value, judged = self._counts(batch, bad)
+        fed = [(column[slot], value, judged) for column in self.columns[Source.VALUE]]
+        if self.has_line[slot].any():
+            fed += self._derived(batch, bad)
+        rows = [part[0] for part in fed]
+        keep = [part[2] & (part[0] >= 0) for part in fed]
+        which = np.concatenate(keep) if keep else np.zeros(0, np.bool_)
+        times = len(fed)
+        return (
+            np.concatenate(rows)[which] if rows else np.zeros(0, np.int64),
+            np.tile(batch.at, times)[which],
+            np.concatenate([part[1] for part in fed])[which] if fed else np.zeros(0),
+            np.tile(batch.quality, times)[which],
+            np.tile(batch.late, times)[which],
+        )
+
+    def _counts(self, batch: Batch, bad: Flags) -> tuple[Floats, Flags]:
+        """Return counts per interval for counters, values for the rest, and what may be judged."""
+        value = batch.value.copy()
+        counted = np.flatnonzero(self.is_counter[batch.slot] & ~bad)
+        slot = batch.slot[counted]
+        value[counted] = self.counters.step(slot, batch.at[counted], value[counted])
+        judged = np.ones(batch.size, np.bool_)
+        judged[counted] = np.isfinite(value[counted])
+        return value, judged
+
+    def _derived(self, batch: Batch, bad: Flags) -> list[tuple[Ints, Floats, Flags]]:
+        """Return what slopes, leads and shares are fed with: good readings only, bad as bad."""
+        line = self.has_line[batch.slot]
+        newer = batch.at > self.lines.last_at[batch.slot]
+        learn = np.flatnonzero(line & newer & (batch.quality == GOOD) & ~bad)
+        warm = np.zeros(batch.size, np.bool_)
+        slot = batch.slot[learn]
+        warm[learn] = self.lines.step(slot, batch.at[learn], batch.value[learn])
+        told = warm | (bad & line)
+        drawn = line & (batch.quality < BAD) & ~bad | (bad & line)
+        slot = batch.slot
+        slope, error = self.lines.slope[slot], self.lines.error[slot]
+        climbs = slope > SIGNIFICANT * error
+        nan = np.where(bad, np.nan, 0.0)
+        fed: list[tuple[Ints, Floats, Flags]] = []
+        for column in self.columns[Source.SLOPE]:
+            rows = column[slot]
+            held = HELD * self.lane.limit[rows, 0]
+            hourly = slope * 3600.0
+            fed.append((rows, np.where(climbs, hourly, np.minimum(hourly, held)) + nan, told))
+        target, base, level = self.target[slot], self.lines.base[slot], self.lines.level[slot]
+        for column in self.columns[Source.LEAD]:
+            lead = _lead(target, base, level, np.where(climbs, slope, 0.0))
+            fed.append((column[slot], lead + nan, told))
+        for column in self.columns[Source.SHARE]:
+            way = target - base
+            share = (batch.value - base) / np.where(way > 0.0, way, 1.0)
+            fed.append((column[slot], np.where(way > 0.0, share, 1.0) + nan, drawn))
+        return fed
+
+    def _state(self, rows: Ints, at: Ints, now_ms: int) -> list[Finding]:
+        """State what is true now for *rows*, and return findings for those that changed."""
+        unknown = self.lane.unknown[rows] | self.absent[self.row_slot[rows]]
+        was = self.stated[rows]
+        grade = np.where(unknown, was, self._lifted(rows))
+        known = np.where(grade > 0, ACTIVE, CLEARED)
+        condition = np.where(unknown, UNKNOWN, known).astype(np.int8)
+        regraded = (grade != was) | (self.stated_since[rows] == NEVER)
+        changed = regraded | (condition != self.condition[rows])
+        self.told_late[rows] = 0
+        if not changed.any():
+            return []
+        begun = self.lane.since[rows]
+        begun = np.where((grade == self.lane.grade[rows]) & (begun != NEVER), begun, at)
+        since = np.where(regraded, begun, self.stated_since[rows])
+        self.stated_since[rows] = since
+        self.stated[rows] = grade
+        self.condition[rows] = condition
+        return [explain(self, int(row), now_ms) for row in rows[changed]]
+
+    def _lifted(self, rows: Ints) -> Bytes:
+        """Return the grade of *rows*; a rate that is on lifts the grade of its limit by one."""
+        grade = self.lane.grade[rows]
+        limit_row = self.lift_row[rows]
+        rises = (limit_row >= 0) & (grade > 0)
+        if not rises.any():
+            return grade
+        base = self.lane.grade[limit_row]
+        lifted = np.minimum(base + 1, self.lift_cap[rows])
+        lifts = rises & (base >= self.lift_from[rows])
+        return np.where(lifts, np.maximum(grade, lifted), grade).astype(np.int8)
+
+    def _tell_late(self, rows: Ints, now_ms: int) -> list[Finding]:
+        """Return what late readings show of the past, once for each grade that they reach."""
+        grade = self.lane.grade[rows]
+        worse = grade > np.maximum(self.stated[rows], self.told_late[rows])
+        self.told_late[rows[worse]] = grade[worse]
+        return [explain(self, int(row), now_ms, late=True) for row in rows[worse]]
+
+    def review(self, batch: Batch, now_ms: int) -> list[Finding]:
+        """Judge readings of the past that come after newer ones: they can only be told as late.
+
+        Each call is a stretch of time of its own: nothing is carried over from earlier ones.
+        """
+        found: list[Finding] = []
+        seen: list[Ints] = []
+        for part in rounds(batch):
+            for column in self.columns[Source.VALUE]:
+                rows = column[part.slot]
+                keep = (rows >= 0) & ~self.is_counter[part.slot]
+                rows = rows[keep]
+                self.past.step(rows, part.at[keep], part.value[keep], part.quality[keep])
+                seen.append(rows)
+                grade = self.past.grade[rows]
+                worse = grade > np.maximum(self.stated[rows], self.told_late[rows])
+                self.told_late[rows[worse]] = grade[worse]
+                found += [
+                    explain(self, int(row), now_ms, late=True, lane=self.past)
+                    for row in rows[worse]
+                ]
+        if seen:
+            self.past.forget(np.unique(np.concatenate(seen)))
+        return found
+
+    def set_absent(self, absent: Flags, now_ms: int) -> list[Finding]:
+        """Take over which series are silent or lost; their rules become unknown, grades frozen."""
+        self.absent = absent.copy()
+        rows = np.flatnonzero(absent[self.row_slot] & (self.condition != UNKNOWN))
+        self.condition[rows] = UNKNOWN
+        return [explain(self, int(row), now_ms) for row in rows]
+
+    def findings(self, now_ms: int) -> list[Finding]:
+        """Return what is stated now of every rule."""
+        return [explain(self, row, now_ms) for row in range(self.lane.size)]
+
+    def past_of(self, slot: int) -> int | None:
+        """Return the time of the newest reading that a rule of *slot* has judged."""
+        newest = self.lane.last_at[self.row_slot == slot].max(initial=NEVER)
+        return None if newest == NEVER else int(newest)
+
+
+def _lead(target: Floats, base: Floats, level: Floats, slope: Floats) -> Floats:
+    """Return the seconds until each series reaches its target at its slope; very many if not."""
+    near = level > base + LEAD_FLOOR * (target - base)
+    rises = near & (slope > 0.0)
+    distance = np.maximum(target - level, 0.0)
+    return np.where(rises, np.minimum(distance / np.where(rises, slope, 1.0), NO_LEAD_S), NO_LEAD_S)

@@ -1,0 +1,158 @@
+"""The limit step of `core.limits`, for many rules at once: one row a rule, four levels a row.
+
+Row by row it does exactly what `core.limits.step` does (`tests/contracts/test_detector_bank.py`
+holds the two together). Rules on slopes, lead times and shares use the same step: only what is fed
+differs, so that every warning has the same hysteresis, delays and treatment of quality.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from core.limits import LimitRule
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.int8]
+Flags = npt.NDArray[np.bool_]
+
+LEVELS = 4
+# "No reading yet": so long ago that any gap to it is unobserved time, and differences still fit.
+NEVER = -(2**61)
+GOOD, UNCERTAIN, BAD = 0, 1, 2
+
+# What has to survive a restart, by attribute name.
+STATE = (
+    "on",
+    "breach",
+    "clear",
+    "up_ms",
+    "up_samples",
+    "down_ms",
+    "grade",
+    "since",
+    "unknown",
+    "last_at",
+    "value",
+    "quality",
+)
+
+
+class LimitLane:
+    """State of many limit rules as a structure of arrays.
+
+    Args:
+        rules: One a row, each with at most four levels.
+
+    Attributes:
+        grade, since, unknown, last_at: As in `core.limits.LimitState`, one a row.
+        value, quality: The last usable value that was fed, and its quality code.
+    """
+
+    def __init__(self, rules: Sequence[LimitRule]) -> None:
+        size = len(rules)
+        shape = (size, LEVELS)
+        self.size = size
+        self.limit = np.full(shape, np.inf)
+        self.release = np.full(shape, -np.inf)
+        self.dwell_up_ms = np.zeros(shape, np.int64)
+        self.dwell_down_ms = np.zeros(shape, np.int64)
+        self.samples = np.ones(shape, np.int64)
+        self.grade_of = np.zeros(shape, np.int8)
+        self.sign = np.ones(size)
+        self.gap_ms = np.zeros(size, np.int64)
+        for row, rule in enumerate(rules):
+            self._set_rule(row, rule)
+        self.on = np.zeros(shape, np.bool_)
+        self.breach = np.zeros(shape, np.bool_)
+        self.clear = np.zeros(shape, np.bool_)
+        self.up_ms = np.zeros(shape, np.int64)
+        self.up_samples = np.zeros(shape, np.int64)
+        self.down_ms = np.zeros(shape, np.int64)
+        self.grade: Bytes = np.zeros(size, np.int8)
+        self.since: Ints = np.full(size, NEVER, np.int64)
+        self.unknown: Flags = np.zeros(size, np.bool_)
+        self.last_at: Ints = np.full(size, NEVER, np.int64)
+        self.value: Floats = np.full(size, np.nan)
+        self.quality: Bytes = np.zeros(size, np.int8)
+
+    def _set_rule(self, row: int, rule: LimitRule) -> None:
+        if len(rule.levels) > LEVELS:
+            raise ValueError(f"a rule has {len(rule.levels)} levels; at most {LEVELS} grades exist")
+        sign = 1.0 if rule.high else -1.0
+        self.sign[row] = sign
+        self.gap_ms[row] = rule.gap_ms
+        for index, level in enumerate(rule.levels):
+            self.limit[row, index] = level.limit if rule.high else -level.limit
+            self.release[row, index] = self.limit[row, index] - rule.hysteresis
+            self.dwell_up_ms[row, index] = level.dwell_up_ms
+            self.dwell_down_ms[row, index] = level.dwell_down_ms
+            self.samples[row, index] = level.samples
+            self.grade_of[row, index] = level.grade
+
+    def step(self, rows: Ints, at: Ints, value: Floats, quality: Bytes) -> None:
+        """Judge one reading for each of *rows*, which must be distinct.
+
+        Args:
+            rows: Which rules.
+            at: Event time in milliseconds.
+            value: In the unit of the rule's limits; not finite counts as bad.
+            quality: 0 good, 1 uncertain, 2 bad.
+        """
+        last = self.last_at[rows]
+        newer = at > last
+        usable = newer & (quality < BAD) & np.isfinite(value)
+        if not usable.all():
+            self.unknown[rows[newer & ~usable]] = True
+            rows, at, value = rows[usable], at[usable], value[usable]
+            quality, last = quality[usable], last[usable]
+            if not rows.size:
+                return
+        gap = at - last
+        seen = np.where(gap <= self.gap_ms[rows], gap, 0)[:, None]
+        good = (quality == GOOD)[:, None]
+        signed = (value * self.sign[rows])[:, None]
+        self._delays(rows, signed, seen, good)
+        on = self.on[rows]
+        grade = (on * self.grade_of[rows]).max(axis=1)
+        moved = (grade != self.grade[rows]) | (last == NEVER)
+        self.since[rows] = np.where(moved, at, self.since[rows])
+        self.grade[rows] = grade
+        self.last_at[rows] = at
+        self.unknown[rows] = False
+        self.value[rows] = value
+        self.quality[rows] = quality
+
+    def _delays(self, rows: Ints, signed: Floats, seen: Ints, good: Flags) -> None:
+        """Advance the on-delay and the off-delay of every level of *rows*."""
+        breach = signed >= self.limit[rows]
+        clear = (signed < self.release[rows]) & good
+        keep = breach | ~good
+        up_samples = self.up_samples[rows] * keep + breach
+        up_ms = self.up_ms[rows] * keep + seen * (breach & self.breach[rows])
+        down_ms = (self.down_ms[rows] + seen * self.clear[rows]) * clear
+        raised = breach & (up_samples >= self.samples[rows]) & (up_ms >= self.dwell_up_ms[rows])
+        left = clear & (down_ms >= self.dwell_down_ms[rows])
+        self.on[rows] = (self.on[rows] | raised) & ~left
+        self.breach[rows] = breach
+        self.clear[rows] = clear
+        self.up_samples[rows] = up_samples
+        self.up_ms[rows] = up_ms
+        self.down_ms[rows] = down_ms
+
+    def forget(self, rows: Ints) -> None:
+        """Put *rows* back to the state before any reading."""
+        for name in ("on", "breach", "clear", "up_ms", "up_samples", "down_ms", "grade"):
+            getattr(self, name)[rows] = 0
+        self.unknown[rows] = False
+        self.since[rows] = self.last_at[rows] = NEVER
+        self.value[rows] = np.nan
+        self.quality[rows] = GOOD
+
+    def level_index(self, row: int) -> int:
+        """Return the level that explains the row's grade: the one of the grade, else the lowest."""
+        here = np.flatnonzero(self.grade_of[row] == self.grade[row])
+        return int(here[0]) if here.size else 0

@@ -1,0 +1,151 @@
+"""What the bank judges: series, their rules, and where each rule's number comes from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+from core.community import Community, SensorEntry, gap_ms
+from core.finding import Hazard
+from core.grade import Grade
+from core.identity import SeriesId
+from core.limits import LimitRule
+from core.quantity import FACTS, Quantity
+from detectors.rates import RATES, lead_rule, rise_rule, tau_of
+from detectors.slope_lane import SlopeRule
+
+
+class Source(IntEnum):
+    """What number of a series a rule looks at."""
+
+    VALUE = 0  # the reading itself (counters: the count per interval), canonical unit
+    SLOPE = 1  # its rate of rise, canonical units per hour
+    LEAD = 2  # seconds until it reaches the target at this rate
+    SHARE = 3  # how much of the way from its base to the target it has covered, 1 = there
+
+
+@dataclass(frozen=True, slots=True)
+class RulePlan:
+    """One rule of one series.
+
+    Attributes:
+        name: Rule of the findings, e.g. `limit-high`.
+        source: Which number is judged.
+        limits: Its limits, in the unit of the source.
+        lift_from, lift_cap: A rate that lifts the grade of the limit (see `detectors.rates`).
+    """
+
+    name: str
+    source: Source
+    limits: LimitRule
+    lift_from: Grade | None = None
+    lift_cap: Grade = Grade.YELLOW
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesPlan:
+    """One series and everything that is asked of it.
+
+    Attributes:
+        series: Sensor and quantity; `subject` is built from it.
+        station, zone, hazard: Where its findings belong.
+        interval_s: Usual seconds between readings.
+        unit: Unit of value and limits.
+        counter: True for cumulative counters.
+        slope: How its line is drawn; None where nobody asks for a slope.
+        target: The limit to which lead and share are measured, canonical unit.
+        rules: What is judged.
+    """
+
+    series: SeriesId
+    station: str
+    zone: str
+    hazard: Hazard
+    interval_s: float
+    unit: str
+    counter: bool = False
+    slope: SlopeRule | None = None
+    target: float = float("nan")
+    rules: tuple[RulePlan, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Identity of the series' own parameters: state is resumed only under the same key."""
+        slow = (self.series, self.interval_s, self.counter, self.slope)
+        return hashlib.sha256(repr(slow).encode()).hexdigest()[:16]
+
+    def rule_key(self, rule: RulePlan) -> str:
+        """Identity of one rule: a rule whose limits were changed starts afresh."""
+        return hashlib.sha256(repr((self.series, rule, self.target)).encode()).hexdigest()[:16]
+
+
+def plan_of(community: Community) -> tuple[SeriesPlan, ...]:
+    """Return what is judged in *community*: every registered series, judged or only heard."""
+    return tuple(
+        plan_series(entry, quantity, community.rules_of(entry, quantity))
+        for entry in community.sensor
+        for quantity in entry.quantities
+    )
+
+
+def plan_series(entry: SensorEntry, quantity: Quantity, limits: Iterable[LimitRule]) -> SeriesPlan:
+    """Return the plan of one series with these limits, plus rate and lead where they apply."""
+    facts = FACTS[quantity]
+    rules = tuple(
+        RulePlan("limit-high" if rule.high else "limit-low", Source.VALUE, rule) for rule in limits
+    )
+    plan = SeriesPlan(
+        SeriesId(entry.id, quantity),
+        entry.station,
+        entry.zone,
+        entry.hazard,
+        entry.interval_s,
+        facts.unit,
+        counter=facts.cumulative,
+        rules=rules,
+    )
+    return with_rates(plan) if _rates_apply(quantity, entry.hazard) else plan
+
+
+def _rates_apply(quantity: Quantity, hazard: Hazard) -> bool:
+    """Heat rates are for fire; a room that is merely warmed is not watched for its rate."""
+    return quantity in RATES and (quantity is not Quantity.TEMPERATURE or hazard is Hazard.FIRE)
+
+
+def with_rates(plan: SeriesPlan) -> SeriesPlan:
+    """Return *plan* with its rate of rise and its time to limit."""
+    facts = RATES[plan.series.quantity]
+    gap = gap_ms(plan.interval_s)
+    reset = max(gap, round(5000 * plan.interval_s))
+    slope = SlopeRule(tau_of(facts, plan.interval_s), facts.noise, reset, facts.base_tau_s)
+    rise = RulePlan(
+        "rise",
+        Source.SLOPE,
+        rise_rule(facts, plan.interval_s, gap),
+        facts.lift_from,
+        facts.lift_cap,
+    )
+    target = _target(plan.rules)
+    rules = (*plan.rules, rise)
+    if facts.horizon_s and target is not None:
+        lead = lead_rule(facts, plan.interval_s, gap)
+        rules = (*rules, RulePlan("time-to-limit", Source.LEAD, lead))
+    return replace(
+        plan, slope=slope, rules=rules, target=float("nan") if target is None else target
+    )
+
+
+def _target(rules: Iterable[RulePlan]) -> float | None:
+    """Return the limit worth foreseeing: the lowest of orange or worse, else the highest one."""
+    levels = [
+        level
+        for rule in rules
+        if rule.source is Source.VALUE and rule.limits.high
+        for level in rule.limits.levels
+    ]
+    severe = [level.limit for level in levels if level.grade >= Grade.ORANGE]
+    if severe:
+        return min(severe)
+    return max((level.limit for level in levels), default=None)
