@@ -18,6 +18,7 @@ DAY_S = 86_400.0
 BASE_PM2_5 = 22.0
 BASE_PM10_RATIO = 1.6  # ordinary city air is coarser than haze
 PM1_SHARE = 0.7
+HAZE_SWAY = 0.03  # even still air is never quite even
 # Particles that a dB/m of fresh smoke stands for are thousands of ug/m3; outdoor sensors are not in
 # the plume. Only the zone's own particle sensor sees a nuisance.
 NUISANCE_RAMP_S = 60.0
@@ -80,8 +81,9 @@ def outdoor_particles(events: Iterable[Event], t_s: float, begins_s: float, seed
     for event in events:
         if isinstance(event, Smog):
             share = (1.0 - cos(pi * swell(event, t_s, event.ramp_s))) / 2.0
-            pm2_5 += share * max(0.0, event.peak_ug_m3 - base)
-            pm10 += share * max(0.0, event.peak_ug_m3 * event.pm10_ratio - base * BASE_PM10_RATIO)
+            peak = event.peak_ug_m3 * (1.0 + HAZE_SWAY * drift(seed, "haze", t_s, 7200.0))
+            pm2_5 += share * max(0.0, peak - base)
+            pm10 += share * max(0.0, peak * event.pm10_ratio - base * BASE_PM10_RATIO)
     return Particles(pm2_5, max(pm10, pm2_5))
 
 

@@ -54,6 +54,8 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         jump_s: How far the device's clock jumps (`clock-jump`).
         reset: True if connections are torn down at once (`uplink-cut`); False if bytes only stop
             flowing, as on a cut fibre, and each side must find out by its own time-out.
+        expect: Rule that a good system reports because of it (`silence`, `link`, `stuck`); empty
+            where it must cope without bothering anybody.
         text: For people.
     """
 
@@ -65,6 +67,7 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     share: float = 1.0
     jump_s: float = 0.0
     reset: bool = True
+    expect: str = ""
     text: Name = Name()
 
     @property

@@ -224,6 +224,7 @@ def _cues(scenario: Scenario) -> list[_Cue]:
             "event": "fault",
             "kind": str(fault.kind),
             "subject": fault.subject,
+            "expect": fault.expect,
             "text": {"zh": fault.text.zh, "en": fault.text.en},
         }
         station = fault.station if fault.kind is FaultKind.UPLINK_CUT else ""

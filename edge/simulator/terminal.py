@@ -2,9 +2,9 @@
 
 The simulator holds the master side only. While nobody has the other side open there is no
 listener and nothing is sent: no stale bytes wait for the next reader, as on a real wire. When the
-reader goes the terminal is replaced by a fresh one under the same symlink, because Linux keeps the exclusive
-flag (TIOCEXCL), which stations set, for as long as any side of the old one is open: a restarted
-station that is not root would be refused.
+reader goes the terminal is replaced by a fresh one under the same symlink, because Linux keeps the
+exclusive flag (TIOCEXCL), which a reader may set, for as long as any side of the old one is open:
+a restarted reader that is not root would be refused.
 """
 
 from __future__ import annotations

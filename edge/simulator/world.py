@@ -36,7 +36,7 @@ class World:
 
     Args:
         scenario: What happens.
-        community: The place; zones with sensors have ordinary physics unless the scenario says more.
+        community: The place; zones with sensors have ordinary physics by default.
         seed: Replaces the scenario's own seed.
     """
 
