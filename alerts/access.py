@@ -1,0 +1,111 @@
+"""Who may change something over HTTP.
+
+With a token: whoever sends it (`Authorization: Bearer`), or a browser that has exchanged it for a
+session cookie, from this very origin. Without a token: only this machine, from a page of its own
+(`Host`, `Origin` and `Sec-Fetch-Site` are looked at, so that no page elsewhere can reach through a
+browser, and no proxy can make the world look like this machine).
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import secrets
+import threading
+from urllib.parse import urlsplit
+
+from fastapi import Request
+
+from core.clock import Clock
+
+COOKIE = "se_session"
+SESSION_S = 12 * 3600
+# More open sessions than a community has duty staff; the oldest goes first.
+MAX_SESSIONS = 200
+_PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-real-ip")
+
+
+class Access:
+    """Decides about one application. The console may use it, too: `app.state.access`.
+
+    Args:
+        token: The secret of the API; None allows only this machine.
+        clock: For the age of sessions (wall seconds).
+    """
+
+    def __init__(self, token: str | None, clock: Clock) -> None:
+        self._token = token.encode() if token else None
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._sessions: dict[str, float] = {}
+
+    @property
+    def open_to_machine(self) -> bool:
+        """True if no token is configured, so that only this machine may change anything."""
+        return self._token is None
+
+    def refusal(self, request: Request) -> str | None:
+        """Return why this request may not change anything, or None if it may."""
+        if self._token is None:
+            return _not_from_here(request) or _from_elsewhere(request)
+        if self.token_fits(_bearer(request)):
+            return None
+        if self._has_session(request):
+            return _from_elsewhere(request)
+        return "a token is needed: Authorization: Bearer …, or sign in"
+
+    def token_fits(self, given: str) -> bool:
+        """Tell whether *given* is the token, in constant time."""
+        return self._token is not None and hmac.compare_digest(given.encode(), self._token)
+
+    def begin_session(self) -> str:
+        """Return a new session id."""
+        session = secrets.token_urlsafe(32)
+        with self._lock:
+            while len(self._sessions) >= MAX_SESSIONS:
+                self._sessions.pop(next(iter(self._sessions)))
+            self._sessions[session] = self._clock.monotonic_s() + SESSION_S
+        return session
+
+    def end_session(self, request: Request) -> None:
+        """Forget the session of a request."""
+        with self._lock:
+            self._sessions.pop(request.cookies.get(COOKIE, ""), None)
+
+    def _has_session(self, request: Request) -> bool:
+        given = request.cookies.get(COOKIE, "")
+        with self._lock:
+            until_s = self._sessions.get(given)
+        return until_s is not None and self._clock.monotonic_s() < until_s
+
+
+def _bearer(request: Request) -> str:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _not_from_here(request: Request) -> str | None:
+    host = request.client.host if request.client else ""
+    if not _is_loopback(host) or any(name in request.headers for name in _PROXY_HEADERS):
+        return "without a token only this machine may change anything; configure http.token_file"
+    name = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    if name != "localhost" and not _is_loopback(name):
+        return f"host {name!r} is not this machine's own name"
+    return None
+
+
+def _from_elsewhere(request: Request) -> str | None:
+    site = request.headers.get("sec-fetch-site")
+    if site not in (None, "same-origin", "none"):
+        return "the request comes from a page of another site"
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != request.headers.get("host", ""):
+        return "the request comes from a page of another origin"
+    return None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,266 @@
+"""The HTTP API of alerts. Reading is free where it is served; changing needs `alerts.access`.
+
+Errors are problem JSON (RFC 9457), never a stack trace. Nothing changes on GET: programs that look
+at links open them. The console mounts its pages on the same application.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+import msgspec
+import structlog
+from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from pydantic import BaseModel, Field
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from alerts.access import COOKIE, SESSION_S, Access
+from alerts.store import StaleError
+from alerts.views import (
+    IncidentError,
+    IncidentPort,
+    IncidentView,
+    JournalView,
+    OutboxView,
+)
+from core.clock import Clock
+from core.community import Community
+from core.finding import ZoneGrade
+
+log = structlog.get_logger()
+
+_JSON = "application/json"
+_PROBLEM = "application/problem+json"
+
+
+class Acknowledgement(BaseModel):
+    """Who takes the incident over: a contact's id, or a name."""
+
+    who: str = Field(min_length=1, max_length=80)
+
+
+class SignIn(BaseModel):
+    """The API token, to be exchanged for a session cookie."""
+
+    token: str = Field(min_length=1, max_length=500)
+
+
+def build_api(
+    service: IncidentPort,
+    *,
+    community: Community,
+    clock: Clock,
+    token: str | None,
+    readiness: Callable[[], Mapping[str, bool]] | None = None,
+    registry: CollectorRegistry | None = None,
+) -> FastAPI:
+    """Return the application.
+
+    Args:
+        service: Incidents. An `AlertService` brings its own readiness and metrics.
+        community: The profile, for the title.
+        clock: Clock of the run.
+        token: Secret for changes; None allows them only from this machine.
+        readiness: What must hold so that people would be told.
+        registry: Metrics.
+    """
+    app = FastAPI(
+        title=f"Safety Eye · {community.site.name.in_language('en')}",
+        version="1",
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,  # its pages load scripts from elsewhere; a community may have no internet
+        redoc_url=None,
+    )
+    access = Access(token, clock)
+    app.state.access = access
+    _add_problems(app)
+    _add_incidents(app, service, access)
+    _add_sessions(app, access)
+    _add_health(
+        app,
+        service,
+        readiness or getattr(service, "readiness", None),
+        registry or getattr(service, "registry", None),
+    )
+    _describe(app)
+    return app
+
+
+def _add_incidents(app: FastAPI, service: IncidentPort, access: Access) -> None:
+    def may_change(request: Request) -> None:
+        reason = access.refusal(request)
+        if reason is not None:
+            status = 401 if not access.open_to_machine else 403
+            raise HTTPException(status, reason)
+
+    @app.get("/api/v1/incidents", tags=["incidents"], response_model=None)
+    def incidents(
+        *,
+        open: Annotated[bool, Query()] = False,  # noqa: A002  # the name in the URL
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+        before: Annotated[int | None, Query(ge=1)] = None,
+    ) -> Response:
+        """Incidents, newest first; with `open=1` the open ones, worst first."""
+        return _json(service.open_incidents() if open else service.incidents(limit, before))
+
+    @app.get("/api/v1/incidents/{number}", tags=["incidents"], response_model=None)
+    def incident(number: int) -> Response:
+        """One incident and its notifications."""
+        return _json(_found(service, number))
+
+    @app.get("/api/v1/incidents/{number}/journal", tags=["incidents"], response_model=None)
+    def journal(number: int) -> Response:
+        """What happened, oldest first."""
+        _found(service, number)
+        return _json(service.journal(number))
+
+    @app.post(
+        "/api/v1/incidents/{number}/acknowledge",
+        tags=["incidents"],
+        response_model=None,
+        dependencies=[Depends(may_change)],
+    )
+    def acknowledge(number: int, body: Acknowledgement) -> Response:
+        """Somebody takes the incident over."""
+        _found(service, number)
+        try:
+            return _json(service.acknowledge(number, body.who, "api"))
+        except IncidentError as error:
+            raise HTTPException(409, str(error)) from error
+
+    @app.get("/api/v1/grades", tags=["grades"], response_model=None)
+    def grades() -> Response:
+        """The grade of each zone and hazard; unknown is not green."""
+        return _json(service.zone_grades())
+
+    @app.get("/api/v1/outbox", tags=["incidents"], response_model=None)
+    def outbox() -> Response:
+        """How the notifications stand."""
+        return _json(service.outbox())
+
+
+def _add_sessions(app: FastAPI, access: Access) -> None:
+    @app.post("/api/v1/session", tags=["session"], status_code=204, response_model=None)
+    def sign_in(request: Request, body: SignIn) -> Response:
+        """Exchange the token for a session cookie of this browser."""
+        if not access.token_fits(body.token):
+            raise HTTPException(401, "that is not the token")
+        response = Response(status_code=204)
+        response.set_cookie(
+            COOKIE, access.begin_session(), max_age=SESSION_S, httponly=True, samesite="strict",
+            secure=request.url.scheme == "https",
+        )  # fmt: skip
+        return response
+
+    @app.delete("/api/v1/session", tags=["session"], status_code=204, response_model=None)
+    def sign_out(request: Request) -> Response:
+        """End the session of this browser."""
+        access.end_session(request)
+        response = Response(status_code=204)
+        response.delete_cookie(COOKIE)
+        return response
+
+
+def _add_health(
+    app: FastAPI,
+    service: IncidentPort,
+    readiness: Callable[[], Mapping[str, bool]] | None,
+    registry: CollectorRegistry | None,
+) -> None:
+    @app.get("/health/live", tags=["health"])
+    def live() -> dict[str, str]:
+        """The program answers."""
+        return {"status": "ok"}
+
+    @app.get("/health/ready", tags=["health"], response_model=None)
+    def ready() -> Response:
+        """People would be told: 200, else 503 with what is missing."""
+        checks = dict(readiness()) if readiness is not None else {}
+        well = all(checks.values())
+        body = {"status": "ok" if well else "not ready", "checks": checks}
+        return Response(msgspec.json.encode(body), 200 if well else 503, media_type=_JSON)
+
+    @app.get("/metrics", tags=["health"], response_model=None)
+    def metrics() -> Response:
+        """Figures for Prometheus."""
+        measure = getattr(service, "measure", None)
+        if measure is not None:
+            measure()
+        text = generate_latest(registry) if registry is not None else b""
+        return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
+
+
+def _found(service: IncidentPort, number: int) -> IncidentView:
+    view = service.incident(number) if 0 < number < 1 << 31 else None
+    if view is None:
+        raise HTTPException(404, f"incident {number}: there is none")
+    return view
+
+
+def _json(body: object) -> Response:
+    return Response(
+        msgspec.json.encode(body), media_type=_JSON, headers={"cache-control": "no-store"}
+    )
+
+
+def _problem(status: int, title: str, detail: str) -> Response:
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    headers = {"www-authenticate": "Bearer"} if status == 401 else None
+    return Response(msgspec.json.encode(body), status, headers, _PROBLEM)
+
+
+def _add_problems(app: FastAPI) -> None:
+    @app.exception_handler(StarletteHTTPException)
+    def refused(_request: Request, error: StarletteHTTPException) -> Response:
+        return _problem(error.status_code, "refused", str(error.detail))
+
+    @app.exception_handler(RequestValidationError)
+    def invalid(_request: Request, error: RequestValidationError) -> Response:
+        texts = [
+            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+            for problem in error.errors()
+        ]
+        return _problem(422, "not understood", "; ".join(texts))
+
+    @app.exception_handler(SQLAlchemyError)
+    @app.exception_handler(StaleError)
+    def database(request: Request, error: Exception) -> Response:
+        log.error("a request failed", path=request.url.path, error=str(error)[:300])
+        return _problem(503, "try again", "the state can't be read or written at the moment")
+
+    @app.exception_handler(Exception)
+    def failed(_request: Request, _error: Exception) -> Response:
+        # The server logs it; who asked gets no more than this.
+        return _problem(500, "error", "something went wrong here; it has been logged")
+
+
+def _describe(app: FastAPI) -> None:
+    """Put the shapes of the answers into the OpenAPI document."""
+    paths = {
+        "/api/v1/incidents": ("get", list[IncidentView]),
+        "/api/v1/incidents/{number}": ("get", IncidentView),
+        "/api/v1/incidents/{number}/journal": ("get", list[JournalView]),
+        "/api/v1/incidents/{number}/acknowledge": ("post", IncidentView),
+        "/api/v1/grades": ("get", list[ZoneGrade]),
+        "/api/v1/outbox": ("get", OutboxView),
+    }
+    original = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema:
+            return app.openapi_schema
+        document = original()
+        shapes, components = msgspec.json.schema_components(
+            [shape for _, shape in paths.values()], ref_template="#/components/schemas/{name}"
+        )
+        document.setdefault("components", {}).setdefault("schemas", {}).update(components)
+        for (path, (verb, _)), shape in zip(paths.items(), shapes, strict=True):
+            answer = document["paths"][path][verb]["responses"]["200"]
+            answer["content"] = {_JSON: {"schema": shape}}
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's documentation does it

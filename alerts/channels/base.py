@@ -1,0 +1,136 @@
+"""The channel seam: one way to reach people. A channel sends one notification and reads the answer.
+
+HTTP 200 is not delivery: several vendors refuse in the body of a 200, so each channel classifies
+the whole answer. A channel keeps no queue and never retries: the outbox does, by the outcome.
+
+Adding a channel is one module, one line in `alerts/channels/__init__.py`, one sample in
+`tests/contracts/test_channels.py`; the contract suite then runs on it by itself.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from alerts.message import Notification
+
+
+class OutcomeKind(StrEnum):
+    """What became of one attempt."""
+
+    ACCEPTED = "accepted"
+    RETRY = "retry"  # not now: rate limit, busy, connection refused
+    PERMANENT = "permanent"  # this message will never be taken
+    MISCONFIGURED = "misconfigured"  # no message will be taken until somebody mends the channel
+    UNKNOWN = "unknown"  # it went out and nobody said whether it arrived
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a channel made of the vendor's answer.
+
+    Attributes:
+        kind: Class of the outcome.
+        vendor_id: The vendor's id of the message, if it gave one.
+        vendor_code: The vendor's code, or the HTTP status.
+        retry_after_s: How long the vendor asks to wait, wall seconds.
+        detail: For people; never holds a key, token or URL with one.
+        disable: True if the receiver asked never to be called again (HTTP 410).
+    """
+
+    kind: OutcomeKind
+    vendor_id: str = ""
+    vendor_code: str = ""
+    retry_after_s: float | None = None
+    detail: str = ""
+    disable: bool = False
+
+
+class ChannelError(ValueError):
+    """A channel can't be configured like this; mend hub.toml, no retry helps."""
+
+
+class ChannelEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One `[[channel]]` of hub.toml. Secrets are paths of files or names of environment variables.
+
+    Attributes:
+        name: How contacts refer to it.
+        kind: Name in the registry: `webhook` or `wecom`.
+        url: Where to post. For `wecom` only needed for a proxy on the premises.
+        secret_file, secret_env: Where the key is: `whsec_…` of a webhook, the bot's key of WeCom.
+            Several lines in the file of a webhook sign with each key, for rotation.
+        allow_private: True allows plain http and private addresses: a receiver on the premises.
+        language: `zh` or `en`; empty takes the site's.
+        style: Of `wecom`: `text` or `markdown`.
+        mention: Of `wecom`: user ids (or `@all`) to mention in orange and red.
+        mention_mobile_file: Of `wecom`: file with phone numbers to mention, one a line.
+        per_minute: Fewer messages a minute than the channel's own limit.
+        timeout_s: Wall seconds for one attempt, at most 30.
+    """
+
+    name: str
+    kind: str
+    url: str = ""
+    secret_file: str = ""
+    secret_env: str = ""
+    allow_private: bool = False
+    language: str = ""
+    style: str = "text"
+    mention: tuple[str, ...] = ()
+    mention_mobile_file: str = ""
+    per_minute: int | None = None
+    timeout_s: float = 15.0
+
+
+def read_secret(entry: ChannelEntry) -> str:
+    """Return the secret that an entry names.
+
+    Raises:
+        ChannelError: It names none, or it can't be read.
+    """
+    if entry.secret_file:
+        try:
+            text = Path(entry.secret_file).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ChannelError(f"channel {entry.name!r}: secret_file: {error}") from error
+    elif entry.secret_env:
+        text = os.environ.get(entry.secret_env, "").strip()
+    else:
+        raise ChannelError(f"channel {entry.name!r}: secret_file or secret_env is needed")
+    if not text:
+        raise ChannelError(f"channel {entry.name!r}: its secret is empty")
+    return text
+
+
+class Channel(ABC):
+    """Base of all channels. `send` is called from several threads at once.
+
+    Attributes:
+        name: Name in hub.toml, by which contacts refer to it.
+        per_minute: Messages a minute that we allow ourselves, None without a limit.
+        concurrency: Sends under way at once.
+        idempotent: True if the receiver drops a repeated id, so that a message of unknown fate may
+            always be sent again.
+    """
+
+    name: str
+    per_minute: int | None = None
+    concurrency: int = 4
+    idempotent: bool = False
+
+    @abstractmethod
+    def send(self, note: Notification, now_s: int) -> Outcome:
+        """Send one notification once. Never raises for what the network or the vendor does.
+
+        Args:
+            note: What to tell.
+            now_s: Wall seconds since the epoch, for signatures.
+        """
+
+    def close(self) -> None:
+        """Close connections."""

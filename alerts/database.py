@@ -1,0 +1,126 @@
+"""The database of alerts: SQLite (WAL, synchronous FULL) or PostgreSQL, brought up to date at start.
+
+On SQLite a writing transaction begins with BEGIN IMMEDIATE, so it can't fail half-way for want of
+the lock; a reading one does not wait for writers (WAL).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+# How long a writer waits for another one before the transaction fails, in seconds.
+BUSY_S = 10
+# One number for the whole program: who holds this advisory lock may write (PostgreSQL).
+_ADVISORY_LOCK = 0x5AFE_E7E0
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class DatabaseError(RuntimeError):
+    """The database can't be opened or brought up to date; the message says what to look at."""
+
+
+class Database:
+    """An engine with the two ways in: `read` and `write`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._writer = engine.execution_options(writing=True)
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self.engine.dialect.name
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that writes; one at a time, so that the journal is one chain."""
+        with self._writer.begin() as connection:
+            if self.dialect == "postgresql":
+                connection.execute(
+                    text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK}
+                )
+            yield connection
+
+    def writable(self) -> bool:
+        """Tell whether a writing transaction can begin now."""
+        try:
+            with self.write() as connection:
+                connection.execute(text("SELECT 1"))
+        except SQLAlchemyError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def open_database(url: str) -> Database:
+    """Open the database and bring its tables up to date.
+
+    Args:
+        url: `sqlite:///file.db` or `postgresql://user@host/name` (psycopg 3).
+
+    Raises:
+        DatabaseError: It can't be reached, or is newer than this program.
+    """
+    engine = create_engine(_with_driver(url), pool_pre_ping=True, pool_size=8, max_overflow=8)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    elif engine.dialect.name != "postgresql":
+        raise DatabaseError(f"state url: {engine.dialect.name} is neither sqlite nor postgresql")
+    database = Database(engine)
+    try:
+        with database.write() as connection:
+            upgrade(connection)
+    except Exception as error:
+        database.close()
+        where = engine.url.render_as_string(hide_password=True)
+        raise DatabaseError(f"state database {where}: {error}") from error
+    return database
+
+
+def upgrade(connection: Connection) -> None:
+    """Run the migrations that are missing, in the transaction of *connection*."""
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _with_driver(url: str) -> str:
+    parsed = make_url(url)
+    if parsed.drivername in ("postgres", "postgresql"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    return parsed.render_as_string(hide_password=False)
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # we begin transactions ourselves
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {BUSY_S * 1000}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writing = connection.get_execution_options().get("writing", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

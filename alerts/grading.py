@@ -1,0 +1,200 @@
+"""Findings of one (site, zone, hazard) become one judgement: grade, condition, certainty, why.
+
+Rules (design, Grading and incidents; interfaces, Time and Quality):
+
+* the worst finding that is known and active wins;
+* what once held the incident and is unknown now (bad data, expired, found late, not there yet
+  after a restart) goes on holding it at its last known grade: unknown neither raises nor clears;
+* a late finding tells what was, not what is: it counts as unknown;
+* the loss of a station explains its sensors: their own equipment findings count as unknown while
+  the loss lasts, so one cut cable makes one incident.
+
+Pure. The text comes from `core.wording`, in both languages at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from alerts.board import Entry, subject_of
+from core.community import Community, Name
+from core.finding import Certainty, Condition, Finding, Hazard
+from core.grade import Grade
+from core.wording import HAZARDS, headline, sentence
+
+
+class Judgement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the findings of one (zone, hazard) say together.
+
+    Attributes:
+        grade: Worst grade that holds; green if nothing does.
+        condition: Active if a known finding holds it, unknown if only unknown ones do.
+        certainty: Of the finding that decided.
+        holders: Last known grade (above green) of each finding that holds, by its name.
+        subjects: Their subjects, worst first.
+        since: Event time (ms) at which the deciding finding's grade began, 0 if unknown.
+        forecast: True if the deciding finding speaks of what is to come.
+        headline, why: One line and one sentence, in both languages.
+    """
+
+    grade: Grade
+    condition: Condition
+    certainty: Certainty = Certainty.OBSERVED
+    holders: dict[str, Grade] = {}
+    subjects: tuple[str, ...] = ()
+    since: int = 0
+    forecast: bool = False
+    headline: Name = Name()
+    why: Name = Name()
+
+
+def judge(
+    entries: Mapping[str, Entry],
+    holders: Mapping[str, Grade],
+    explained: frozenset[str],
+    community: Community,
+) -> Judgement:
+    """Judge one (zone, hazard).
+
+    Args:
+        entries: The board's entries of it, by name.
+        holders: What holds its open incident so far; empty if none is open.
+        explained: Subjects that a known loss explains.
+        community: For names, and to forget holders whose sensor is no longer in the profile.
+    """
+    held = {name: grade for name, grade in holders.items() if _exists(name, community)}
+    known: dict[str, Finding] = {}
+    for name, entry in entries.items():
+        if not entry.known or _is_explained(entry, explained):
+            continue  # unknown: what it held it goes on holding
+        if entry.finding.condition is Condition.ACTIVE and entry.finding.grade > Grade.GREEN:
+            held[name] = entry.finding.grade
+            known[name] = entry.finding
+        else:
+            held.pop(name, None)
+    return _judgement(held, known, entries, community)
+
+
+def all_known(entries: Mapping[str, Entry]) -> bool:
+    """Tell whether there is a finding, and none is unknown: only then green means all clear."""
+    return bool(entries) and all(entry.known for entry in entries.values())
+
+
+def _is_explained(entry: Entry, explained: frozenset[str]) -> bool:
+    # Only what says "this device is silent" is explained by the loss of its station. A finding of
+    # flood or fire that is active and known was judged from a reading that did arrive.
+    finding = entry.finding
+    return (
+        finding.hazard is Hazard.EQUIPMENT
+        and not finding.because.members
+        and finding.condition is Condition.ACTIVE
+        and finding.subject in explained
+    )
+
+
+def _exists(name: str, community: Community) -> bool:
+    kind, _, rest = subject_of(name).partition(".")
+    if kind == "station":
+        return rest in community.stations
+    if kind in ("zone", "program", "channel"):
+        return True
+    return community.sensor_of(kind) is not None
+
+
+def _judgement(
+    held: dict[str, Grade],
+    known: Mapping[str, Finding],
+    entries: Mapping[str, Entry],
+    community: Community,
+) -> Judgement:
+    if not held:
+        return Judgement(grade=Grade.GREEN, condition=Condition.CLEARED)
+    # Worst first; of equals the one that is known, then the longest standing, then by name.
+    order = sorted(
+        held, key=lambda name: (-held[name], name not in known, _since(name, known), name)
+    )
+    worst = order[0]
+    finding = known.get(worst) or (entries[worst].finding if worst in entries else None)
+    subjects = tuple(dict.fromkeys(subject_of(name) for name in order))
+    return Judgement(
+        grade=held[worst],
+        condition=Condition.ACTIVE if known else Condition.UNKNOWN,
+        certainty=finding.certainty if finding else Certainty.POSSIBLE,
+        holders=held,
+        subjects=subjects,
+        since=finding.since if finding else 0,
+        forecast=finding is not None and finding.because.lead_s is not None,
+        headline=_headline(finding, community),
+        why=_why(finding, known, community),
+    )
+
+
+def _since(name: str, known: Mapping[str, Finding]) -> int:
+    return known[name].since if name in known else 0
+
+
+def _headline(finding: Finding | None, community: Community) -> Name:
+    if finding is None:
+        return Name()
+    return Name(
+        zh=headline(finding, place_of(finding, community, "zh"), "zh"),
+        en=headline(finding, place_of(finding, community, "en"), "en"),
+    )
+
+
+def _why(finding: Finding | None, known: Mapping[str, Finding], community: Community) -> Name:
+    if finding is None:
+        return Name()
+    zh, en = sentence(finding, "zh"), sentence(finding, "en")
+    if not known:
+        zh += "；数据现状未知，等级保持，不等于安全"
+        en += "; present state unknown, the grade is held, this is not all clear"
+    others = [other for other in known.values() if other is not finding]
+    if others:
+        names = sorted({_short(other.subject, community, "zh") for other in others})
+        zh += f"；另有 {'、'.join(names)}"
+        names = sorted({_short(other.subject, community, "en") for other in others})
+        en += f"; also {', '.join(names)}"
+    return Name(zh=zh, en=en)
+
+
+def zone_name(zone: str, community: Community, language: str) -> str:
+    """Return the name of a zone for people; the site's own name where it is no zone."""
+    entry = community.zone_of(zone)
+    if entry is not None:
+        return entry.name.in_language(language) or zone
+    return community.site.name.in_language(language) if zone == community.site.id else zone
+
+
+def hazard_name(hazard: Hazard, language: str) -> str:
+    """Return the word for a hazard.
+
+    >>> hazard_name(Hazard.FLOOD, "en")
+    'flood'
+    """
+    return HAZARDS[hazard][0 if language == "zh" else 1]
+
+
+def place_of(finding: Finding, community: Community, language: str) -> str:
+    """Return where a finding holds: its zone, and which device where the device is the matter."""
+    zone = zone_name(finding.zone, community, language)
+    kind, _, rest = finding.subject.partition(".")
+    gap = " " if language == "en" else ""
+    if kind in ("station", "program", "channel"):
+        words = {"station": "站点", "program": "程序", "channel": "通知通道"}
+        return f"{zone}{gap}{words[kind] if language == 'zh' else kind} {rest}{_stop(language)}"
+    if finding.hazard is Hazard.EQUIPMENT and kind != "zone":
+        return f"{zone} {_short(finding.subject, community, language)}{_stop(language)}"
+    return zone
+
+
+def _stop(language: str) -> str:
+    # `core.wording` puts a colon after an English place by itself and nothing after a Chinese one.
+    return "：" if language == "zh" else ""
+
+
+def _short(subject: str, community: Community, language: str) -> str:
+    sensor = community.sensor_of(subject.partition(".")[0])
+    return (sensor.name.in_language(language) if sensor else "") or subject

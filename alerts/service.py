@@ -1,0 +1,353 @@
+"""The alert service: findings in, incidents kept, people told. Implements `views.IncidentPort`.
+
+Threads: paho's (hands messages over to a bounded queue), the watch (judges and publishes), the
+outbox worker with its senders. A finding is acknowledged to the broker after its commit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Sequence
+
+import msgspec
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from alerts.channels import open_channels
+from alerts.channels.base import ChannelEntry, Outcome
+from alerts.database import open_database
+from alerts.health import OwnHealth
+from alerts.incident import Incident, Patience
+from alerts.journal import Head
+from alerts.metrics import Metrics
+from alerts.publisher import GradePublisher
+from alerts.intake import decode
+from alerts.routing import unreachable
+from alerts.store import StaleError, Store
+from alerts.views import IncidentError, IncidentView, JournalView, OutboxView
+from alerts.viewing import incident_view, journal_views, outbox_view
+from alerts.watch import Watch
+from alerts.worker import Worker
+from core import topics
+from core.broker import Broker, BrokerAddress, Message
+from core.clock import Clock
+from core.community import Community
+from core.finding import FindingError, ZoneGrade
+from core.grade import WARNING_GRADES
+
+log = structlog.get_logger()
+
+# Longer than the broker's receive maximum (200) and a burst of retained findings.
+QUEUE_SIZE = 5_000
+# How often time passes for the watch, wall seconds; in a fast run this is the resolution.
+TICK_S = 0.2
+# How often it is checked that each announcement reached somebody, wall seconds.
+REMIND_S = 1.0
+ERROR_REST_S = 1.0
+# A loop that has not turned for this long is not ready, wall seconds.
+STALLED_S = 30.0
+_WHO_LENGTH = 80
+
+
+class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How alerts runs.
+
+    Attributes:
+        state_url: `sqlite:///alerts.db` or `postgresql://…`.
+        channels: `[[channel]]` of hub.toml.
+        base_url: Of the console, for links in messages.
+        patience: How long to wait with what is not urgent.
+        owner: Name of this program; two of them on one database need two names.
+    """
+
+    state_url: str
+    channels: tuple[ChannelEntry, ...] = ()
+    base_url: str = ""
+    patience: Patience = Patience()
+    owner: str = "alerts"
+
+
+class AlertService:
+    """Keeps the incidents of one site, from construction to `stop`.
+
+    Args:
+        settings: How.
+        community: The profile.
+        broker: Where findings come from.
+        clock: Clock of the run.
+
+    Raises:
+        DatabaseError: The state can't be opened.
+        ChannelError: A channel can't be configured like this.
+    """
+
+    def __init__(
+        self,
+        settings: AlertSettings,
+        community: Community,
+        broker: BrokerAddress,
+        clock: Clock,
+    ) -> None:
+        self._community = community
+        self._clock = clock
+        self.metrics = Metrics()
+        self.registry = self.metrics.registry
+        self._channels = open_channels(settings.channels)
+        self._database = open_database(settings.state_url)
+        self._store = Store(self._database, community, settings.base_url, self._channels)
+        self._watch = Watch(self._store, community, clock, settings.patience)
+        self._health = OwnHealth(community, clock, self._watch.held_by_us())
+        self._queue: queue.Queue[Message | None] = queue.Queue(QUEUE_SIZE)
+        self._unacknowledged: list[Message] = []
+        self._told: set[int] = set()
+        self._told_lock = threading.Lock()
+        self._listeners: list[Callable[[IncidentView], None]] = []
+        self._stop = threading.Event()
+        site = community.site.id
+        self._broker = Broker(
+            broker,
+            f"safety-eye-alerts-{site}",
+            on_message=self._receive,
+            on_link=self._link,
+            manual_acknowledge=True,
+        )
+        self._broker.subscribe([topics.all_findings(site)])
+        self._publisher = GradePublisher(self._broker, site, clock)
+        self._worker = Worker(
+            self._database, self._channels, clock, self.metrics,
+            owner=settings.owner, told=self._was_told, health=self._health.delivered,
+        )  # fmt: skip
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+        self._turned_s = clock.monotonic_s()
+
+    def start(self) -> None:
+        """Resume open incidents, connect, and begin to tell people."""
+        for problem in unreachable(self._community, self._channels):
+            log.warning("not everybody can be told", problem=problem)
+        self._worker.start()
+        self._thread.start()
+        self._broker.start()
+
+    def stop(self) -> None:
+        """End cleanly: settle what is under way, keep the rest in the outbox."""
+        self._stop.set()
+        self._wake()
+        if self._thread.ident is not None:
+            self._thread.join(10)
+            self._worker.stop()
+            self._broker.stop()
+        for channel in self._channels.values():
+            channel.close()
+        self._database.close()
+
+    # --- views.IncidentPort ---
+
+    def open_incidents(self) -> list[IncidentView]:
+        """Every open incident, worst and oldest first."""
+        incidents = [kept.incident for kept in self._store.open_incidents()]
+        incidents.sort(key=lambda incident: (-incident.grade, incident.opened_at))
+        return self._views(incidents)
+
+    def incidents(self, limit: int = 100, before: int | None = None) -> list[IncidentView]:
+        """Incidents by number, newest first; `before` pages on."""
+        return self._views(self._store.latest(limit, before))
+
+    def incident(self, number: int) -> IncidentView | None:
+        """One incident."""
+        kept = self._store.kept(number)
+        return self._views([kept.incident])[0] if kept else None
+
+    def journal(self, number: int) -> list[JournalView]:
+        """The journal of one incident, oldest entry first."""
+        return journal_views(self._store.events(number), number, self._store.names())
+
+    def acknowledge(self, number: int, who: str, how: str) -> IncidentView:
+        """Somebody takes it over (`how`: console, api, link).
+
+        Raises:
+            IncidentError: No such incident, it is closed, or `who` is empty.
+        """
+        name = " ".join("".join(sign for sign in who if sign.isprintable()).split())
+        if not name or len(name) > _WHO_LENGTH:
+            raise IncidentError(f"who takes it over? 1 to {_WHO_LENGTH} characters are expected")
+        if self._store.kept(number) is None:
+            raise IncidentError(f"incident {number}: there is none")
+        self._watch.acknowledge(number, self._store.person_id(name), how[:20])
+        self._wake()
+        view = self.incident(number)
+        assert view is not None
+        return view
+
+    def zone_grades(self) -> list[ZoneGrade]:
+        """The grade of each (zone, hazard) that is judged."""
+        return [self._watch.grade(key) for key in self._watch.keys()]
+
+    def outbox(self) -> OutboxView:
+        """How the notifications stand."""
+        counts, oldest = self._store.outbox_counts()
+        return outbox_view(counts, oldest, self._clock.now_ms())
+
+    def subscribe(self, changed: Callable[[IncidentView], None]) -> Callable[[], None]:
+        """Call `changed` after each change of an incident; returns what ends it."""
+        self._listeners.append(changed)
+
+        def end() -> None:
+            with contextlib.suppress(ValueError):
+                self._listeners.remove(changed)
+
+        return end
+
+    # --- more than the port ---
+
+    def verify_journal(self, anchor: Head | None = None) -> Head:
+        """Check the journal's hash chain and every fold; return its end.
+
+        Raises:
+            alerts.journal.JournalError: It is broken; the message says where.
+        """
+        return self._store.verify_journal(anchor)
+
+    def erase_person(self, person: str) -> bool:
+        """Forget the name behind an id of the journal; True if it was known."""
+        return self._store.erase_person(person)
+
+    def readiness(self) -> dict[str, bool]:
+        """Return what must hold so that people would be told."""
+        now_s = self._clock.monotonic_s()
+        return {
+            "broker": self._broker.linked,
+            "database": self._database.writable(),
+            "watch": now_s - self._turned_s < STALLED_S,
+            "outbox": now_s - self._worker.alive_s < STALLED_S,
+        }
+
+    def measure(self) -> None:
+        """Bring the gauges up to date, before they are read."""
+        counts, oldest = self._store.outbox_counts()
+        age_ms = self._clock.now_ms() - oldest if oldest is not None else 0
+        self.metrics.oldest_pending.set(max(age_ms, 0) / 1000)
+        for state, count in counts.items():
+            self.metrics.outbox.labels(state).set(count)
+        grades = [kept.incident.grade for kept in self._store.open_incidents()]
+        for grade in WARNING_GRADES:
+            self.metrics.incidents_open.labels(grade.word).set(grades.count(grade))
+        self.metrics.broker_linked.set(self._broker.linked)
+
+    # --- inside ---
+
+    def _views(self, incidents: Sequence[Incident]) -> list[IncidentView]:
+        rows = self._store.notified([incident.number for incident in incidents])
+        names = self._store.names()
+        return [
+            incident_view(
+                incident,
+                self._watch.live(incident) if incident.open else None,
+                rows[incident.number],
+                names,
+            )
+            for incident in incidents
+        ]
+
+    def _receive(self, message: Message) -> None:
+        try:
+            self._queue.put_nowait(message)
+        except queue.Full:
+            # The newest is lost, unacknowledged; detectors say it again within a minute.
+            self.metrics.findings.labels("overflow").inc()
+
+    def _link(self, linked: bool) -> None:
+        if linked:
+            self._publisher.linked()
+        self._wake()
+
+    def _wake(self) -> None:
+        with contextlib.suppress(queue.Full):
+            self._queue.put_nowait(None)
+
+    def _was_told(self, numbers: set[int]) -> None:
+        with self._told_lock:
+            self._told |= numbers
+        self._wake()
+
+    def _run(self) -> None:
+        due_s = remind_s = self._clock.monotonic_s()
+        while not self._stop.is_set():
+            try:
+                self._turn(self._next())
+                now_s = self._clock.monotonic_s()
+                if now_s >= due_s:
+                    self._pass_time()
+                    due_s = now_s + TICK_S
+                if now_s >= remind_s:
+                    self._watch.remind()
+                    remind_s = now_s + REMIND_S
+                self._tell_others()
+                self._turned_s = now_s
+            except (SQLAlchemyError, StaleError) as error:
+                self.metrics.errors.labels("watch").inc()
+                log.error("the state could not be written; trying again", error=str(error)[:300])
+                self._stop.wait(ERROR_REST_S)
+            except Exception:
+                # One bad step must not end the watch: everything else still has to be told.
+                self.metrics.errors.labels("bug").inc()
+                log.exception("a step of the watch failed; going on")
+                self._stop.wait(ERROR_REST_S)
+
+    def _next(self) -> Message | None:
+        try:
+            return self._queue.get(timeout=TICK_S)
+        except queue.Empty:
+            return None
+
+    def _turn(self, message: Message | None) -> None:
+        if message is not None:
+            self._unacknowledged.append(message)
+            self._take(message)
+        else:
+            self._watch.retry()
+        self._acknowledge()
+
+    def _take(self, message: Message) -> None:
+        try:
+            finding = decode(message, self._community.site.id)
+        except FindingError as error:
+            self.metrics.findings.labels("malformed").inc()
+            log.warning("a finding was refused", topic=message.topic[:200], error=str(error)[:200])
+            return
+        self._health.heard()
+        taken = self._watch.take(finding, message.expiry_s)
+        self.metrics.findings.labels("taken" if taken else "refused").inc()
+
+    def _acknowledge(self) -> None:
+        for message in self._unacknowledged:
+            self._broker.acknowledge(message)
+        self._unacknowledged.clear()
+
+    def _pass_time(self) -> None:
+        for finding in self._health.findings():
+            self._watch.take(finding, None)
+        self._watch.tick()
+
+    def _tell_others(self) -> None:
+        changes = self._watch.changes()
+        if changes.numbers:
+            self._worker.wake()
+        if self._publisher.due():
+            self._publisher.publish([self._watch.grade(key) for key in self._watch.keys()])
+        elif changes.keys:
+            self._publisher.publish([self._watch.grade(key) for key in changes.keys], only_new=True)
+        with self._told_lock:
+            numbers, self._told = changes.numbers | self._told, set()
+        if numbers and self._listeners:
+            kept = [self._store.kept(number) for number in sorted(numbers)]
+            for view in self._views([entry.incident for entry in kept if entry]):
+                self._call(view)
+
+    def _call(self, view: IncidentView) -> None:
+        for listener in list(self._listeners):
+            try:
+                listener(view)
+            except Exception:
+                log.exception("a listener failed", incident=view.number)

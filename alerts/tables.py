@@ -1,0 +1,109 @@
+"""The tables of the state of alerts, for SQLite and PostgreSQL alike. Migrations create them.
+
+Times are run time in milliseconds unless the name says `wall`.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+metadata = MetaData()
+
+# The row is a cache of the fold over the journal; `version` makes lost updates impossible.
+incident = Table(
+    "incident",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("site", String(40), nullable=False),
+    Column("zone", String(40), nullable=False),
+    Column("hazard", String(20), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("grade", Integer, nullable=False),
+    Column("opened_at", BigInteger, nullable=False),
+    Column("closed_at", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    # One open incident for each (site, zone, hazard), whoever tries.
+    Index(
+        "one_open_incident",
+        "site",
+        "zone",
+        "hazard",
+        unique=True,
+        sqlite_where=text("closed_at = 0"),
+        postgresql_where=text("closed_at = 0"),
+    ),
+    sqlite_autoincrement=True,
+)
+
+# Append-only; triggers refuse UPDATE and DELETE. UNIQUE(prev): the chain can't fork.
+journal = Table(
+    "journal",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("incident", Integer, ForeignKey("incident.number"), nullable=False, index=True),
+    Column("body", Text, nullable=False),
+    Column("prev", String(64), nullable=False, unique=True),
+    Column("hash", String(64), nullable=False),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("row", Integer, primary_key=True, autoincrement=True),
+    Column("id", String(40), nullable=False, unique=True),
+    Column("dedup", String(200), nullable=False, unique=True),
+    Column("incident", Integer, ForeignKey("incident.number"), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("grade", Integer, nullable=False),
+    # The worst grade that this row has to tell: its own, or that of an unsent one it replaced.
+    Column("urgency", Integer, nullable=False),
+    Column("channel", String(80), nullable=False),
+    Column("contact", String(40), nullable=False),
+    Column("kind", String(12), nullable=False),
+    Column("payload", Text, nullable=False),
+    # Channels to try next if this one refuses, as JSON.
+    Column("fallback", Text, nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Column("next_at", BigInteger, nullable=False),
+    Column("deadline_at", BigInteger, nullable=False),
+    Column("lease_until_wall", BigInteger, nullable=False),
+    Column("owner", String(40), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("vendor_id", String(200), nullable=False),
+    Column("vendor_code", String(40), nullable=False),
+    Column("detail", Text, nullable=False),
+    Index("outbox_due", "state", "urgency", "next_at"),
+    Index("outbox_recipient", "incident", "contact", "channel"),
+    sqlite_autoincrement=True,
+)
+
+# When each channel with a rate limit was used, so that the limit holds over restarts and workers.
+spent = Table(
+    "spent",
+    metadata,
+    Column("row", Integer, primary_key=True, autoincrement=True),
+    Column("channel", String(80), nullable=False),
+    Column("at_wall", BigInteger, nullable=False),
+    Index("spent_window", "channel", "at_wall"),
+)
+
+# Names that people typed; may be erased, the journal keeps only the id.
+person = Table(
+    "person",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("name", Text, nullable=False),
+)

@@ -1,0 +1,104 @@
+"""Views for people and programs out of incidents, events and outbox rows. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from alerts.grading import Judgement
+from alerts.incident import Event, Incident, apply
+from alerts.message import journal_text
+from alerts.views import IncidentView, JournalView, NotifiedView, OutboxView
+from core.community import Name
+from core.grade import Grade
+
+
+def incident_view(
+    incident: Incident,
+    live: Judgement | None,
+    rows: Sequence[Mapping[str, object]],
+    names: Mapping[str, str],
+) -> IncidentView:
+    """Return one incident as people see it.
+
+    Args:
+        incident: The state.
+        live: What its findings say at this moment; its words are fresher than the journal's.
+        rows: Outbox rows, newest first.
+        names: Names that people typed, by id.
+    """
+    words = incident.judgement
+    if live is not None and live.headline != Name() and live.grade == incident.grade:
+        words = live
+    return IncidentView(
+        number=incident.number,
+        zone=incident.zone,
+        hazard=incident.hazard,
+        condition=incident.condition,
+        grade=incident.grade,
+        peak=incident.peak,
+        acknowledged=incident.acknowledged,
+        acknowledged_by=names.get(incident.acknowledged_by, incident.acknowledged_by),
+        acknowledged_at=incident.acknowledged_at,
+        stage=str(incident.stage),
+        opened_at=incident.opened_at,
+        changed_at=incident.changed_at,
+        closed_at=incident.closed_at,
+        headline=words.headline,
+        why=words.why,
+        subjects=words.subjects,
+        notified=tuple(notified_view(row) for row in rows),
+    )
+
+
+def notified_view(row: Mapping[str, object]) -> NotifiedView:
+    """Return one outbox row as people see it."""
+    return NotifiedView(
+        id=str(row["id"]),
+        contact=str(row["contact"]),
+        channel=str(row["channel"]),
+        kind=str(row["kind"]),
+        grade=Grade(int(str(row["grade"]))),
+        state=str(row["state"]),
+        at=int(str(row["changed_at"])),
+        attempts=int(str(row["attempts"])),
+        detail=str(row["detail"]),
+    )
+
+
+def journal_views(
+    events: Sequence[Event], number: int, names: Mapping[str, str]
+) -> list[JournalView]:
+    """Return a journal as people read it, with the grade before and after each entry."""
+    views = []
+    state: Incident | None = None
+    for event in events:
+        previous = state.grade if state else Grade.GREEN
+        state = apply(state, event, number)
+        shown = msgspec.structs.replace(
+            event,
+            actor=names.get(event.actor, event.actor),
+            contact=names.get(event.contact, event.contact),
+        )
+        views.append(
+            JournalView(
+                at=event.at,
+                actor=shown.actor,
+                event=str(event.what),
+                text=journal_text(shown),
+                grade=state.grade,
+                previous=previous,
+            )
+        )
+    return views
+
+
+def outbox_view(counts: Mapping[str, int], oldest: int | None, now: int) -> OutboxView:
+    """Return how the notifications stand."""
+    return OutboxView(
+        pending=counts.get("pending", 0),
+        accepted=counts.get("accepted", 0),
+        failed=counts.get("failed", 0) + counts.get("dead", 0),
+        oldest_pending_s=max(now - oldest, 0) / 1000 if oldest is not None else 0.0,
+    )

@@ -1,0 +1,269 @@
+"""The watch: findings come in, incidents open, rise, fall, clear and close. One lock, no threads.
+
+What is decided here is written in one transaction by the store; memory holds only the board and a
+copy of the open incidents.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+from alerts.board import Board, Key, subject_of
+from alerts.grading import Judgement, all_known, judge
+from alerts.incident import (
+    Event,
+    Incident,
+    Kind,
+    Patience,
+    acknowledge,
+    announcement,
+    observe,
+    opening,
+    tick,
+)
+from alerts.outbox import Times
+from alerts.store import Kept, StaleError, Store
+from alerts.views import IncidentError
+from core.clock import Clock
+from core.community import Community
+from core.finding import Condition, Finding, Hazard, ZoneGrade
+from core.grade import Grade
+from core.topics import RETAINED_EXPIRY_S
+
+# Attempts when another program changes the same incident at the same time.
+_TRIES = 5
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a step changed: incidents by number, and keys whose grade is to be published."""
+
+    numbers: set[int] = field(default_factory=set)
+    keys: set[Key] = field(default_factory=set)
+
+
+class Watch:
+    """Keeps the incidents of one site.
+
+    Args:
+        store: Where they are.
+        community: The profile.
+        clock: Clock of the run.
+        patience: How long to wait with what is not urgent.
+    """
+
+    def __init__(
+        self, store: Store, community: Community, clock: Clock, patience: Patience
+    ) -> None:
+        self._store = store
+        self._community = community
+        self._clock = clock
+        self._patience = patience
+        self._board = Board()
+        self._lock = threading.RLock()
+        self._open: dict[Key, Kept] = {}
+        self._dirty: set[Key] = set()
+        self._explained: frozenset[str] = frozenset()
+        self._since: dict[Key, tuple[Grade, Condition, int]] = {}
+        self._changes = Changes()
+        # Until then a finding that has not come (yet) means nothing: retained ones are under way.
+        self._grace_until_s = clock.monotonic_s() + RETAINED_EXPIRY_S
+        self.reload()
+
+    def reload(self) -> None:
+        """Read the open incidents from the database."""
+        with self._lock:
+            self._open = {kept.key: kept for kept in self._store.open_incidents()}
+
+    def times(self) -> Times:
+        """Return the clocks now."""
+        return Times(self._clock.now_ms(), self._clock.wall_ms(), self._clock.speed)
+
+    def held_by_us(self) -> set[str]:
+        """Return the subjects about the system itself that hold an open incident."""
+        with self._lock:
+            kept = self._open.get(Key(self._community.site.id, Hazard.EQUIPMENT))
+            return {subject_of(name) for name in kept.incident.judgement.holders} if kept else set()
+
+    def take(self, finding: Finding, remaining_s: float | None) -> bool:
+        """Take one finding; False if the board is full.
+
+        Raises:
+            SQLAlchemyError: It could not be written; `retry` does it again.
+        """
+        with self._lock:
+            key = self._board.put(finding, self._clock.monotonic_s(), remaining_s)
+            if key is None:
+                return False
+            self._mark({key})
+            self.retry()
+            return True
+
+    def retry(self) -> None:
+        """Judge what is marked; what fails stays marked.
+
+        Raises:
+            SQLAlchemyError: The database failed.
+        """
+        with self._lock:
+            while self._dirty:
+                key = next(iter(self._dirty))
+                self._judge(key)
+                self._dirty.discard(key)
+
+    def tick(self) -> None:
+        """Let time pass: findings run out, falls are told, incidents close.
+
+        Raises:
+            SQLAlchemyError: The database failed; the next tick does it again.
+        """
+        with self._lock:
+            now_s = self._clock.monotonic_s()
+            self._mark(self._board.expire(now_s))
+            if now_s >= self._grace_until_s:
+                self._grace_until_s = float("inf")
+                self._mark(set(self._open))
+            self.retry()
+            times = self.times()
+            for kept in list(self._open.values()):
+                if events := tick(kept.incident, times.now, self._patience):
+                    self._commit(kept, events, times)
+
+    def remind(self) -> None:
+        """Announce again what nobody could be told, then to everybody."""
+        if not self._store.can_tell():
+            return
+        with self._lock:
+            times = self.times()
+            for kept in list(self._open.values()):
+                incident = kept.incident
+                if self._is_due(incident, times.now) and self._store.untold(
+                    incident.number, incident.seq
+                ):
+                    event = announcement(incident, Kind.ALERT, incident.grade, times.now)
+                    self._commit(kept, [event], times, everybody=True)
+
+    def acknowledge(self, number: int, who: str, how: str) -> Incident:
+        """Write that *who* (an id) has taken an incident over.
+
+        Raises:
+            IncidentError: No such incident, or it is closed.
+        """
+        with self._lock:
+            for _ in range(_TRIES):
+                kept = self._store.kept(number)
+                if kept is None:
+                    raise IncidentError(f"incident {number}: there is none")
+                times = self.times()
+                events = acknowledge(kept.incident, who, how, times.now)
+                if not events or self._commit(kept, events, times):
+                    current = self._store.kept(number)
+                    return current.incident if current else kept.incident
+            raise StaleError(f"incident {number} is being changed by another program; try again")
+
+    def grade(self, key: Key) -> ZoneGrade:
+        """Return the grade of one (zone, hazard)."""
+        with self._lock:
+            now = self._clock.now_ms()
+            kept = self._open.get(key)
+            if kept is not None:
+                incident = kept.incident
+                grade, condition, number = incident.grade, incident.condition, incident.number
+            else:
+                known = all_known(self._board.of(key))
+                grade, number = Grade.GREEN, 0
+                condition = Condition.CLEARED if known else Condition.UNKNOWN
+            before = self._since.get(key)
+            if before is None or before[:2] != (grade, condition):
+                began = kept.incident.grade_at if kept and before is None else now
+                self._since[key] = before = (grade, condition, began)
+            return ZoneGrade(
+                zone=key.zone, hazard=key.hazard, grade=grade, condition=condition,
+                since=before[2], at=now, incident=number,
+            )  # fmt: skip
+
+    def keys(self) -> list[Key]:
+        """Return every (zone, hazard) that is judged: by limits of the profile, or by a finding."""
+        with self._lock:
+            judged = {
+                Key(sensor.zone, sensor.hazard): None
+                for sensor in self._community.sensor
+                if any(self._community.rules_of(sensor, quantity) for quantity in sensor.quantities)
+            }
+            return list(judged | dict.fromkeys(self._board.keys()) | dict.fromkeys(self._open))
+
+    def live(self, incident: Incident) -> Judgement:
+        """Return what the findings of an open incident say at this moment, for its headline."""
+        with self._lock:
+            key = Key(incident.zone, incident.hazard)
+            return judge(
+                self._board.of(key), incident.judgement.holders, self._explained, self._community
+            )
+
+    def changes(self) -> Changes:
+        """Return what has changed since the last call."""
+        with self._lock:
+            changes, self._changes = self._changes, Changes()
+            return changes
+
+    @property
+    def size(self) -> int:
+        """How many findings are on the board."""
+        return len(self._board)
+
+    def _mark(self, keys: set[Key]) -> None:
+        explained = self._board.explained()
+        if explained != self._explained:
+            self._explained = explained
+            keys = keys | {key for key in self._board.keys() if key.hazard is Hazard.EQUIPMENT}
+        self._dirty |= keys
+        self._changes.keys |= keys
+
+    def _judge(self, key: Key) -> None:
+        for _ in range(_TRIES):
+            kept = self._open.get(key)
+            holders = kept.incident.judgement.holders if kept else {}
+            entries = self._board.of(key)
+            judgement = judge(entries, holders, self._explained, self._community)
+            if kept is not None and self._too_early(kept.incident, judgement, set(entries)):
+                return
+            now = self._clock.now_ms()
+            events = (
+                observe(kept.incident, judgement, now)
+                if kept
+                else opening(key.zone, key.hazard, judgement, now)
+            )
+            if not events or self._commit(kept, events, self.times()):
+                return
+        raise StaleError(f"incident of {key} is being changed by another program")
+
+    def _too_early(self, incident: Incident, judgement: Judgement, present: set[str]) -> bool:
+        """Just started, and not every finding that held the incident has come again."""
+        early = self._clock.monotonic_s() < self._grace_until_s
+        missing = set(incident.judgement.holders) - present
+        return early and bool(missing) and judgement.grade <= incident.grade
+
+    def _commit(
+        self, kept: Kept | None, events: list[Event], times: Times, *, everybody: bool = False
+    ) -> bool:
+        """Write; False if somebody was faster and the open incidents were read again."""
+        try:
+            fresh = self._store.commit(kept, events, times, everybody=everybody)
+        except StaleError:
+            self.reload()
+            return False
+        if fresh.incident.open:
+            self._open[fresh.key] = fresh
+        else:
+            self._open.pop(fresh.key, None)
+        self._changes.numbers.add(fresh.incident.number)
+        self._changes.keys.add(fresh.key)
+        return True
+
+    def _is_due(self, incident: Incident, now: int) -> bool:
+        if incident.acknowledged or incident.condition is Condition.CLEARED or not incident.seq:
+            return False
+        urgent = incident.grade >= Grade.ORANGE
+        wait = self._patience.untold_red_ms if urgent else self._patience.untold_ms
+        return now - incident.told_at >= max(wait, round(wait / 30 * self._clock.speed))

@@ -1,0 +1,230 @@
+"""The outbox worker: one thread claims and settles, a few threads send.
+
+Claiming and settling share transactions: while sends are under way their outcomes pile up, and one
+commit writes them all down and leases the next ones. A crash loses no row: what was leased is
+released at the next start and sent again with the same id.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from alerts import journal, outbox
+from alerts.channels.base import Channel, Outcome, OutcomeKind
+from alerts.database import Database
+from alerts.incident import Event
+from alerts.metrics import Metrics
+from alerts.outbox import Claimed, Room, Times
+from core.clock import Clock
+from core.grade import Grade
+
+log = structlog.get_logger()
+
+SENDERS = 16
+# Longest sleep of the loop: how late a row that another process wrote may be noticed, wall seconds.
+IDLE_S = 0.5
+# Rest after the database failed, wall seconds.
+ERROR_REST_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    claimed: Claimed
+    outcome: Outcome
+
+
+class Worker:
+    """Sends what the outbox holds.
+
+    Args:
+        database: State of alerts.
+        channels: By name.
+        clock: Clock of the run.
+        metrics: Counters.
+        owner: Name of this worker; two workers on one database need two names.
+        told: Called with the incident numbers whose notifications changed, on the worker's thread.
+        health: Called with a channel's name and each outcome, on a sender's thread.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        channels: Mapping[str, Channel],
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        owner: str,
+        told: Callable[[set[int]], None],
+        health: Callable[[str, Outcome], None],
+    ) -> None:
+        self._database = database
+        self._channels = dict(channels)
+        self._clock = clock
+        self._metrics = metrics
+        self._owner = owner
+        self._told = told
+        self._health = health
+        self._inbox: queue.SimpleQueue[_Done | None] = queue.SimpleQueue()
+        self._unsettled: list[_Done] = []
+        self._busy: dict[str, int] = dict.fromkeys(channels, 0)
+        self._disabled: set[str] = set()
+        self._swept: frozenset[str] | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
+        self._pool = ThreadPoolExecutor(SENDERS, thread_name_prefix="send")
+        self.alive_s = clock.monotonic_s()
+
+    def start(self) -> None:
+        """Begin sending; first release what an earlier life of this worker held."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look into the outbox now."""
+        self._inbox.put(None)
+
+    def stop(self, timeout_s: float = 10.0) -> None:
+        """Let the sends that are under way end, settle them, and stop."""
+        self._stop.set()
+        self.wake()
+        self._thread.join(timeout_s)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def times(self) -> Times:
+        """Return the clocks now."""
+        return Times(self._clock.now_ms(), self._clock.wall_ms(), self._clock.speed)
+
+    def _run(self) -> None:
+        self._until_done(self._release)
+        while not self._stop.is_set():
+            self._step_safely()
+        for _ in range(20):  # the sends under way end within their time-outs; wait a little
+            if not any(self._busy.values()) and not self._unsettled:
+                break
+            self._collect(IDLE_S)
+            self._step_safely(claim=False, wait_s=0.0)
+
+    def _until_done(self, step: Callable[[], None]) -> None:
+        while not self._stop.is_set():
+            try:
+                step()
+            except SQLAlchemyError as error:
+                self._failed("start", error)
+            else:
+                return
+
+    def _release(self) -> None:
+        with self._database.write() as connection:
+            outbox.release(connection, self._owner)
+
+    def _step_safely(self, *, claim: bool = True, wait_s: float | None = None) -> None:
+        try:
+            due_s = self._step(claim=claim)
+        except SQLAlchemyError as error:
+            self._failed("outbox", error)
+            return
+        self.alive_s = self._clock.monotonic_s()
+        self._collect(due_s if wait_s is None else wait_s)
+
+    def _failed(self, step: str, error: SQLAlchemyError) -> None:
+        self._metrics.errors.labels(step).inc()
+        log.error("the outbox database failed; trying again", error=str(error)[:300])
+        self._stop.wait(ERROR_REST_S)
+
+    def _collect(self, timeout_s: float) -> None:
+        """Wait for an outcome or a wake-up, then take everything that is there."""
+        try:
+            item = self._inbox.get(timeout=timeout_s) if timeout_s > 0 else self._inbox.get_nowait()
+            while True:
+                if item is not None:
+                    self._busy[item.claimed.channel] -= 1
+                    self._unsettled.append(item)
+                item = self._inbox.get_nowait()
+        except queue.Empty:
+            return
+
+    def _step(self, *, claim: bool) -> float:
+        """Settle what came back and lease what is next; return for how long nothing is due."""
+        times = self.times()
+        settled = list(self._unsettled)
+        with self._database.write() as connection:
+            events: list[tuple[int, Event]] = []
+            for done in settled:
+                events += self._settle(connection, done, times)
+            events += outbox.expire(connection, times)
+            events += self._abandon(connection, times)
+            claimed = self._claim(connection, times) if claim else []
+            due = None if claimed else outbox.next_due(connection)
+            journal.append(connection, events)
+        del self._unsettled[: len(settled)]
+        for row in claimed:
+            self._busy[row.channel] += 1
+            self._pool.submit(self._send, row)
+        changed = {number for number, _ in events} | {row.note.incident for row in claimed}
+        if changed:
+            self._told(changed)
+        return self._wait_s(due, times)
+
+    def _abandon(self, connection: Connection, times: Times) -> list[tuple[int, Event]]:
+        usable = frozenset(self._channels) - self._disabled
+        if usable == self._swept and not self._disabled:
+            return []
+        self._swept = usable
+        return outbox.abandon(connection, usable, times)
+
+    def _wait_s(self, due: int | None, times: Times) -> float:
+        if due is None or due <= times.now:  # nothing, or it waits for room: an outcome wakes us
+            return IDLE_S
+        return min(IDLE_S, (due - times.now) / 1000 / times.speed)
+
+    def _claim(self, connection: Connection, times: Times) -> list[Claimed]:
+        free = SENDERS - sum(self._busy.values())
+        rooms = {
+            name: Room(channel.concurrency - self._busy[name], channel.per_minute)
+            for name, channel in self._channels.items()
+            if name not in self._disabled
+        }
+        if free <= 0 or not rooms:
+            return []
+        return outbox.claim(connection, self._owner, rooms, free, times)
+
+    def _settle(
+        self, connection: Connection, done: _Done, times: Times
+    ) -> Sequence[tuple[int, Event]]:
+        channel = self._channels[done.claimed.channel]
+        resend = channel.idempotent or done.claimed.urgency >= Grade.ORANGE
+        return outbox.settle(
+            connection, done.claimed, done.outcome, resend_unknown=resend, times=times
+        )
+
+    def _send(self, row: Claimed) -> None:
+        channel = self._channels[row.channel]
+        began_s = self._clock.monotonic_s()
+        try:
+            outcome = channel.send(row.note, self._clock.wall_ms() // 1000)
+        except Exception as error:  # noqa: BLE001  # a broken channel must not stop the others
+            # The class alone: the text may hold a key.
+            outcome = Outcome(
+                OutcomeKind.RETRY, vendor_code=type(error).__name__, detail="channel failed"
+            )
+            log.error("a channel failed", channel=row.channel, error=type(error).__name__)
+        self._metrics.attempt_seconds.labels(row.channel).observe(
+            self._clock.monotonic_s() - began_s
+        )
+        self._metrics.notify.labels(row.channel, row.note.grade.word, str(outcome.kind)).inc()
+        if outcome.disable:
+            self._disabled.add(row.channel)
+        if outcome.kind in (OutcomeKind.PERMANENT, OutcomeKind.MISCONFIGURED):
+            log.error(
+                "a notification was refused", channel=row.channel, code=outcome.vendor_code,
+                detail=outcome.detail, incident=row.note.incident,
+            )  # fmt: skip
+        self._inbox.put(_Done(row, outcome))
+        self._health(row.channel, outcome)
