@@ -177,6 +177,11 @@ class Driver(ABC):
     def facts(self) -> DriverFacts:
         """What is known of the device."""
 
+    @property
+    def pending(self) -> int:
+        """How many bytes wait for the rest of their frame; always below 4 KiB."""
+        return 0
+
     @abstractmethod
     def feed(self, data: bytes) -> list[Frame]:
         """Take a piece of the stream and return the frames that it completes.

@@ -75,6 +75,11 @@ class ModbusDriver(Driver):
         return self.FACTS
 
     @property
+    def pending(self) -> int:
+        """How many bytes wait for the rest of their frame."""
+        return self._reader.pending
+
+    @property
     def address(self) -> int:
         """The slave's address."""
         return self.settings.whole("address")

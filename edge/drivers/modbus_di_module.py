@@ -11,6 +11,7 @@ sensor's entry then. What an input means is decided there, not here.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 from core.quality import Reason
@@ -38,7 +39,6 @@ _NOVABO_ADDRESS, _NOVABO_INPUTS = 255, 2
 # A 32-bit counter above the first bound that would be below the second with its words swapped is
 # taken for swapped: 2^31 pulses are 68 years at one a second, 2^24 are half a year.
 _TOO_MANY, _USUAL = 2**31, 2**24
-_COUNT = Field("count", "1", None, 0, _TOO_MANY - 1, 1, 0)
 
 
 class ModbusDiModule(ModbusDriver):
@@ -61,7 +61,6 @@ class ModbusDiModule(ModbusDriver):
             Quantity.PEOPLE_COUNT,
         ),
         source="Waveshare Modbus RTU IO 8CH wiki; Moxa ioLogik R1210; Advantech ADAM-6051 manual",
-        fields=(_COUNT,),
     )
     OPTIONS: ClassVar[Mapping[str, Option]] = {
         "function": Option(2, "1 or 2 reads bits, 3 or 4 reads counters", 1, 4),
@@ -77,12 +76,27 @@ class ModbusDiModule(ModbusDriver):
         ),
     }
 
-    __slots__ = ()
+    __slots__ = ("_fields",)
 
     def __init__(self, options: Options | None = None) -> None:
         super().__init__(options)
         if self.settings.whole("counter_bits") not in (16, 32):
             raise DriverError("driver modbus_di_module: counter_bits: expected 16 or 32")
+        if self.settings.whole("function") in _BITS:
+            names, unit, most = self._input_names, "bool", 1
+        else:
+            names, unit = self._counter_names(self.settings.whole("counters")), "1"
+            most = min(_TOO_MANY, 2 ** self.settings.whole("counter_bits")) - 1
+        self._fields = tuple(Field(name, unit, None, 0, most, 1, 0) for name in names)
+
+    @property
+    def facts(self) -> DriverFacts:
+        """What is known of the device; its fields follow the options."""
+        return replace(self.FACTS, fields=self._fields)
+
+    @property
+    def _input_names(self) -> list[str]:
+        return [f"di{index}" for index in range(self.settings.whole("inputs"))]
 
     @property
     def _counter_words(self) -> int:
@@ -143,7 +157,7 @@ class ModbusDiModule(ModbusDriver):
 
     def memory(self, function: int, values: Mapping[str, Value]) -> Memory | None:
         """Return inputs for FC01 and FC02, counters for FC03 and FC04."""
-        inputs = [f"di{index}" for index in range(self.settings.whole("inputs"))]
+        inputs = self._input_names
         counters = self._counter_names(self.settings.whole("counters"))
         check_names(self.FACTS.name, values, (*inputs, *counters))
         register = self.settings.whole("register")

@@ -16,7 +16,7 @@ from typing import ClassVar
 import msgspec
 
 from core.quality import Quality, Reason
-from core.quantity import Quantity
+from core.quantity import FACTS, Quantity
 from edge.drivers.base import (
     Check,
     Driver,
@@ -62,6 +62,7 @@ NAMES: Mapping[str, tuple[Quantity, str]] = {
     "pm25": (Quantity.PM2_5, "ug/m3"),
     "pm10": (Quantity.PM10, "ug/m3"),
 }
+_QUANTITIES = frozenset(str(quantity) for quantity in Quantity)
 # Status word of a reading -> quality, reason, and whether its number means anything.
 _STATES: Mapping[str, tuple[Quality, Reason, bool]] = {
     "warm": (Quality.UNCERTAIN, Reason.WARMING_UP, True),
@@ -150,6 +151,11 @@ class NdjsonBridge(Driver):
     def facts(self) -> DriverFacts:
         """What is known of the device."""
         return self.FACTS
+
+    @property
+    def pending(self) -> int:
+        """How many bytes wait for the rest of their frame."""
+        return self._framer.pending
 
     def feed(self, data: bytes) -> list[Frame]:
         """Take a piece of the stream; return the lines that it completes and that hold."""
@@ -272,14 +278,19 @@ class NdjsonBridge(Driver):
         return self.settings.text("dev") or "sim"
 
     def _item(self, name: str, value: Value) -> dict[str, Value]:
-        obvious = NAMES.get(name)
-        unit = obvious[1] if obvious is not None else self.settings.text("unit")
         if isinstance(value, float) and not isfinite(value):
             raise DriverError(f"driver ndjson_bridge: {name} = {value}: JSON has no such number")
         if isinstance(value, list):
             raise DriverError(f"driver ndjson_bridge: {name}: a list does not fit into a reading")
-        item: dict[str, Value] = {"n": name, "v": value, "u": unit}
+        item: dict[str, Value] = {"n": name, "v": value, "u": self._unit(name)}
         return item | {"st": "fault"} if value is None else item
+
+    def _unit(self, name: str) -> str:
+        if name in NAMES:
+            return NAMES[name][1]
+        if name in _QUANTITIES:
+            return FACTS[Quantity(name)].wire_unit
+        return self.settings.text("unit")
 
     def _line(self, items: list[bytes]) -> bytes:
         return self._sealed(b'"r":[' + b",".join(items) + b"]")

@@ -42,9 +42,12 @@ class Settings:
         return value
 
 
-# Every sensor's entry has an address (default 1), so every driver takes one; only devices on a
-# shared bus use it.
-ADDRESS = Option(1, "Modbus address on a shared bus", 0, 255)
+# What every driver takes: a sensor's entry always has an address (default 1; only devices on a
+# shared bus use it), and the port asks for the baud rate.
+EVERYWHERE: Mapping[str, Option] = {
+    "address": Option(1, "Modbus address on a shared bus", 0, 255),
+    "baud": Option(0, "baud rate of the port; 0 = what is usual for the device", 0, 4_000_000),
+}
 
 
 def read_options(driver: str, known: Mapping[str, Option], given: Options) -> Settings:
@@ -53,7 +56,7 @@ def read_options(driver: str, known: Mapping[str, Option], given: Options) -> Se
     Raises:
         DriverError: An unknown name, a wrong type, or a value outside of what is allowed.
     """
-    known = {"address": ADDRESS, **known}
+    known = {**EVERYWHERE, **known}
     for name in given:
         if name not in known:
             allowed = ", ".join(sorted(known))

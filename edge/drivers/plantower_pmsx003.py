@@ -24,6 +24,7 @@ _WORDS = struct.Struct(">12H")
 _ALL_ONES = 0xFFFF
 # Typical shares in city air, for the simulator where a value is not given.
 _PM1_SHARE, _PM10_SHARE = 0.7, 1.3
+_IDLE_UGM3 = 10
 # Particles above 0.3 um per 0.1 L and ug/m3 of PM2.5, and the share left above each size: about
 # what the published captures show.
 _COUNTS_PER_UGM3 = 150
@@ -46,7 +47,8 @@ _MASSES = (
 _COUNTS = ("n0_3", "n0_5", "n1_0", "n2_5", "n5_0", "n10_0")
 _NAMES = (*(column.name for column in _MASSES), *_COUNTS, "version", "error_code")
 _MASS_FIELDS = tuple(
-    Field(column.name, "ug/m3", column.quantity, 1, EFFECTIVE_UGM3, 1, 10) for column in _MASSES
+    Field(column.name, "ug/m3", column.quantity, 1, EFFECTIVE_UGM3, 1, _IDLE_UGM3)
+    for column in _MASSES
 )
 _COUNT_FIELDS = tuple(Field(name, "/cm3", None, 0.01, 655.34, 0.01, 10.0) for name in _COUNTS)
 _VERSION = Field("version", "1", None, 0, 255, 1, 151)
@@ -155,23 +157,26 @@ def _encode_masses(driver: str, values: Mapping[str, Value]) -> list[int] | None
     """Return the six mass words, consistent where values are missing; None if one is None."""
     if any(values.get(column.name, 0) is None for column in _MASSES):
         return None
-    given = {
-        field.name: counts(driver, values, field, _ALL_ONES) or 0
+    given = [
+        counts(driver, values, field, _ALL_ONES) if field.name in values else None
         for field in _MASS_FIELDS
-        if field.name in values
-    }
-    fine = given.get("pm25", given.get("pm10", given.get("pm1", 10)))
-    fine = min(fine, given.get("pm10", fine))
-    atmospheric = [
-        given.get("pm1", round(fine * _PM1_SHARE)),
-        given.get("pm25", fine),
-        given.get("pm10", min(_ALL_ONES, round(fine * _PM10_SHARE))),
     ]
-    factory = [given.get(f"{name}_cf1") for name in ("pm1", "pm25", "pm10")]
-    filled = [
-        own if own is not None else air for own, air in zip(factory, atmospheric, strict=True)
+    atmospheric = _filled(given[3:], _IDLE_UGM3)
+    return _filled(given[:3], atmospheric[1]) + atmospheric
+
+
+def _filled(given: list[int | None], usual_pm25: int) -> list[int]:
+    """Return PM1, PM2.5, PM10 with usual shares where one is not given."""
+    pm1, pm25, pm10 = given
+    if pm25 is None and (pm1 is not None or pm10 is not None):
+        # Between the two that are given.
+        usual_pm25 = max(pm1 or 0, min(usual_pm25, pm10 if pm10 is not None else _ALL_ONES))
+    fine = usual_pm25 if pm25 is None else pm25
+    return [
+        round(fine * _PM1_SHARE) if pm1 is None else pm1,
+        fine,
+        min(_ALL_ONES, round(fine * _PM10_SHARE)) if pm10 is None else pm10,
     ]
-    return filled + atmospheric
 
 
 def _encode_counts(driver: str, values: Mapping[str, Value], pm25: int) -> list[int]:

@@ -54,6 +54,11 @@ class StreamDriver(Driver):
         """What is known of the device."""
         return self.FACTS
 
+    @property
+    def pending(self) -> int:
+        """How many bytes wait for the rest of their frame."""
+        return self._framer.pending
+
     def size(self, buffer: bytearray, at: int) -> int:
         """Return the whole length of the frame at a position, for devices without a fixed one.
 

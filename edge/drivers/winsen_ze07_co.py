@@ -88,10 +88,12 @@ class WinsenZe07Co(StreamDriver):
         return (saturated, facts)
 
     def encode(self, values: Mapping[str, Value]) -> bytes:
-        """Return the active frame; the module clamps at its full scale and has no "no value"."""
+        """Return the active frame, clamped at full scale; None is silence (no frame says it)."""
         check_names(self.FACTS.name, values, ("co", "full_scale"))
         full = counts(self.FACTS.name, values, _FULL_SCALE, 0xFFFF) or _FULL_SCALE_COUNTS
-        value = counts(self.FACTS.name, values, _CO, full) or 0
+        value = counts(self.FACTS.name, values, _CO, full)
+        if value is None:
+            return b""
         body = bytes((_GAS_CO, _UNIT_PPM, 1)) + value.to_bytes(2, "big") + full.to_bytes(2, "big")
         return b"\xff" + body + bytes((twos_complement(body),))
 
