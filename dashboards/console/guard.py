@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Request, Response
 
-TOKEN_COOKIE = "se_token"
+TOKEN_COOKIE = "se_token"  # noqa: S105 - a cookie's name
 # No inline script or style, nothing from elsewhere, no frame around us.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "

@@ -135,6 +135,7 @@ PHRASES: dict[str, tuple[str, str]] = {
     "heard": ("最近一次", "Last heard"),
     "spool": ("待传", "Waiting in spool"),
     "packs": ("{} 包", "{} packs"),
+    "clock": ("时钟", "Clock"),
     "clock_ok": ("时钟已同步", "Clock synchronised"),
     "clock_bad": ("时钟未同步", "Clock not synchronised"),
     "ledger": ("账本", "Ledger"),

@@ -4,62 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from core.community import Community
 from dashboards.console.feed import LiveFeed, StationState
 from dashboards.console.words import Words
+from ingest.ledger import StationLedger
 
 
-class LedgerRow(Protocol):
-    """What the ledger says of one station (`ingest.ledger.read_ledger`)."""
+def off_by(account: StationLedger) -> int:
+    """Return how many readings are not accounted for; 0 if the account balances.
 
-    @property
-    def station(self) -> str:
-        """Slug of the station."""
+    What is still on the way is accounted for as such: it is neither stored nor missing yet.
 
-    @property
-    def produced(self) -> int:
-        """Readings that left sampling."""
-
-    @property
-    def stored(self) -> int:
-        """Readings that are in the history."""
-
-    @property
-    def quarantined(self) -> int:
-        """Readings that are kept apart with a reason."""
-
-    @property
-    def lost(self) -> int:
-        """Readings that a station declared lost."""
-
-    @property
-    def unknown(self) -> int:
-        """Readings that a killed station may have held in memory."""
-
-    @property
-    def pending(self) -> int:
-        """Readings that are still on the way."""
-
-
-@dataclass(frozen=True, slots=True)
-class Balance:
-    """A station's account."""
-
-    produced: int
-    stored: int
-    quarantined: int
-    lost: int
-    unknown: int
-    pending: int
-
-    @property
-    def off_by(self) -> int:
-        """What is not accounted for; 0 if the account balances."""
-        return self.produced - (
-            self.stored + self.quarantined + self.lost + self.unknown + self.pending
-        )
+    >>> off_by(StationLedger(station="north-1", produced=10, stored=7, pending=3))
+    0
+    """
+    known = account.stored + account.quarantined + account.lost + account.unknown
+    return account.produced - known - account.pending
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +31,7 @@ class StationView:
         link: online, offline, stopped, quiet or never.
         word, why: The link state in words, and what it means where it is not online.
         sensors: Names of what it reads.
-        balance: Its account, None if the ledger does not know it.
+        account: Where its readings are, None if the ledger does not know it.
         errors: Counters above zero that tell of trouble, name and count.
         health: Its other named numbers.
     """
@@ -80,7 +41,7 @@ class StationView:
     word: str
     why: str
     sensors: tuple[str, ...]
-    balance: Balance | None
+    account: StationLedger | None
     errors: tuple[tuple[str, str], ...]
     health: tuple[tuple[str, str], ...]
 
@@ -95,21 +56,26 @@ class StationView:
         return self.state.status is None or self.state.status.sync
 
     @property
+    def off_by(self) -> int:
+        """Readings that its account does not explain; 0 without an account."""
+        return off_by(self.account) if self.account is not None else 0
+
+    @property
     def spooled(self) -> int:
         """Packs that wait in its spool."""
         return self.state.status.spooled if self.state.status is not None else 0
 
 
 def station_views(
-    community: Community, feed: LiveFeed, ledger: Sequence[LedgerRow] | None, words: Words
+    community: Community, feed: LiveFeed, ledger: Sequence[StationLedger] | None, words: Words
 ) -> list[StationView]:
     """Return every station of the profile."""
-    accounts = {row.station: _balance(row) for row in ledger or ()}
+    accounts = {row.station: row for row in ledger or ()}
     return [_view(community, state, accounts.get(state.id), words) for state in feed.stations()]
 
 
 def _view(
-    community: Community, state: StationState, balance: Balance | None, words: Words
+    community: Community, state: StationState, account: StationLedger | None, words: Words
 ) -> StationView:
     numbers = dict(state.status.health) if state.status is not None else {}
     errors = {name: value for name, value in numbers.items() if _is_error(name)}
@@ -127,7 +93,7 @@ def _view(
             for entry in community.sensor
             if entry.station == state.id
         ),
-        balance=balance,
+        account=account,
         errors=tuple(listed),
         health=tuple((name, f"{value:g}") for name, value in sorted(health.items())),
     )
@@ -143,14 +109,3 @@ def _is_error(name: str) -> bool:
     (True, False)
     """
     return any(mark in name for mark in _ERROR_MARKS)
-
-
-def _balance(row: LedgerRow) -> Balance:
-    return Balance(
-        row.produced,
-        row.stored,
-        row.quarantined,
-        row.lost,
-        row.unknown,
-        int(getattr(row, "pending", 0)),
-    )

@@ -1,0 +1,170 @@
+"""The console's pages, their parts that are fetched again, and the one click that counts."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import RedirectResponse
+
+from alerts.views import IncidentError
+from dashboards.console.guard import meant
+from dashboards.console.incident_views import IncidentCard, incident_card
+from dashboards.console.sensors import sensor_view
+from dashboards.console.site import WHO_COOKIE, Renderer, Site, overview
+
+_PARTS = ("incidents", "zones", "sensors", "stations", "charts", "station-cards")
+_PAGE_SIZE = 50
+# A name of a person; what is longer is a mistake.
+_WHO_LENGTH = 60
+_MONTH_S = 30 * 86_400
+
+
+def page_router(site: Site) -> APIRouter:
+    """Return the routes of all pages."""
+    router = APIRouter(include_in_schema=False)
+    render = Renderer(site)
+    _add_overview(router, site, render)
+    _add_incidents(router, site, render)
+    _add_sensors(router, site, render)
+    _add_acknowledge(router, site, render)
+    return router
+
+
+def _add_overview(router: APIRouter, site: Site, render: Renderer) -> None:
+    @router.get("/")
+    def now(request: Request) -> Response:
+        return render.page(request, "now.html", **overview(site, site.words(request)))
+
+    @router.get("/stations")
+    def stations(request: Request) -> Response:
+        return render.page(request, "stations.html", **overview(site, site.words(request)))
+
+    @router.get("/parts/{name}")
+    def part(request: Request, name: str) -> Response:
+        if name not in _PARTS:
+            return _missing(request, render, "")
+        return render.page(request, f"parts/{name}.html", **overview(site, site.words(request)))
+
+
+def _add_incidents(router: APIRouter, site: Site, render: Renderer) -> None:
+    @router.get("/incidents")
+    def incidents(request: Request, before: int | None = None) -> Response:
+        words = site.words(request)
+        sensors = site.sensors(words)
+        views = site.incidents.incidents(_PAGE_SIZE, before)
+        cards = [incident_card(view, site.community, sensors, words) for view in views]
+        older = cards[-1].number if len(cards) == _PAGE_SIZE and cards[-1].number > 1 else None
+        return render.page(request, "incidents.html", cards=cards, older=older, before=before)
+
+    @router.get("/incidents/{number}")
+    def incident(request: Request, number: int) -> Response:
+        words = site.words(request)
+        found = _incident(site, request, number)
+        if found is None:
+            return _missing(request, render, words("not_found_incident", number))
+        return render.page(request, "incident.html", **found)
+
+    @router.get("/parts/incident/{number}")
+    def incident_part(request: Request, number: int) -> Response:
+        words = site.words(request)
+        found = _incident(site, request, number)
+        if found is None:
+            return _missing(request, render, words("not_found_incident", number))
+        return render.page(request, "parts/incident.html", **found)
+
+
+def _incident(site: Site, request: Request, number: int) -> dict[str, Any] | None:
+    view = site.incidents.incident(number)
+    if view is None:
+        return None
+    words = site.words(request)
+    card = incident_card(view, site.community, site.sensors(words), words, every_notice=True)
+    return {"card": card, "journal": site.incidents.journal(number), "problem": ""}
+
+
+def _add_sensors(router: APIRouter, site: Site, render: Renderer) -> None:
+    @router.get("/sensors")
+    def sensors(request: Request) -> Response:
+        return render.page(request, "sensors.html", **overview(site, site.words(request)))
+
+    @router.get("/sensors/{sensor}")
+    def sensor(request: Request, sensor: str, hours: int = 3) -> Response:
+        words = site.words(request)
+        entry = site.community.sensor_of(sensor)
+        if entry is None:
+            return _missing(request, render, words("not_found_sensor", sensor))
+        views = [
+            sensor_view(site.community, entry, quantity, site.feed, site.clock, words)
+            for quantity in entry.quantities
+        ]
+        limits = [
+            limit
+            for limit in site.community.limit
+            if limit.zone == entry.zone and limit.quantity in entry.quantities
+        ]
+        station = site.feed.station(entry.station)
+        return render.page(
+            request,
+            "sensor.html",
+            entry=entry,
+            views=views,
+            limits=limits,
+            station=station,
+            hours=hours if hours in (1, 3, 24, 168) else 3,
+            has_history=site.archive is not None,
+        )
+
+
+def _missing(request: Request, render: Renderer, text: str) -> Response:
+    return render.page(request, "missing.html", status=404, text=text)
+
+
+def _add_acknowledge(router: APIRouter, site: Site, render: Renderer) -> None:
+    @router.post("/incidents/{number}/acknowledge")
+    def acknowledge(
+        request: Request,
+        number: int,
+        token: Annotated[str, Form()] = "",
+        who: Annotated[str, Form()] = "",
+        other: Annotated[str, Form()] = "",
+    ) -> Response:
+        words = site.words(request)
+        person = (other.strip() if who in ("", "other") else who.strip())[:_WHO_LENGTH]
+        if not meant(request, token):
+            return _refusal(request, site, render, number, 403, words("refused_origin"))
+        if not person:
+            return _refusal(request, site, render, number, 422, words("refused_who"))
+        try:
+            view = site.incidents.acknowledge(number, person, "console")
+        except IncidentError:
+            text = words("refused_incident", number)
+            return _refusal(request, site, render, number, 409, text)
+        if request.headers.get("hx-request"):
+            card = incident_card(view, site.community, site.sensors(words), words)
+            response: Response = _card(request, render, card, 200, "")
+        else:
+            response = RedirectResponse("/", 303)
+        if who not in ("", "other"):
+            response.set_cookie(
+                WHO_COOKIE, person, max_age=_MONTH_S, samesite="strict", httponly=True
+            )
+        return response
+
+
+def _card(
+    request: Request, render: Renderer, card: IncidentCard, status: int, problem: str
+) -> Response:
+    return render.page(request, "parts/card.html", status=status, card=card, problem=problem)
+
+
+def _refusal(
+    request: Request, site: Site, render: Renderer, number: int, status: int, text: str
+) -> Response:
+    """Say on the card itself why nothing happened; a refusal must be seen where the click was."""
+    view = site.incidents.incident(number)
+    if view is None or not request.headers.get("hx-request"):
+        return render.page(request, "refused.html", status=status, text=text)
+    words = site.words(request)
+    card = incident_card(view, site.community, site.sensors(words), words)
+    return _card(request, render, card, status, text)
