@@ -14,7 +14,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from core.broker import BrokerAddress
 from core.clock import RunClock
 from core.community import Community, load_community
 from edge.configuration import PortEntry, StationConfig, StationEntry
-from edge.simulator import Scenario, derive_community, load_scenario, ports_of
+from edge.simulator import FaultKind, Scenario, derive_community, load_scenario, ports_of
 from safety_eye.embedded_broker import free_port
 from safety_eye.house import House, start_all
 from safety_eye.hub import BrokerEntry, HttpEntry, HubConfig, load_hub
@@ -107,7 +107,7 @@ class Demo:
         clock = self._clock(scenario)
         with _receiver(self._delivered) as receiver:
             house = self._prepare(community, clock, receiver)
-            relays = {station: free_port() for station in scenario.cut_stations}
+            relays = {station: free_port() for station in _cut_stations(scenario)}
             stations = self._station_files(house, community, relays)
             supervisor = Supervisor(self.state, clock, say)
             story = Story(house, community, self.options.language)
@@ -278,7 +278,7 @@ class Demo:
         started_ms = house.clock.now_ms()
         probe = BrokerProbe(house.broker, self.state, house.clock, say)
         ended = False
-        with _progress(scenario) as (bar, task):
+        with closing(probe), _progress(scenario) as (bar, task):
             while not self.stop.wait(_TICK_S):
                 supervisor.watch()
                 probe.watch()
@@ -330,6 +330,11 @@ class Demo:
                 break
         incidents, journals = fetch_incidents(url)
         return summary(reading_totals(self.state), incidents, journals, started_ms)
+
+
+def _cut_stations(scenario: Scenario) -> list[str]:
+    """Return the stations whose uplink the scenario cuts: they reach the broker over a relay."""
+    return sorted({fault.station for fault in scenario.fault if fault.kind is FaultKind.UPLINK_CUT})
 
 
 def _drained(url: str) -> bool:

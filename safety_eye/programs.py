@@ -17,7 +17,12 @@ from core.community import Community
 from dashboards.console import mount
 from dashboards.console.feed import LiveFeed
 from detectors.service import Detect, DetectSettings
-from ingest.history import HistorySettings, open_reader
+from ingest.history import (
+    HistoryReader,
+    HistorySettings,
+    HistoryUnreadableError,
+    open_reader,
+)
 from ingest.ledger import read_ledger
 from ingest.service import Ingest, IngestSettings
 from safety_eye.hub import HubConfig
@@ -76,7 +81,7 @@ def run_alerts(
         app,
         incidents=service,
         feed=feed,
-        history=open_reader(history_settings(config, state)),
+        history=_reader(history_settings(config, state)),
         ledger=lambda: read_ledger(state / "ledger.db"),
         community=community,
         clock=clock,
@@ -99,6 +104,15 @@ def run_alerts(
     thread.join(8)
     feed.stop()
     service.stop()
+
+
+def _reader(settings: HistorySettings) -> HistoryReader | None:
+    """Return the read side of the history, or None for a kind that is written only."""
+    try:
+        return open_reader(settings)
+    except HistoryUnreadableError as error:
+        log.warning("charts show live readings only", why=str(error))
+        return None
 
 
 def _serve(server: uvicorn.Server, stop: threading.Event) -> None:

@@ -90,7 +90,7 @@ def test_a_station_loads_nothing_that_a_pi_does_not_have() -> None:
         "import sys\nsys.argv = ['safety-eye', 'edge', '--help']\n"
         "from safety_eye.__main__ import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "heavy = {'numpy', 'typer', 'rich', 'structlog', 'pydantic', 'sqlalchemy', 'fastapi', 'httpx'}\n"
+        "heavy = {'numpy', 'typer', 'rich', 'structlog', 'pydantic', 'sqlalchemy', 'httpx'}\n"
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
     )
 
