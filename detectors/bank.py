@@ -251,9 +251,13 @@ class Bank:
         self.condition[rows] = UNKNOWN
         return [explain(self, int(row), now_ms) for row in rows]
 
+    def finding(self, row: int, now_ms: int) -> Finding:
+        """Return what is stated now under one rule."""
+        return explain(self, row, now_ms)
+
     def findings(self, now_ms: int) -> list[Finding]:
         """Return what is stated now of every rule."""
-        return [explain(self, row, now_ms) for row in range(self.lane.size)]
+        return [self.finding(row, now_ms) for row in range(self.lane.size)]
 
     def past_of(self, slot: int) -> int | None:
         """Return the time of the newest reading that a rule of *slot* has judged."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -116,5 +117,7 @@ def rounds(batch: Batch) -> Iterator[Batch]:
         return
     place = np.arange(slot.size)
     turn = place - np.maximum.accumulate(np.where(starts, place, 0))
-    for number in range(int(turn.max()) + 1):
-        yield batch.take(order[turn == number])
+    order = order[np.argsort(turn, kind="stable")]
+    edges = np.concatenate(([0], np.cumsum(np.bincount(turn))))
+    for start, end in pairwise(edges.tolist()):
+        yield batch.take(order[start:end])

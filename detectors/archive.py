@@ -1,0 +1,76 @@
+"""What the detectors read back from history: the time that they missed, and holes."""
+
+from __future__ import annotations
+
+import structlog
+
+from core.reading import Reading
+from detectors.bank import Bank
+from detectors.plan import SeriesPlan
+from detectors.trail import Hole
+from ingest.history import HistorySettings, open_reader
+from ingest.history.base import HistoryReader, HistoryUnavailableError, HistoryUnreadableError
+
+log = structlog.get_logger()
+# How far back to look, in seconds: at most after a longer absence, and at least to warm up.
+_AT_MOST_S = 6 * 3600.0
+_WARM_UP_S = 900.0
+_WARM_UP_INTERVALS = 20
+# Readings of one series in one look; more than that is left to the history.
+_PER_SERIES = 10_000
+
+
+class Archive:
+    """Reads history where there is one that can be read; otherwise finds nothing.
+
+    Args:
+        settings: Where it is, or None.
+    """
+
+    def __init__(self, settings: HistorySettings | None) -> None:
+        self._reader: HistoryReader | None = None
+        if settings is None:
+            return
+        try:
+            self._reader = open_reader(settings)
+        except HistoryUnreadableError as error:
+            log.warning("no catching up and no filling of holes", error=str(error))
+
+    def missed(self, bank: Bank, now_ms: int) -> list[Reading]:
+        """Return what came since each series was last judged, or enough to warm up."""
+        found: list[Reading] = []
+        for slot, plan in enumerate(bank.plans):
+            past = bank.past_of(slot)
+            if past is None:
+                start = now_ms - round(1000 * _warm_up_s(plan))
+            else:
+                start = max(past + 1, now_ms - round(1000 * _AT_MOST_S))
+            found += self._range(plan, start, now_ms + 1)
+        return found
+
+    def between(self, bank: Bank, station: str, hole: Hole) -> list[Reading]:
+        """Return the readings of a hole."""
+        return [
+            reading
+            for plan in bank.plans
+            if plan.station == station
+            for reading in self._range(plan, hole.start_ms + 1, hole.end_ms)
+        ]
+
+    def _range(self, plan: SeriesPlan, start_ms: int, end_ms: int) -> list[Reading]:
+        if self._reader is None or start_ms >= end_ms:
+            return []
+        try:
+            return self._reader.range(plan.series, start_ms, end_ms, _PER_SERIES)
+        except HistoryUnavailableError as error:
+            log.warning("history does not answer", series=str(plan.series), error=str(error))
+            return []
+
+    def close(self) -> None:
+        """Release the reader."""
+        if self._reader is not None:
+            self._reader.close()
+
+
+def _warm_up_s(plan: SeriesPlan) -> float:
+    return min(_AT_MOST_S, max(_WARM_UP_S, _WARM_UP_INTERVALS * plan.interval_s))

@@ -1,0 +1,183 @@
+"""The detectors as a program: messages in, findings out, snapshots, and catching up."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from core import topics
+from core.broker import Broker, BrokerAddress
+from core.clock import Clock
+from core.community import Community
+from core.finding import Finding
+from detectors.archive import Archive
+from detectors.intake import Intake
+from detectors.publication import Publication
+from detectors.sentinel import Sentinel
+from detectors.snapshot import SnapshotError, collect, load, restore, save
+from detectors.trail import Hole
+from ingest.history import HistorySettings
+
+log = structlog.get_logger()
+# Wall seconds between two looks at what has not come.
+TICK_S = 0.5
+# Wall seconds to wait for the broker before the first look: retained statuses come with it.
+_FIRST_LINK_S = 5.0
+# A snapshot from further ahead than this belongs to another run's clock.
+_AHEAD_MS = 300_000
+
+
+class DetectSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the detectors keep and find what they need.
+
+    Attributes:
+        state_dir: Directory of `detectors.snapshot`.
+        history: Where to catch up and fill holes from; None: neither is done.
+        snapshot_s: Wall seconds between snapshots.
+    """
+
+    state_dir: Path
+    history: HistorySettings | None = None
+    snapshot_s: float = 60.0
+
+
+class Detect:
+    """Judges one site until told to stop.
+
+    Args:
+        settings: Where state is.
+        community: The site.
+        broker: Where the broker is.
+        clock: The run's clock.
+    """
+
+    def __init__(
+        self, settings: DetectSettings, community: Community, broker: BrokerAddress, clock: Clock
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._site = community.site.id
+        self.intake = Intake(clock)
+        self.sentinel = Sentinel(community, clock.speed, clock.now_ms())
+        self._archive = Archive(settings.history)
+        self._path = settings.state_dir / "detectors.snapshot"
+        self._relinked = threading.Event()
+        self._broker = Broker(
+            broker,
+            f"detectors-{self._site}",
+            on_message=self.intake.put,
+            on_link=self._on_link,
+            session_expiry_s=0,  # what is missed meanwhile comes from history
+        )
+        self._publication = Publication(self._broker, self._site, self._statement)
+        self._said_s = self._ticked_s = self._saved_s = self._refreshed_s = 0.0
+
+    def _on_link(self, linked: bool) -> None:
+        if linked:
+            self._relinked.set()
+
+    def _statement(self, number: int) -> Finding:
+        return self.sentinel.statement(number, self._clock.now_ms())
+
+    def run(self, stop: threading.Event) -> None:
+        """Judge until *stop* is set; then leave a snapshot."""
+        self._settings.state_dir.mkdir(parents=True, exist_ok=True)
+        self._resume()
+        leaves = ("readings", "status", "stored")
+        self._broker.subscribe(topics.all_stations(self._site, leaf) for leaf in leaves)
+        self._broker.start()
+        try:
+            self._broker.wait_linked(_FIRST_LINK_S)
+            self._catch_up()
+            now_s = self._clock.monotonic_s()
+            self._said_s = self._ticked_s = self._saved_s = now_s
+            self.sentinel.absence.listen_from(self._clock.now_ms())
+            while not stop.is_set():
+                self._pass()
+            self._save()
+        finally:
+            self._broker.stop()
+            self._archive.close()
+
+    def _pass(self) -> None:
+        """Judge what waits, say what changed, and do what is due."""
+        arrived = self.intake.take(TICK_S / 2)
+        monotonic_s = self._clock.monotonic_s()
+        if arrived:
+            found, holes = self.sentinel.take(arrived, self._clock.now_ms(), monotonic_s)
+            self._publication.change(found)
+            self._say(monotonic_s)
+            self._fill(holes)
+        if self._relinked.is_set():
+            self._relinked.clear()
+            self._renew(monotonic_s)
+        if monotonic_s - self._ticked_s >= TICK_S:
+            self._tick(monotonic_s)
+        self._say(monotonic_s)
+        if monotonic_s - self._saved_s >= self._settings.snapshot_s:
+            self._saved_s = monotonic_s
+            self._save()
+
+    def _say(self, monotonic_s: float) -> None:
+        self._publication.flush(monotonic_s - self._said_s)
+        self._said_s = monotonic_s
+
+    def _tick(self, monotonic_s: float) -> None:
+        self._ticked_s = monotonic_s
+        if not self._broker.linked:
+            return  # we hear nobody: nobody else is to blame
+        self._publication.change(self.sentinel.tick(self._clock.now_ms()))
+        self._fill(self.sentinel.trails.due(monotonic_s))
+        if monotonic_s - self._refreshed_s >= topics.REFRESH_S and not self._publication.refreshing:
+            self._refreshed_s = monotonic_s
+            self._publication.refresh(range(self.sentinel.statements))
+
+    def _renew(self, monotonic_s: float) -> None:
+        """After a (re)connect: deadlines start anew, and everything is said again at once."""
+        self.sentinel.absence.listen_from(self._clock.now_ms())
+        self._publication.forget_changes()
+        self._publication.refresh(range(self.sentinel.statements), at_once=True)
+        self._refreshed_s = monotonic_s
+
+    def _resume(self) -> None:
+        try:
+            stored = load(self._path)
+        except SnapshotError as error:
+            log.warning("snapshot refused, starting afresh", error=str(error))
+            return
+        if stored is None:
+            return
+        arrays, notes = stored
+        if notes.get("taken", 0) > self._clock.now_ms() + _AHEAD_MS:
+            log.warning("snapshot is of another clock, starting afresh", taken=notes.get("taken"))
+            return
+        rules = restore(arrays, self.sentinel.bank, self.sentinel.absence)
+        self.sentinel.trails.resume(notes.get("trails", {}))
+        log.info("resumed", rules=rules, of=self.sentinel.bank.lane.size)
+
+    def _catch_up(self) -> None:
+        """Judge what came while nobody judged."""
+        now_ms = self._clock.now_ms()
+        readings = self._archive.missed(self.sentinel.bank, now_ms)
+        if readings:
+            found = self.sentinel.catch_up(readings, now_ms)
+            self._publication.change(found)
+            log.info("caught up", readings=len(readings), changes=len(found))
+
+    def _fill(self, holes: list[tuple[str, Hole]]) -> None:
+        for station, hole in holes:
+            readings = self._archive.between(self.sentinel.bank, station, hole)
+            if readings:
+                self._publication.change(self.sentinel.review(readings, self._clock.now_ms()))
+                log.info("hole filled", station=station, readings=len(readings))
+
+    def _save(self) -> None:
+        arrays = collect(self.sentinel.bank, self.sentinel.absence)
+        notes = {"taken": self._clock.now_ms(), "trails": self.sentinel.trails.notes()}
+        try:
+            save(self._path, arrays, notes)
+        except OSError as error:
+            log.warning("snapshot not written, the old one stands", error=str(error))
