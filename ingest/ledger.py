@@ -136,6 +136,14 @@ class Ledger:
         counts[0] += stored
         counts[1] += quarantined
 
+    def begin(self) -> None:
+        """Open the transaction that `commit` ends; waits while the courier writes.
+
+        Raises:
+            sqlite3.Error: The file is locked for too long, or can't be written.
+        """
+        self.connection.execute("BEGIN IMMEDIATE")
+
     def commit(self) -> None:
         """Write everything that was touched, and whatever else is in the open transaction.
 
@@ -144,7 +152,7 @@ class Ledger:
         """
         connection = self.connection
         if not connection.in_transaction:
-            connection.execute("BEGIN IMMEDIATE")
+            self.begin()
         for account in self._touched.values():
             _write_account(connection, account)
         connection.executemany(
@@ -275,10 +283,10 @@ def _summed(
 
 def _account(row: tuple[Any, ...], absent: list[Absent]) -> BootAccount:
     """Return the account of a row of `_BOOT`, whose columns stand in the order of the fields."""
-    *values, said, seen_ms, recent = row
-    return BootAccount(
-        *values, said=bool(said), seen_ms=seen_ms, recent=_RECENT.decode(recent), absent=absent
-    )
+    account = BootAccount(*row[:11])
+    account.said, account.seen_ms = bool(row[11]), row[12]
+    account.recent, account.absent = _RECENT.decode(row[13]), absent
+    return account
 
 
 def _absent(connection: sqlite3.Connection, boot: int) -> list[Absent]:

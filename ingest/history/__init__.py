@@ -11,6 +11,7 @@ from ingest.history.base import (
     HistoryUnavailableError,
     HistoryUnreadableError,
     HistoryWriter,
+    RemoteHistoryWriter,
 )
 from ingest.history.influx_v1 import InfluxV1Reader, InfluxV1Writer
 from ingest.history.settings import HistorySettings
@@ -25,6 +26,7 @@ __all__ = [
     "HistoryUnavailableError",
     "HistoryUnreadableError",
     "HistoryWriter",
+    "RemoteHistoryWriter",
     "open_reader",
     "open_writer",
 ]

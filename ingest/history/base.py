@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
@@ -168,6 +168,18 @@ class HistoryWriter(Protocol):
 
     def close(self) -> None:
         """Release what it holds."""
+
+
+@runtime_checkable
+class RemoteHistoryWriter(HistoryWriter, Protocol):
+    """A history over the network: takes encoded lines out of the spool."""
+
+    def write_lines(self, body: bytes) -> list[Refusal]:
+        """Send lines; returns what will never be taken.
+
+        Raises:
+            HistoryUnavailableError: Nothing or only a part was taken; send the same again later.
+        """
 
 
 class HistoryReader(Protocol):

@@ -1,0 +1,84 @@
+"""From the network thread to the worker: a bounded queue that is emptied in batches.
+
+A batch is what came within the commit interval, or as many messages as fit. When the queue is full
+a message is left unacknowledged: the broker keeps it, or the station sends it again, since it has
+no receipt; nobody loses.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import NamedTuple
+
+from core.broker import Message
+
+# How often an idle worker looks whether it should stop, wall seconds.
+_IDLE_S = 0.2
+
+
+class Delivery(NamedTuple):
+    """A message with what must be known to acknowledge it.
+
+    Attributes:
+        message: What came.
+        arrived_ms: Run time (ms) of arrival.
+        connection: Number of the connection it came on; acknowledged on that one only.
+    """
+
+    message: Message
+    arrived_ms: int
+    connection: int
+
+
+class Inbox:
+    """The queue.
+
+    Args:
+        capacity: Messages that may wait.
+        batch: Messages that are taken at once.
+        interval_s: For how long a batch is collected, wall seconds.
+
+    Attributes:
+        left: Messages that were left with the broker because the queue was full.
+    """
+
+    def __init__(self, capacity: int, batch: int, interval_s: float) -> None:
+        self._capacity = capacity
+        self._batch = batch
+        self._interval_s = interval_s
+        self._waiting: deque[Delivery] = deque()
+        self._some = threading.Event()
+        self._enough = threading.Event()
+        self.left = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, delivery: Delivery) -> None:
+        """Add a message; called on the network thread, returns at once."""
+        waiting = self._waiting
+        if len(waiting) >= self._capacity:
+            self.left += 1
+            return
+        waiting.append(delivery)
+        if not self._some.is_set():
+            self._some.set()
+        if len(waiting) >= self._batch and not self._enough.is_set():
+            self._enough.set()
+
+    def take(self, stop: threading.Event) -> list[Delivery]:
+        """Return the next batch, in the order of arrival; empty after an idle moment."""
+        if not self._some.wait(_IDLE_S):
+            return []
+        if len(self._waiting) < self._batch and not stop.is_set():
+            self._enough.wait(self._interval_s)
+        self._some.clear()
+        self._enough.clear()
+        waiting = self._waiting
+        taken = [waiting.popleft() for _ in range(min(len(waiting), self._batch))]
+        if waiting:
+            self._some.set()
+            if len(waiting) >= self._batch:
+                self._enough.set()
+        return taken
