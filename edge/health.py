@@ -1,0 +1,111 @@
+"""Numbers about the station itself, for the wall: unit in the name, missing if unknown."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from core.broker import Broker
+from edge.chronometer import ClockHealth
+from edge.intake import IntakeCounters
+from edge.port_worker import PortCounters
+from edge.spool import Spool
+
+_TEMPERATURE = Path("/sys/class/thermal/thermal_zone0/temp")
+# Raspberry Pi firmware: bit 0 under-voltage now, 16 since boot (hardware notes 7.3).
+_THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
+_MEMORY = Path("/proc/self/statm")
+_MB = 1_000_000
+
+
+def machine_health(directory: Path) -> dict[str, float]:
+    """Return temperature, load, memory of this process, and free disk where *directory* is."""
+    health: dict[str, float] = {}
+    celsius = _number(_TEMPERATURE)
+    if celsius is not None:
+        health["cpu_celsius"] = celsius / 1000
+    throttled = _number(_THROTTLED, base=16)
+    if throttled is not None:
+        health["throttled_bits"] = throttled
+    resident = resident_mb()
+    if resident is not None:
+        health["memory_mb"] = resident
+    try:
+        health["load_1m"] = round(os.getloadavg()[0], 2)
+        disk = os.statvfs(directory)
+    except OSError:
+        return health
+    health["disk_free_mb"] = round(disk.f_bavail * disk.f_frsize / _MB, 1)
+    return health
+
+
+def resident_mb() -> float | None:
+    """Return the resident memory of this process in units of 10^6 bytes."""
+    try:
+        pages = int(_MEMORY.read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+    return round(pages * os.sysconf("SC_PAGE_SIZE") / _MB, 1)
+
+
+def link_health(spool: Spool, broker: Broker) -> dict[str, float]:
+    """Return how much waits, where, and how often the link was made."""
+    waiting = spool.waiting
+    return {
+        "spool_packs": waiting.packs,
+        "spool_mb": round(waiting.size / _MB, 3),
+        "spool_in_memory": float(spool.degraded),
+        "spool_set_aside": float(spool.corrupt),
+        "connects": broker.reconnects,
+    }
+
+
+def flow_health(intake: IntakeCounters, masked: int, clock: ClockHealth) -> dict[str, float]:
+    """Return what went through quality and sampling, and what the clock did."""
+    return {
+        "frames": intake.frames,
+        "values_not_good": intake.not_good,
+        "values_masked": masked,
+        "readings": intake.produced,
+        "clock_jumps": clock.jumps,
+        "clock_ahead_s": round(clock.ahead_s, 3),
+    }
+
+
+def port_health(ports: Mapping[str, tuple[bool, PortCounters]]) -> dict[str, float]:
+    """Return error counters, summed and of each port (`port_<id>_…`)."""
+    counters = [entry for _, entry in ports.values()]
+    frames = [entry.frames for entry in counters]
+    health: dict[str, float] = {
+        "ports_open": sum(is_open for is_open, _ in ports.values()),
+        "ports_closed": sum(not is_open for is_open, _ in ports.values()),
+        "checksum_errors": sum(entry.checksum_errors for entry in frames),
+        "framing_errors": sum(entry.framing_errors for entry in frames),
+        "discarded_bytes": sum(map(_discarded, counters)),
+        "timeouts": sum(entry.timeouts for entry in counters),
+        "exceptions": sum(entry.exceptions for entry in frames),
+        "device_faults": sum(entry.faults for entry in frames),
+        "missed_frames": sum(entry.missed for entry in frames),
+        "port_losses": sum(entry.losses for entry in counters),
+        "worker_restarts": sum(entry.restarts for entry in counters),
+    }
+    for name, (is_open, entry) in ports.items():
+        prefix = f"port_{name.replace('-', '_')}"
+        health[f"{prefix}_open"] = float(is_open)
+        health[f"{prefix}_errors"] = (
+            entry.frames.checksum_errors + entry.frames.framing_errors + entry.timeouts
+        )
+        health[f"{prefix}_discarded_bytes"] = _discarded(entry)
+    return health
+
+
+def _discarded(counters: PortCounters) -> int:
+    return counters.discarded_bytes + counters.frames.discarded_bytes
+
+
+def _number(path: Path, base: int = 10) -> float | None:
+    try:
+        return int(path.read_text(encoding="ascii").strip(), base)
+    except (OSError, ValueError):
+        return None

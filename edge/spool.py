@@ -1,0 +1,285 @@
+"""The spool: every pack until its receipt, on disk with one durable commit each.
+
+```
+readings ─▶ packs (<= 64 kB, boot, seq, declarations) ─▶ disk ─▶ publisher ─▶ receipt ─▶ deleted
+                                                      └─ disk fails: memory, and back when it can
+```
+Used by one thread. What is lost is declared: thinned, gone (overflow), unknown (a killed boot).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sqlite3
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from core.clock import Clock
+from core.pack import Gone, Pack, Unknown, encode_pack
+from core.reading import Reading
+from core.topics import MAX_PACK_BYTES
+from edge.pack_books import Declaration, PackId, StoredPack, Waiting
+from edge.pack_store import MEMORY, PackStore
+from edge.spool_file import connect, lock_spool, open_store
+
+Result = TypeVar("Result")
+LOG = logging.getLogger(__name__)
+
+# What waits in memory while the disk fails: half an hour of 8 sensors at 1 Hz.
+MEMORY_BYTES = 2_000_000
+# Wall seconds between two attempts to use a disk that failed.
+RETRY_S = 10.0
+# Declarations in one pack; more of them wait for the next one.
+_MOST_DECLARATIONS = 40
+_READINGS_A_PACK = 500
+# Receipts that wait for a failed disk; beyond, packs are sent once more, which does no harm.
+_MOST_RECEIPTS = 10_000
+# Receipts that make a deletion of their own worth its commit (a backlog drains).
+_SETTLE_RECEIPTS = 200
+
+
+class Spool:
+    """All packs of a station.
+
+    Args:
+        path: The database file.
+        boot: This boot's id.
+        clock: For the pauses between attempts to use a failed disk.
+        max_bytes: Upper bound of what waits on disk.
+        at_risk: How many readings may be in memory between two commits.
+
+    Raises:
+        SpoolBusyError: Another process holds it.
+    """
+
+    def __init__(
+        self, path: Path, boot: str, clock: Clock, *, max_bytes: int, at_risk: int
+    ) -> None:
+        self.path = path
+        self.boot = boot
+        self.made = 0
+        self.corrupt = False
+        self.error = ""
+        self._clock = clock
+        self._max_bytes = max_bytes
+        self._at_risk = at_risk
+        self._seq = 0
+        self._receipts: set[PackId] = set()
+        self._carried_elsewhere: list[tuple[int, PackId]] = []
+        self._lock_file = lock_spool(path)
+        self._memory = PackStore(connect(":memory:"), MEMORY_BYTES)
+        self._memory.open_boot(boot, 0)
+        self._disk: PackStore | None = None
+        self._retry_s = clock.monotonic_s()
+        self._open_disk()
+
+    @property
+    def degraded(self) -> bool:
+        """True while packs are kept in memory because the disk fails."""
+        return self._disk is None
+
+    @property
+    def waiting(self) -> Waiting:
+        """What waits for receipts."""
+        waiting = self._memory.waiting()
+        disk = self._on_disk(lambda store: store.waiting())
+        if disk is not None:
+            waiting = Waiting(*(one + two for one, two in zip(waiting, disk, strict=True)))
+        pending = len(self._receipts)
+        return waiting._replace(packs=max(waiting.packs - pending, 0))
+
+    @property
+    def has_declarations(self) -> bool:
+        """True if a loss waits for a pack that carries it."""
+        return bool(self._declarations(1))
+
+    def commit(
+        self, readings: Sequence[Reading], *, sync: bool, sent: bool, dropped: int = 0
+    ) -> list[StoredPack]:
+        """Make packs of *readings* and keep them; return them for sending.
+
+        Args:
+            readings: All of one kind of time; may be empty, for declarations alone.
+            sync: Was the clock trusted?
+            sent: True if they go out now; a pack that the hub may have is never changed.
+            dropped: Readings that the tray had to drop before; they are declared.
+        """
+        self._try_disk_again()
+        if dropped:
+            self._declare_dropped(dropped)
+        declarations = self._declarations(_MOST_DECLARATIONS)
+        packs = self._packs(readings, sync, declarations)
+        carried = [(one.ordinal, packs[0].id) for one in declarations]
+        self._keep(packs, sent, carried)
+        return packs
+
+    def receipt(self, names: Collection[PackId]) -> None:
+        """Note receipts; the packs are deleted with the next commit, or soon if there are many."""
+        self._receipts.update(names)
+        if len(self._receipts) >= _SETTLE_RECEIPTS and not self.degraded:
+            self.settle()
+
+    def settle(self) -> None:
+        """Delete receipted packs now."""
+        if not self._receipts:
+            return
+        names = list(self._receipts)
+        self._memory.remove(names)
+        removed = self._changed_disk(lambda store: store.remove(names))
+        if removed or len(self._receipts) > _MOST_RECEIPTS:
+            self._receipts.clear()
+
+    def oldest(self, limit: int, skip: Collection[PackId]) -> list[StoredPack]:
+        """Return the oldest packs that are neither in *skip* nor receipted."""
+        hidden = {*skip, *self._receipts}
+        found = self._on_disk(lambda store: store.oldest(limit, hidden)) or []
+        if len(found) < limit:
+            found += self._memory.oldest(limit - len(found), hidden)
+        return found
+
+    def newest(self, limit: int, skip: Collection[PackId]) -> list[StoredPack]:
+        """Return the newest packs that are neither in *skip* nor receipted, in their order."""
+        hidden = {*skip, *self._receipts}
+        found = self._memory.newest(limit, hidden)
+        if len(found) < limit:
+            wanted = limit - len(found)
+            found = (self._on_disk(lambda store: store.newest(wanted, hidden)) or []) + found
+        return found
+
+    def close(self) -> None:
+        """Close after a clean stop: nothing is left in memory but what the disk refused."""
+        self._retry_s = self._clock.monotonic_s()
+        self._try_disk_again()
+        self.settle()
+        if not self._memory.waiting().packs:
+            self._changed_disk(lambda store: store.close_boot(self.boot))
+        for store in (self._disk, self._memory):
+            if store is not None:
+                with contextlib.suppress(sqlite3.Error):
+                    store.close()
+        if self._lock_file is not None:
+            self._lock_file.close()
+
+    def _packs(
+        self, readings: Sequence[Reading], sync: bool, declarations: Sequence[Declaration]
+    ) -> list[StoredPack]:
+        labels = [one.label for one in declarations]
+        pieces = [
+            readings[at : at + _READINGS_A_PACK] for at in range(0, len(readings), _READINGS_A_PACK)
+        ] or [readings]
+        packs: list[StoredPack] = []
+        while pieces:
+            piece = pieces.pop(0)
+            pack = Pack(
+                boot=self.boot,
+                seq=self._seq + 1,
+                sync=sync,
+                readings=tuple(piece),
+                made=self.made + len(piece),
+                gone=() if packs else tuple(one for one in labels if isinstance(one, Gone)),
+                unknown=() if packs else tuple(one for one in labels if isinstance(one, Unknown)),
+            )
+            payload = encode_pack(pack)
+            if len(payload) > MAX_PACK_BYTES and len(piece) > 1:
+                half = len(piece) // 2
+                pieces[:0] = [piece[:half], piece[half:]]
+                continue
+            self._seq += 1
+            self.made += len(piece)
+            packs.append(StoredPack(PackId(self.boot, self._seq), len(piece), payload))
+        return packs
+
+    def _keep(self, packs: list[StoredPack], sent: bool, carried: list[tuple[int, PackId]]) -> None:
+        receipts = list(self._receipts)
+        if self._disk is not None:
+            kept = self._changed_disk(
+                lambda store: store.add(
+                    packs,
+                    boot=self.boot,
+                    made=self.made,
+                    sent=sent,
+                    receipts=receipts,
+                    carried=carried,
+                )
+            )
+            if kept:
+                self._receipts.clear()
+                return
+            # The declarations lie on the disk that just failed: noted there when it is back.
+            self._carried_elsewhere += carried
+            carried = []
+        self._memory.add(
+            packs, boot=self.boot, made=self.made, sent=sent, receipts=receipts, carried=carried
+        )
+
+    def _declarations(self, limit: int) -> list[Declaration]:
+        if self._disk is None:
+            return self._memory.declarations(limit)
+        return self._on_disk(lambda store: store.declarations(limit)) or []
+
+    def _declare_dropped(self, readings: int) -> None:
+        """Declare dropped readings as a pack of their own that never was."""
+        self._seq += 1
+        self.made += readings
+        gone = Gone(self.boot, self._seq, self._seq, readings, MEMORY)
+        if not self._changed_disk(lambda store: store.declare_gone(gone)):
+            self._memory.declare_gone(gone)
+
+    def _on_disk(self, action: Callable[[PackStore], Result]) -> Result | None:
+        """Do something with the disk; None if there is none or it fails, and memory takes over."""
+        if self._disk is None:
+            return None
+        try:
+            return action(self._disk)
+        except sqlite3.Error as error:
+            self._disk_failed(error)
+            return None
+
+    def _changed_disk(self, action: Callable[[PackStore], object]) -> bool:
+        """Change the disk; False if there is none or it fails, and memory takes over."""
+        if self._disk is None:
+            return False
+        self._on_disk(action)
+        return self._disk is not None
+
+    def _disk_failed(self, error: sqlite3.Error) -> None:
+        if str(error) != self.error:
+            LOG.error("spool %s: %s; keeping packs in memory", self.path, error)
+        self.error = str(error)
+        self._retry_s = self._clock.monotonic_s() + RETRY_S
+        disk, self._disk = self._disk, None
+        if disk is not None:
+            with contextlib.suppress(sqlite3.Error):
+                disk.close()
+
+    def _try_disk_again(self) -> None:
+        if self._disk is None and self._clock.monotonic_s() >= self._retry_s:
+            self._open_disk()
+
+    def _open_disk(self) -> None:
+        try:
+            store, set_aside = open_store(self.path, self._max_bytes, self.boot)
+            self.corrupt |= set_aside
+            killed = store.open_boot(self.boot, self._at_risk)
+            if self.made:
+                told = [] if set_aside else self._carried_elsewhere
+                store.adopt(self._memory, self.boot, self.made, told)
+                self._memory.clear()
+        except (sqlite3.Error, OSError) as error:
+            self._disk_failed(sqlite3.OperationalError(str(error)))
+            return
+        self._disk = store
+        self._carried_elsewhere = []
+        if killed:
+            LOG.warning("spool %s: %d killed boots declared unknown", self.path, killed)
+        if self.error:
+            LOG.warning("spool %s: on disk again", self.path)
+        self.error = ""
+
+
+def new_boot() -> str:
+    """Return an id for a start of the program, new every time."""
+    return os.urandom(6).hex()

@@ -1,0 +1,150 @@
+"""The spool's file: opened durable, checked, set aside when broken, held by one process, read."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import sqlite3
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from edge.pack_books import read_totals, read_waiting
+from edge.pack_store import PackStore
+
+LOG = logging.getLogger(__name__)
+
+_BUSY_MS = 5000
+_BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+class SpoolBusyError(RuntimeError):
+    """Another station process holds this spool; stop it first."""
+
+
+class SpoolTotals(NamedTuple):
+    """The books of a spool, over all boots.
+
+    Attributes:
+        produced: Readings that left sampling, and those declared unknown (they count on both
+            sides of the ledger).
+        waiting_packs, waiting_readings: Not yet receipted.
+        thinned, gone: Declared lost.
+        unknown: Upper bound of what killed boots lost in memory.
+        boots: How often the program was started.
+    """
+
+    produced: int
+    waiting_packs: int
+    waiting_readings: int
+    thinned: int
+    gone: int
+    unknown: int
+    boots: int
+
+    @property
+    def lost(self) -> int:
+        """Readings that were given up to make room."""
+        return self.thinned + self.gone
+
+
+def open_store(path: Path, max_bytes: int, boot: str) -> tuple[PackStore, bool]:
+    """Open a spool's file; return it, and whether a broken one was set aside.
+
+    A broken file is renamed to `*.corrupt-<boot>`: what it held may still be read by hand.
+
+    Raises:
+        sqlite3.Error, OSError: The disk can't be used now.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return _open_checked(path, max_bytes), False
+    except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorcode", None) not in _BROKEN:
+            raise
+        why = str(error)
+    LOG.error("spool %s: %s; set aside as .corrupt-%s", path, why, boot)
+    for suffix in ("", "-wal", "-shm"):
+        part = Path(f"{path}{suffix}")
+        if part.exists():
+            part.rename(f"{path}.corrupt-{boot}{suffix}")
+    return _open_checked(path, max_bytes), True
+
+
+def read_spool(path: Path) -> SpoolTotals:
+    """Return the books of a spool, of a running station, too.
+
+    Raises:
+        OSError: There is no such file, or it can't be read now.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: there is no spool")
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            database.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+            database.execute("BEGIN")
+            totals, waiting = read_totals(database), read_waiting(database)
+    except sqlite3.Error as error:
+        raise OSError(f"{path}: can't be read: {error}") from error
+    return SpoolTotals(
+        produced=totals.produced + totals.unknown,
+        waiting_packs=waiting.packs,
+        waiting_readings=waiting.readings,
+        thinned=totals.thinned,
+        gone=totals.gone,
+        unknown=totals.unknown,
+        boots=totals.boots,
+    )
+
+
+def _open_checked(path: Path, max_bytes: int) -> PackStore:
+    database = connect(str(path))
+    try:
+        verdict = database.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict != "ok":
+            broken = sqlite3.DatabaseError(f"quick_check: {verdict}")
+            broken.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+            raise broken
+        return PackStore(database, max_bytes)
+    except sqlite3.Error:
+        database.close()
+        raise
+
+
+def connect(path: str) -> sqlite3.Connection:
+    """Open a database of one thread at a time; durable on every commit."""
+    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        for pragma in (
+            f"busy_timeout={_BUSY_MS}",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "journal_size_limit=4194304",
+            "cache_size=-1024",
+        ):
+            database.execute(f"PRAGMA {pragma}")
+    except sqlite3.Error:
+        database.close()
+        raise
+    return database
+
+
+def lock_spool(path: Path) -> IO[bytes] | None:
+    """Hold the spool for this process; None where no lock file can be made (a failed disk).
+
+    Raises:
+        SpoolBusyError: Another process holds it.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = Path(f"{path}.lock").open("ab")  # noqa: SIM115  # held until the process ends
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        handle.close()
+        raise SpoolBusyError(
+            f"{path}: another station process holds this spool; stop it first"
+        ) from error
+    return handle
