@@ -6,12 +6,18 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from edge.drivers.base import Driver, DriverError, Options
+from edge.drivers.calectro_ug3_mb import CalectroUg3Mb
 from edge.drivers.dfrobot_a02yyuw import DfrobotA02yyuw
+from edge.drivers.greystone_cmd5b4 import GreystoneCmd5b4
+from edge.drivers.jxbs3001_smoke import Jxbs3001Smoke
 from edge.drivers.modbus_di_module import ModbusDiModule
 from edge.drivers.ndjson_bridge import NdjsonBridge
 from edge.drivers.plantower_pmsx003 import PlantowerPmsx003
 from edge.drivers.qdy30a import Qdy30a
+from edge.drivers.senseair_s8 import SenseairS8
 from edge.drivers.sonbest_sm7571b import SonbestSm7571b
+from edge.drivers.system_sensor_faast import SystemSensorFaast
+from edge.drivers.tl136_4_20ma import Tl136
 from edge.drivers.winsen_mhz19b import WinsenMhz19b
 from edge.drivers.winsen_ze07_co import WinsenZe07Co
 
@@ -19,6 +25,12 @@ from edge.drivers.winsen_ze07_co import WinsenZe07Co
 # in tests/contracts/frames.json.
 DRIVERS: Mapping[str, type[Driver]] = MappingProxyType(
     {
+        "calectro_ug3_mb": CalectroUg3Mb,
+        "greystone_cmd5b4": GreystoneCmd5b4,
+        "jxbs3001_smoke": Jxbs3001Smoke,
+        "senseair_s8": SenseairS8,
+        "system_sensor_faast": SystemSensorFaast,
+        "tl136_4_20ma": Tl136,
         "dfrobot_a02yyuw": DfrobotA02yyuw,
         "modbus_di_module": ModbusDiModule,
         "ndjson_bridge": NdjsonBridge,

@@ -11,7 +11,7 @@ station's quality step, which also decides whether a blind zone came "after a ri
 
 from __future__ import annotations
 
-from math import isfinite
+from math import isfinite, log10
 
 from core.community import SensorEntry
 from core.quality import Quality, Reason
@@ -23,6 +23,8 @@ from edge.drivers.base import Frame, Measurement
 LOWEST_LEVEL_M = -0.05
 # Units whose numbers carry no unit at all: allowed for counters, contacts and alarm bits.
 _BARE = frozenset({"1", "", "bool", "count"})
+# Light that is lost over a foot or a metre (detector makers write both); m.
+_METRES_OF = {"%/ft": 0.3048, "%/m": 1.0}
 _BARE_QUANTITIES = frozenset({"1", "{count}", "{person}"})
 
 
@@ -82,9 +84,21 @@ def _canonical(quantity: Quantity, value: float, unit: str) -> float:
     Raises:
         UnknownUnitError: No conversion is known.
     """
+    if quantity is Quantity.SMOKE_OBSCURATION and unit in _METRES_OF:
+        return _db_per_m(value, _METRES_OF[unit])
     if unit in _BARE and FACTS[quantity].unit in _BARE_QUANTITIES:
         return value
     return to_canonical(quantity, value, unit)
+
+
+def _db_per_m(percent: float, metres: float) -> float:
+    """Return an obscuration in percent over a length as dB/m.
+
+    >>> round(_db_per_m(1.0, 0.3048), 3), round(_db_per_m(3.39, 1.0), 2)
+    (0.143, 0.15)
+    """
+    lost = max(-1.0, min(0.999999, percent / 100))
+    return round(-10 * log10(1 - lost) / metres, 6)
 
 
 def _level(measurement: Measurement, mount_height_m: float) -> Measurement:
