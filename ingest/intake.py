@@ -20,7 +20,7 @@ from ingest.inbox import Delivery
 from ingest.ledger import Ledger
 from ingest.mapping import MappingError, Mappings, read_mapped
 from ingest.quarantine import Quarantined
-from ingest.validation import Problem, Registry, label_problem, valid_identity
+from ingest.validation import Registry, label_problem, valid_identity
 
 log = logging.getLogger(__name__)
 # A pack of 64 kB can't hold more records than this; a larger claim is not believed.
@@ -128,9 +128,12 @@ class Intake:
         problems = judged.problems
         if count > pack.count:
             reason = f"the pack was sent with {count} readings and holds {pack.count}"
-            problems += [Problem(place, reason, b"") for place in range(pack.count, count)]
+            missing = count - pack.count
+            batch.quarantined.append(
+                Quarantined(now_ms, station, boot, seq, pack.count, missing, reason, 0, b"")
+            )
         account.stored += len(judged.points)
-        account.quarantined += len(problems)
+        account.quarantined += len(problems) + count - pack.count
         account.lost += pack.thinned
         batch.points += judged.points
         if problems:
