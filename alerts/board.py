@@ -7,7 +7,6 @@ broker does not announce expiry, so the board runs its own timer. After that the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from core.finding import Condition, Finding, Hazard
@@ -115,9 +114,10 @@ class Board:
         """Return the entries of one incident key by name."""
         return self._entries.get(key, {})
 
-    def keys(self) -> Iterator[Key]:
-        """Yield every key that has ever had a finding."""
-        yield from self._entries
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """Every key that has ever had a finding."""
+        return tuple(self._entries)
 
     def explained(self) -> frozenset[str]:
         """Return the subjects that a known loss explains (a lost station and its sensors)."""

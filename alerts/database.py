@@ -1,4 +1,4 @@
-"""The database of alerts: SQLite (WAL, synchronous FULL) or PostgreSQL, brought up to date at start.
+"""The database of alerts: SQLite (WAL, synchronous FULL) or PostgreSQL, migrated at start.
 
 On SQLite a writing transaction begins with BEGIN IMMEDIATE, so it can't fail half-way for want of
 the lock; a reading one does not wait for writers (WAL).

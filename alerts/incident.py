@@ -1,18 +1,18 @@
-"""The incident: a fold over its journal. Pure: events in, state out; nothing else changes it.
+r"""The incident: a fold over its journal. Pure: events in, state out; nothing else changes it.
 
 Axes that never mix (design, Grading and incidents): condition (active, cleared, unknown) x
 acknowledgement x stage. Stages for now:
 
     warned --acknowledge--> acting --clears--> recovering --settled--> closed
-       \\-------------------clears-----------------/
+       \-------------------clears-----------------/
 
-Every event is defined in every open state; a closed incident takes none. The functions that decide
-(`observe`, `acknowledge`, `tick`) return events, `apply` folds them.
+Every event is defined in every open state; a closed incident takes none but the fate of its last
+notifications. `alerts.decisions` says which events happen, `apply` folds them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from enum import StrEnum
 
 import msgspec
@@ -138,111 +138,6 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
         return self.closed_at == 0
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long we wait with what is not urgent; run time in milliseconds. Rises never wait.
-
-    Attributes:
-        fall_ms: A fall is told after it has lasted this long, so that flapping doesn't flood.
-            Our choice: ISA-18.2 calls 3 changes within a minute chattering; two minutes hide it.
-        settle_ms: An acknowledged incident closes this long after it has cleared.
-        unattended_ms: A cleared incident that nobody acknowledged closes by itself after this.
-        untold_red_ms, untold_ms: If not one notification of the last announcement was accepted,
-            it is announced again after this (red and orange; others).
-    """
-
-    fall_ms: int = 120_000
-    settle_ms: int = 300_000
-    unattended_ms: int = 1_800_000
-    untold_red_ms: int = 300_000
-    untold_ms: int = 1_800_000
-
-
-def opening(zone: str, hazard: Hazard, judgement: Judgement, now: int) -> list[Event]:
-    """Return the events that open an incident, or none if there is nothing to warn of."""
-    if judgement.condition is not Condition.ACTIVE or judgement.grade is Grade.GREEN:
-        return []
-    return [
-        Event(at=now, what=Happening.OPENED, zone=zone, hazard=hazard, judgement=judgement),
-        Event(at=now, what=Happening.ANNOUNCED, seq=1, kind=Kind.ALERT, grade=judgement.grade),
-    ]
-
-
-def observe(incident: Incident, judgement: Judgement, now: int) -> list[Event]:
-    """Return what a new judgement means for an open incident; empty if it is nothing new."""
-    what = _observed(incident, judgement)
-    if what is None:
-        return []
-    events = [Event(at=now, what=what, judgement=judgement)]
-    if incident.acknowledged and judgement.grade > incident.acknowledged_grade:
-        events.append(
-            Event(
-                at=now,
-                what=Happening.VOIDED,
-                grade=judgement.grade,
-                contact=incident.acknowledged_by,
-            )
-        )
-    if judgement.grade > incident.told:
-        events.append(announcement(incident, Kind.ALERT, judgement.grade, now))
-    return events
-
-
-def _observed(incident: Incident, judgement: Judgement) -> Happening | None:
-    if judgement.grade > incident.grade:
-        return Happening.RAISED
-    if judgement.condition is not incident.condition:
-        return {
-            Condition.CLEARED: Happening.CLEARED,
-            Condition.UNKNOWN: Happening.UNKNOWN,
-            Condition.ACTIVE: Happening.KNOWN,
-        }[judgement.condition]
-    if judgement.grade < incident.grade:
-        return Happening.LOWERED
-    if judgement.holders != incident.judgement.holders:
-        return Happening.EVIDENCE
-    return None
-
-
-def announcement(incident: Incident, kind: Kind, grade: Grade, now: int) -> Event:
-    """Return the event that tells people."""
-    return Event(at=now, what=Happening.ANNOUNCED, seq=incident.seq + 1, kind=kind, grade=grade)
-
-
-def acknowledge(incident: Incident, who: str, how: str, now: int) -> list[Event]:
-    """Return what it means that *who* (an id) takes it over; the same person again is nothing new.
-
-    Raises:
-        IncidentError: It is closed.
-    """
-    if not incident.open:
-        raise IncidentError(f"incident {incident.number} is closed; nothing is left to take over")
-    same = incident.acknowledged and incident.acknowledged_by == who
-    if same and incident.grade <= incident.acknowledged_grade:
-        return []
-    return [Event(at=now, actor=who, what=Happening.ACKNOWLEDGED, grade=incident.grade, how=how)]
-
-
-def tick(incident: Incident, now: int, patience: Patience) -> list[Event]:
-    """Return what the passing of time alone means for an open incident."""
-    if not incident.open:
-        return []
-    lasted = now - incident.grade_at
-    if incident.condition is not Condition.CLEARED:
-        if incident.grade < incident.told and lasted >= patience.fall_ms:
-            return [announcement(incident, Kind.UPDATE, incident.grade, now)]
-        return []
-    if incident.told > Grade.GREEN:
-        if lasted >= patience.fall_ms:
-            return [announcement(incident, Kind.CLEAR, Grade.GREEN, now)]
-        return []
-    if incident.acknowledged and now - incident.cleared_at >= patience.settle_ms:
-        return [Event(at=now, what=Happening.CLOSED, how="settled")]
-    if now - incident.cleared_at >= patience.unattended_ms:
-        return [Event(at=now, what=Happening.CLOSED, how="unattended")]
-    return []
-
-
 def apply(incident: Incident | None, event: Event, number: int = 0) -> Incident:
     """Fold one event into the state.
 
@@ -256,37 +151,15 @@ def apply(incident: Incident | None, event: Event, number: int = 0) -> Incident:
     """
     if incident is None:
         return _open(event, number)
+    if event.what in (Happening.TOLD, Happening.UNDELIVERED):
+        return incident  # may come after the closing, too
     if not incident.open or event.what is Happening.OPENED:
         raise IncidentError(
             f"incident {incident.number}: {event.what} can't follow "
             f"{'the closing' if not incident.open else 'the opening'}"
         )
-    match event.what:
-        case Happening.ACKNOWLEDGED:
-            return _acknowledged(incident, event)
-        case Happening.VOIDED:
-            return msgspec.structs.replace(
-                incident,
-                acknowledged=False,
-                acknowledged_by="",
-                acknowledged_at=0,
-                acknowledged_grade=Grade.GREEN,
-                stage=Stage.WARNED,
-                changed_at=event.at,
-            )
-        case Happening.ANNOUNCED:
-            assert event.grade is not None
-            return msgspec.structs.replace(
-                incident, told=event.grade, told_at=event.at, seq=event.seq, changed_at=event.at
-            )
-        case Happening.CLOSED:
-            return msgspec.structs.replace(
-                incident, stage=Stage.CLOSED, closed_at=event.at, changed_at=event.at
-            )
-        case Happening.TOLD | Happening.UNDELIVERED:
-            return incident
-        case _:
-            return _judged(incident, event)
+    step = _STEPS.get(event.what, _judged)
+    return step(incident, event)
 
 
 def _open(event: Event, number: int) -> Incident:
@@ -349,3 +222,36 @@ def _judged(incident: Incident, event: Event) -> Incident:
         cleared_at=(incident.cleared_at if was_cleared else event.at) if cleared else 0,
         changed_at=event.at,
     )
+
+
+def _voided(incident: Incident, event: Event) -> Incident:
+    return msgspec.structs.replace(
+        incident,
+        acknowledged=False,
+        acknowledged_by="",
+        acknowledged_at=0,
+        acknowledged_grade=Grade.GREEN,
+        stage=Stage.WARNED,
+        changed_at=event.at,
+    )
+
+
+def _announced(incident: Incident, event: Event) -> Incident:
+    assert event.grade is not None
+    return msgspec.structs.replace(
+        incident, told=event.grade, told_at=event.at, seq=event.seq, changed_at=event.at
+    )
+
+
+def _closed(incident: Incident, event: Event) -> Incident:
+    return msgspec.structs.replace(
+        incident, stage=Stage.CLOSED, closed_at=event.at, changed_at=event.at
+    )
+
+
+_STEPS: dict[Happening, Callable[[Incident, Event], Incident]] = {
+    Happening.ACKNOWLEDGED: _acknowledged,
+    Happening.VOIDED: _voided,
+    Happening.ANNOUNCED: _announced,
+    Happening.CLOSED: _closed,
+}

@@ -27,7 +27,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Head(msgspec.Struct, frozen=True):
-    """The end of the chain: how many entries, and the last hash. Keep one elsewhere as an anchor."""
+    """The end of the chain: number of entries and last hash. Keep one elsewhere as an anchor."""
 
     seq: int
     hash: str

@@ -102,8 +102,8 @@ def notification(
 def urgency(kind: Kind, grade: Grade, *, forecast: bool) -> str:
     """Return the CAP 1.2 urgency (design, Grading and incidents).
 
-    >>> urgency(Kind.ALERT, Grade.RED, forecast=False), urgency(Kind.ALERT, Grade.RED, forecast=True)
-    ('Immediate', 'Expected')
+    >>> [urgency(Kind.ALERT, Grade.RED, forecast=forecast) for forecast in (False, True)]
+    ['Immediate', 'Expected']
     """
     if kind is Kind.CLEAR:
         return "Past"

@@ -57,7 +57,9 @@ def addresses(
     """Return one address for each row of an announcement.
 
     Args:
-        kind, grade, peak: Of the announcement and its incident.
+        kind: Of the announcement.
+        grade: Of the announcement.
+        peak: Of its incident.
         community: Contacts and their channels.
         everybody: True if nobody could be told so far: roles don't matter any more.
     """

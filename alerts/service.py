@@ -1,4 +1,4 @@
-"""The alert service: findings in, incidents kept, people told. Implements `views.IncidentPort`.
+"""The alert service: findings in, incidents kept, people told. The desk is its counter.
 
 Threads: paho's (hands messages over to a bounded queue), the watch (judges and publishes), the
 outbox worker with its senders. A finding is acknowledged to the broker after its commit.
@@ -9,32 +9,30 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections.abc import Callable, Sequence
 
 import msgspec
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.channels import open_channels
-from alerts.channels.base import ChannelEntry, Outcome
+from alerts.channels.base import ChannelEntry
 from alerts.database import open_database
+from alerts.decisions import Patience
+from alerts.desk import IncidentDesk
 from alerts.health import OwnHealth
-from alerts.incident import Incident, Patience
+from alerts.intake import decode
 from alerts.journal import Head
 from alerts.metrics import Metrics
 from alerts.publisher import GradePublisher
-from alerts.intake import decode
 from alerts.routing import unreachable
 from alerts.store import StaleError, Store
-from alerts.views import IncidentError, IncidentView, JournalView, OutboxView
-from alerts.viewing import incident_view, journal_views, outbox_view
 from alerts.watch import Watch
 from alerts.worker import Worker
 from core import topics
 from core.broker import Broker, BrokerAddress, Message
 from core.clock import Clock
 from core.community import Community
-from core.finding import FindingError, ZoneGrade
+from core.finding import FindingError
 from core.grade import WARNING_GRADES
 
 log = structlog.get_logger()
@@ -48,7 +46,6 @@ REMIND_S = 1.0
 ERROR_REST_S = 1.0
 # A loop that has not turned for this long is not ready, wall seconds.
 STALLED_S = 30.0
-_WHO_LENGTH = 80
 
 
 class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +66,7 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
     owner: str = "alerts"
 
 
-class AlertService:
+class AlertService(IncidentDesk):
     """Keeps the incidents of one site, from construction to `stop`.
 
     Args:
@@ -91,19 +88,18 @@ class AlertService:
         clock: Clock,
     ) -> None:
         self._community = community
-        self._clock = clock
         self.metrics = Metrics()
         self.registry = self.metrics.registry
         self._channels = open_channels(settings.channels)
         self._database = open_database(settings.state_url)
-        self._store = Store(self._database, community, settings.base_url, self._channels)
-        self._watch = Watch(self._store, community, clock, settings.patience)
+        store = Store(self._database, community, settings.base_url, self._channels)
+        watch = Watch(store, community, clock, settings.patience)
+        super().__init__(store, watch, clock, self._ring)
         self._health = OwnHealth(community, clock, self._watch.held_by_us())
         self._queue: queue.Queue[Message | None] = queue.Queue(QUEUE_SIZE)
         self._unacknowledged: list[Message] = []
         self._told: set[int] = set()
         self._told_lock = threading.Lock()
-        self._listeners: list[Callable[[IncidentView], None]] = []
         self._stop = threading.Event()
         site = community.site.id
         self._broker = Broker(
@@ -133,7 +129,7 @@ class AlertService:
     def stop(self) -> None:
         """End cleanly: settle what is under way, keep the rest in the outbox."""
         self._stop.set()
-        self._wake()
+        self._ring()
         if self._thread.ident is not None:
             self._thread.join(10)
             self._worker.stop()
@@ -141,63 +137,6 @@ class AlertService:
         for channel in self._channels.values():
             channel.close()
         self._database.close()
-
-    # --- views.IncidentPort ---
-
-    def open_incidents(self) -> list[IncidentView]:
-        """Every open incident, worst and oldest first."""
-        incidents = [kept.incident for kept in self._store.open_incidents()]
-        incidents.sort(key=lambda incident: (-incident.grade, incident.opened_at))
-        return self._views(incidents)
-
-    def incidents(self, limit: int = 100, before: int | None = None) -> list[IncidentView]:
-        """Incidents by number, newest first; `before` pages on."""
-        return self._views(self._store.latest(limit, before))
-
-    def incident(self, number: int) -> IncidentView | None:
-        """One incident."""
-        kept = self._store.kept(number)
-        return self._views([kept.incident])[0] if kept else None
-
-    def journal(self, number: int) -> list[JournalView]:
-        """The journal of one incident, oldest entry first."""
-        return journal_views(self._store.events(number), number, self._store.names())
-
-    def acknowledge(self, number: int, who: str, how: str) -> IncidentView:
-        """Somebody takes it over (`how`: console, api, link).
-
-        Raises:
-            IncidentError: No such incident, it is closed, or `who` is empty.
-        """
-        name = " ".join("".join(sign for sign in who if sign.isprintable()).split())
-        if not name or len(name) > _WHO_LENGTH:
-            raise IncidentError(f"who takes it over? 1 to {_WHO_LENGTH} characters are expected")
-        if self._store.kept(number) is None:
-            raise IncidentError(f"incident {number}: there is none")
-        self._watch.acknowledge(number, self._store.person_id(name), how[:20])
-        self._wake()
-        view = self.incident(number)
-        assert view is not None
-        return view
-
-    def zone_grades(self) -> list[ZoneGrade]:
-        """The grade of each (zone, hazard) that is judged."""
-        return [self._watch.grade(key) for key in self._watch.keys()]
-
-    def outbox(self) -> OutboxView:
-        """How the notifications stand."""
-        counts, oldest = self._store.outbox_counts()
-        return outbox_view(counts, oldest, self._clock.now_ms())
-
-    def subscribe(self, changed: Callable[[IncidentView], None]) -> Callable[[], None]:
-        """Call `changed` after each change of an incident; returns what ends it."""
-        self._listeners.append(changed)
-
-        def end() -> None:
-            with contextlib.suppress(ValueError):
-                self._listeners.remove(changed)
-
-        return end
 
     # --- more than the port ---
 
@@ -237,19 +176,6 @@ class AlertService:
 
     # --- inside ---
 
-    def _views(self, incidents: Sequence[Incident]) -> list[IncidentView]:
-        rows = self._store.notified([incident.number for incident in incidents])
-        names = self._store.names()
-        return [
-            incident_view(
-                incident,
-                self._watch.live(incident) if incident.open else None,
-                rows[incident.number],
-                names,
-            )
-            for incident in incidents
-        ]
-
     def _receive(self, message: Message) -> None:
         try:
             self._queue.put_nowait(message)
@@ -260,16 +186,16 @@ class AlertService:
     def _link(self, linked: bool) -> None:
         if linked:
             self._publisher.linked()
-        self._wake()
+        self._ring()
 
-    def _wake(self) -> None:
+    def _ring(self) -> None:
         with contextlib.suppress(queue.Full):
             self._queue.put_nowait(None)
 
     def _was_told(self, numbers: set[int]) -> None:
         with self._told_lock:
             self._told |= numbers
-        self._wake()
+        self._ring()
 
     def _run(self) -> None:
         due_s = remind_s = self._clock.monotonic_s()
@@ -287,7 +213,9 @@ class AlertService:
                 self._turned_s = now_s
             except (SQLAlchemyError, StaleError) as error:
                 self.metrics.errors.labels("watch").inc()
-                log.error("the state could not be written; trying again", error=str(error)[:300])
+                log.error(  # noqa: TRY400  # a full disk would fill the log with tracebacks
+                    "the state could not be written; trying again", error=str(error)[:300]
+                )
                 self._stop.wait(ERROR_REST_S)
             except Exception:
                 # One bad step must not end the watch: everything else still has to be told.
@@ -335,19 +263,10 @@ class AlertService:
         if changes.numbers:
             self._worker.wake()
         if self._publisher.due():
-            self._publisher.publish([self._watch.grade(key) for key in self._watch.keys()])
+            self._publisher.publish([self._watch.grade(key) for key in self._watch.judged()])
         elif changes.keys:
             self._publisher.publish([self._watch.grade(key) for key in changes.keys], only_new=True)
         with self._told_lock:
             numbers, self._told = changes.numbers | self._told, set()
-        if numbers and self._listeners:
-            kept = [self._store.kept(number) for number in sorted(numbers)]
-            for view in self._views([entry.incident for entry in kept if entry]):
-                self._call(view)
-
-    def _call(self, view: IncidentView) -> None:
-        for listener in list(self._listeners):
-            try:
-                listener(view)
-            except Exception:
-                log.exception("a listener failed", incident=view.number)
+        if numbers:
+            self.spread(numbers)

@@ -239,7 +239,7 @@ class Store:
     # --- people ---
 
     def person_id(self, who: str) -> str:
-        """Return the id under which the journal knows *who*: a contact's, or one made for a name."""
+        """Return the id of *who* for the journal: a contact's, or one made for a name."""
         for contact in self._community.contact:
             if who in (contact.id, contact.name):
                 return contact.id

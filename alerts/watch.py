@@ -10,18 +10,9 @@ import threading
 from dataclasses import dataclass, field
 
 from alerts.board import Board, Key, subject_of
+from alerts.decisions import Patience, acknowledge, announcement, observe, opening, tick
 from alerts.grading import Judgement, all_known, judge
-from alerts.incident import (
-    Event,
-    Incident,
-    Kind,
-    Patience,
-    acknowledge,
-    announcement,
-    observe,
-    opening,
-    tick,
-)
+from alerts.incident import Event, Incident, Kind
 from alerts.outbox import Times
 from alerts.store import Kept, StaleError, Store
 from alerts.views import IncidentError
@@ -33,6 +24,7 @@ from core.topics import RETAINED_EXPIRY_S
 
 # Attempts when another program changes the same incident at the same time.
 _TRIES = 5
+_MIN_REMIND_WALL_S = 10.0
 
 
 @dataclass(slots=True)
@@ -183,7 +175,7 @@ class Watch:
                 since=before[2], at=now, incident=number,
             )  # fmt: skip
 
-    def keys(self) -> list[Key]:
+    def judged(self) -> list[Key]:
         """Return every (zone, hazard) that is judged: by limits of the profile, or by a finding."""
         with self._lock:
             judged = {
@@ -191,7 +183,7 @@ class Watch:
                 for sensor in self._community.sensor
                 if any(self._community.rules_of(sensor, quantity) for quantity in sensor.quantities)
             }
-            return list(judged | dict.fromkeys(self._board.keys()) | dict.fromkeys(self._open))
+            return list(judged | dict.fromkeys(self._board.keys) | dict.fromkeys(self._open))
 
     def live(self, incident: Incident) -> Judgement:
         """Return what the findings of an open incident say at this moment, for its headline."""
@@ -216,7 +208,7 @@ class Watch:
         explained = self._board.explained()
         if explained != self._explained:
             self._explained = explained
-            keys = keys | {key for key in self._board.keys() if key.hazard is Hazard.EQUIPMENT}
+            keys = keys | {key for key in self._board.keys if key.hazard is Hazard.EQUIPMENT}
         self._dirty |= keys
         self._changes.keys |= keys
 
@@ -265,5 +257,7 @@ class Watch:
         if incident.acknowledged or incident.condition is Condition.CLEARED or not incident.seq:
             return False
         urgent = incident.grade >= Grade.ORANGE
-        wait = self._patience.untold_red_ms if urgent else self._patience.untold_ms
-        return now - incident.told_at >= max(wait, round(wait / 30 * self._clock.speed))
+        wait_s = self._patience.untold_red_s if urgent else self._patience.untold_s
+        # In a fast run a few attempts of wall time must fit in between.
+        wait_s = max(wait_s, _MIN_REMIND_WALL_S * self._clock.speed)
+        return (now - incident.told_at) / 1000 >= wait_s

@@ -17,12 +17,13 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from alerts import journal, outbox
+from alerts import dispatch, journal, outbox
 from alerts.channels.base import Channel, Outcome, OutcomeKind
 from alerts.database import Database
+from alerts.dispatch import Claimed, Room
 from alerts.incident import Event
 from alerts.metrics import Metrics
-from alerts.outbox import Claimed, Room, Times
+from alerts.outbox import Times
 from core.clock import Clock
 from core.grade import Grade
 
@@ -122,7 +123,7 @@ class Worker:
 
     def _release(self) -> None:
         with self._database.write() as connection:
-            outbox.release(connection, self._owner)
+            dispatch.release(connection, self._owner)
 
     def _step_safely(self, *, claim: bool = True, wait_s: float | None = None) -> None:
         try:
@@ -161,7 +162,7 @@ class Worker:
             events += outbox.expire(connection, times)
             events += self._abandon(connection, times)
             claimed = self._claim(connection, times) if claim else []
-            due = None if claimed else outbox.next_due(connection)
+            due = None if claimed else dispatch.next_due(connection)
             journal.append(connection, events)
         del self._unsettled[: len(settled)]
         for row in claimed:
@@ -193,14 +194,14 @@ class Worker:
         }
         if free <= 0 or not rooms:
             return []
-        return outbox.claim(connection, self._owner, rooms, free, times)
+        return dispatch.claim(connection, self._owner, rooms, free, times)
 
     def _settle(
         self, connection: Connection, done: _Done, times: Times
     ) -> Sequence[tuple[int, Event]]:
         channel = self._channels[done.claimed.channel]
         resend = channel.idempotent or done.claimed.urgency >= Grade.ORANGE
-        return outbox.settle(
+        return dispatch.settle(
             connection, done.claimed, done.outcome, resend_unknown=resend, times=times
         )
 
@@ -214,7 +215,11 @@ class Worker:
             outcome = Outcome(
                 OutcomeKind.RETRY, vendor_code=type(error).__name__, detail="channel failed"
             )
-            log.error("a channel failed", channel=row.channel, error=type(error).__name__)
+            log.error(  # noqa: TRY400  # a traceback may hold the URL, and with it a key
+                "a channel failed",
+                channel=row.channel,
+                error=type(error).__name__,
+            )
         self._metrics.attempt_seconds.labels(row.channel).observe(
             self._clock.monotonic_s() - began_s
         )

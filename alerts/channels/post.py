@@ -152,8 +152,8 @@ def checked_address(host: str, port: int) -> Address:
 def is_public(address: Address) -> bool:
     """Tell whether an address is on the public internet.
 
-    >>> is_public(ipaddress.ip_address("8.8.8.8")), is_public(ipaddress.ip_address("100.100.100.200"))
-    (True, False)
+    >>> [is_public(ipaddress.ip_address(text)) for text in ("8.8.8.8", "100.100.100.200")]
+    [True, False]
     """
     mapped = getattr(address, "ipv4_mapped", None)
     if mapped is not None:

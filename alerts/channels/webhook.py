@@ -109,6 +109,6 @@ def _key(text: str, name: str) -> bytes:
         raise ChannelError(f"channel {name!r}: its secret is not whsec_ and base64") from error
     if not text.startswith("whsec_") or len(key) < MIN_KEY_BYTES:
         raise ChannelError(
-            f"channel {name!r}: its secret must be whsec_ and base64 of {MIN_KEY_BYTES} bytes or more"
+            f"channel {name!r}: its secret must be whsec_ and base64 of {MIN_KEY_BYTES} bytes"
         )
     return key

@@ -1,8 +1,4 @@
-"""Alembic's entry: runs the migrations on the connection that `alerts.database` hands over.
-
-From the command line: `alembic -c alerts/alembic.ini` is not needed; start the program, or call
-`alerts.database.open_database(url)`.
-"""
+"""Alembic's entry: runs the migrations on the connection that `alerts.database` hands over."""
 
 from __future__ import annotations
 
