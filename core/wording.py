@@ -74,7 +74,10 @@ def measure(value: float, unit: str, language: str) -> str:
     """
     digits = _DIGITS.get(unit, 1)
     words = UNITS.get(unit, (unit, unit))
-    return f"{value:.{digits}f} {words[0 if language == 'zh' else 1]}".rstrip()
+    number = f"{value:.{digits}f}"
+    if float(number) == 0:
+        number = number.removeprefix("-")
+    return f"{number} {words[0 if language == 'zh' else 1]}".rstrip()
 
 
 def quantity_of(subject: str) -> Quantity | None:
@@ -89,32 +92,56 @@ def quantity_of(subject: str) -> Quantity | None:
 
 
 def headline(finding: Finding, place: str, language: str) -> str:
-    """Return one line: where, what, how much, against which limit."""
+    """Return one line: where, what, how much, against which limit or how fast."""
     quantity = quantity_of(finding.subject)
     zh = language == "zh"
     because = finding.because
     if quantity is None or because.value is None:
-        return (
-            f"{place}{sentence(finding, language)}"
-            if zh
-            else (f"{place}: {sentence(finding, language)}")
-        )
+        words = sentence(finding, language)
+        return f"{place}{words}" if zh else f"{place}: {words}"
     name = QUANTITIES[quantity][0 if zh else 1]
-    value = measure(because.value, because.unit or FACTS[quantity].unit, language)
+    unit = because.unit or FACTS[quantity].unit
+    value = measure(because.value, unit, language)
     text = f"{place}{name} {value}" if zh else f"{place}: {name} {value}"
+    separator = "，" if zh else ", "
     if because.limit is not None and because.limit_grade:
-        text += _limit_words(because, language)
+        text += separator + _limit_words(because, finding.grade, unit, language)
+    elif because.rate_per_h is not None:
+        text += separator + _rate_words(because.rate_per_h, unit, language)
     return text
 
 
-def _limit_words(because: Because, language: str) -> str:
+def _limit_words(because: Because, grade: Grade, unit: str, language: str) -> str:
+    """Say how the value stands to the limit: beyond it, on its way to it, or on its way back."""
     assert because.limit is not None
-    limit = measure(because.limit, because.unit, language)
+    limit = measure(because.limit, unit, language)
+    line = GRADE_FACTS[grade_named(because.limit_grade)].zh.removesuffix("色")
     low = because.side == "low"
+    value = because.value if because.value is not None else because.limit
+    if because.lead_s is not None:
+        lead = duration(because.lead_s, language)
+        zh, en = f"预计 {lead}后到", f"in about {lead} at"
+    elif value <= because.limit if low else value >= because.limit:
+        zh, en = ("已低于", "at or below") if low else ("已达到", "at or above")
+    elif grade is Grade.GREEN:
+        zh, en = "未到", "clear of"
+    else:
+        zh, en = "观察中，已离开", "still watched, back from"
     if language == "zh":
-        line = GRADE_FACTS[grade_named(because.limit_grade)].zh.removesuffix("色")
-        return f"，{'已低于' if low else '已达到'}{line}线 {limit}"
-    return f", {'below' if low else 'at or above'} the {because.limit_grade} limit {limit}"
+        return f"{zh}{line}线 {limit}"
+    return f"{en} the {because.limit_grade} limit {limit}"
+
+
+def _rate_words(rate_per_h: float, unit: str, language: str) -> str:
+    """Return a slope in the unit of time that keeps the number readable: hour, or ten minutes.
+
+    >>> _rate_words(0.6, "m", "en"), _rate_words(-30, "[ppm]", "zh")
+    ('rising 0.10 m in 10 min', '10 分钟下降 5 ppm')
+    """
+    amount = measure(abs(rate_per_h) / 6, unit, language)
+    if language == "zh":
+        return f"10 分钟{'上升' if rate_per_h >= 0 else '下降'} {amount}"
+    return f"{'rising' if rate_per_h >= 0 else 'falling'} {amount} in 10 min"
 
 
 def sentence(finding: Finding, language: str) -> str:
@@ -138,10 +165,7 @@ def _reasons_zh(finding: Finding) -> list[str]:
     if because.note == "refused":
         parts.append("通知通道拒收，须检查其配置")
     if because.rate_per_h is not None:
-        parts.append(
-            f"{'上升' if because.rate_per_h >= 0 else '下降'} "
-            f"{measure(abs(because.rate_per_h), because.unit, 'zh')}/小时"
-        )
+        parts.append(_rate_words(because.rate_per_h, because.unit, "zh"))
     if because.lead_s is not None:
         parts.append(f"预计 {duration(because.lead_s, 'zh')}后到线")
     if because.held_s:
@@ -164,8 +188,7 @@ def _reasons_en(finding: Finding) -> list[str]:
     if because.note == "refused":
         parts.append("the channel refuses notifications: its configuration must be checked")
     if because.rate_per_h is not None:
-        verb = "rising" if because.rate_per_h >= 0 else "falling"
-        parts.append(f"{verb} {measure(abs(because.rate_per_h), because.unit, 'en')}/h")
+        parts.append(_rate_words(because.rate_per_h, because.unit, "en"))
     if because.lead_s is not None:
         parts.append(f"reaches the limit in about {duration(because.lead_s, 'en')}")
     if because.held_s:

@@ -7,6 +7,7 @@ the stations' spools and on the ledger, never on the broker.
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import socket
@@ -96,6 +97,9 @@ def main() -> None:
     """Run the iotcore broker of the configuration file named on the command line, for ever."""
     from iotcore import IotCoreBroker  # noqa: PLC0415  # only this process needs the Rust library
 
+    # rumqttd logs every packet as an error span; only what it really warns of may fill a disk.
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("rumqttd").setLevel(logging.CRITICAL)
     IotCoreBroker(config_path=sys.argv[1]).run_forever()
 
 
