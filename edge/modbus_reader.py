@@ -8,6 +8,7 @@ line ─▶ echo of the request stripped ─▶ address, function, byte count �
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from edge.framing import BAD_CHECKSUM, BinaryFramer, Rejection, Tally
@@ -32,7 +33,7 @@ class ReplyReader:
 
     def __init__(self, tally: Tally, shapes: Shapes) -> None:
         self._tally = tally
-        self._shapes = shapes
+        self._shapes = _pattern(shapes)
         self._pending: Request | None = None
         self._asked = False
         self._head = bytearray()
@@ -125,18 +126,21 @@ class ReplyReader:
         )
 
     def _find_any(self, buffer: bytearray, at: int) -> int:
-        shapes = self._shapes
-        for start in range(at, len(buffer) - 2):
-            function = buffer[start + 1]
-            if function in shapes:
-                if buffer[start + 2] in shapes[function]:
-                    return start
-            elif function & EXCEPTION_BIT and function & ~EXCEPTION_BIT in shapes:
-                return start
-        return -1
+        found = self._shapes.search(buffer, at)
+        return -1 if found is None else found.start()
 
     def _size_any(self, buffer: bytearray, at: int) -> int:
         return EXCEPTION_BYTES if buffer[at + 1] & EXCEPTION_BIT else 5 + buffer[at + 2]
+
+
+def _pattern(shapes: Shapes) -> re.Pattern[bytes]:
+    """Return what the first three bytes of a reply look like: any address, function, byte count."""
+    heads = []
+    for function, sizes in shapes.items():
+        listed = b"".join(re.escape(bytes((size,))) for size in sorted(sizes))
+        heads.append(re.escape(bytes((function,))) + b"[" + listed + b"]")
+        heads.append(re.escape(bytes((function | EXCEPTION_BIT,))) + b".")
+    return re.compile(b".(?:" + b"|".join(heads) + b")", re.DOTALL)
 
 
 def _judge_crc(raw: bytes) -> Rejection | None:
