@@ -138,7 +138,7 @@ def _budgets(
         .where(tables.spent.c.channel.in_(limited))
         .group_by(tables.spent.c.channel)
     )
-    used: dict[str, int] = dict(connection.execute(query).tuples().all())
+    used: dict[str, int] = dict(connection.execute(query).all())
     for name in limited:
         size = rooms[name].per_minute or 0
         top[name] = size - used.get(name, 0)

@@ -257,7 +257,7 @@ class Store:
         """Return the names that people typed, by id."""
         with self.database.read() as connection:
             return dict(
-                connection.execute(select(tables.person.c.id, tables.person.c.name)).tuples().all()
+                connection.execute(select(tables.person.c.id, tables.person.c.name)).all()
             )
 
     def erase_person(self, person: str) -> bool:
@@ -285,7 +285,7 @@ class Store:
         """Return how many rows are in each state, and when the oldest pending one was written."""
         with self.database.read() as connection:
             counts: dict[str, int] = dict(
-                connection.execute(select(_o.state, func.count()).group_by(_o.state)).tuples().all()
+                connection.execute(select(_o.state, func.count()).group_by(_o.state)).all()
             )
             oldest = connection.execute(
                 select(func.min(_o.created_at)).where(_o.state == outbox.PENDING)

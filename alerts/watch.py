@@ -61,6 +61,7 @@ class Watch:
         self._changes = Changes()
         # Until then a finding that has not come (yet) means nothing: retained ones are under way.
         self._grace_until_s = clock.monotonic_s() + RETAINED_EXPIRY_S
+        self._in_grace = True
         self.reload()
 
     def reload(self) -> None:
@@ -113,8 +114,8 @@ class Watch:
         with self._lock:
             now_s = self._clock.monotonic_s()
             self._mark(self._board.expire(now_s))
-            if now_s >= self._grace_until_s:
-                self._grace_until_s = float("inf")
+            if self._in_grace and now_s >= self._grace_until_s:
+                self._in_grace = False
                 self._mark(set(self._open))
             self.retry()
             times = self.times()
@@ -232,9 +233,8 @@ class Watch:
 
     def _too_early(self, incident: Incident, judgement: Judgement, present: set[str]) -> bool:
         """Just started, and not every finding that held the incident has come again."""
-        early = self._clock.monotonic_s() < self._grace_until_s
         missing = set(incident.judgement.holders) - present
-        return early and bool(missing) and judgement.grade <= incident.grade
+        return self._in_grace and bool(missing) and judgement.grade <= incident.grade
 
     def _commit(
         self, kept: Kept | None, events: list[Event], times: Times, *, everybody: bool = False
