@@ -112,10 +112,10 @@ class Demo:
             supervisor = Supervisor(self.state, clock, say)
             story = Story(house, community, self.options.language)
             try:
-                self._start(supervisor, house, scenario, relays, stations)
+                started_ms = self._start(supervisor, house, scenario, relays, stations)
                 self._introduce(house, scenario, community, receiver)
                 story.start()
-                return self._play(supervisor, house, scenario, stations, story)
+                return self._play(supervisor, house, scenario, stations, story, started_ms)
             finally:
                 story.stop()
                 self.stop.set()
@@ -194,7 +194,8 @@ class Demo:
         scenario: Scenario,
         relays: dict[str, int],
         stations: dict[str, Path],
-    ) -> None:
+    ) -> int:
+        """Start everybody; return the run time (ms) at which the scenario starts."""
         start_all(supervisor, house.programs())
         self._await_page(supervisor, house)
         simulator = [
@@ -214,11 +215,12 @@ class Demo:
         supervisor.start(
             Program("simulator", python(*simulator), on_line=self._simulator_line, critical=False)
         )
-        self._await_event(supervisor, "ready", f"scenario {scenario.id}")
+        ready = self._await_event(supervisor, "ready", f"scenario {scenario.id}")
         start_all(
             supervisor,
             [house.station_program(station, file) for station, file in stations.items()],
         )
+        return int(ready["start"])
 
     def _simulator_line(self, line: str) -> None:
         try:
@@ -274,8 +276,8 @@ class Demo:
         scenario: Scenario,
         stations: dict[str, Path],
         story: Story,
+        started_ms: int,
     ) -> dict[str, Any] | None:
-        started_ms = house.clock.now_ms()
         probe = BrokerProbe(house.broker, self.state, house.clock, say)
         ended = False
         with closing(probe), _progress(scenario) as (bar, task):

@@ -113,6 +113,8 @@ class Story:
             text = text.get(self._language) or text.get("en")
         if not text:
             return
+        if event.get("state") == "ends":
+            text = f"{text}（结束）" if self._language == "zh" else f"{text} (over)"
         at = event.get("at")
         time = clock_text(int(at) if at else self._clock.now_ms(), self._community.site.timezone)
         console.print(f"{time}  · {text}", style="italic dim", markup=False)
