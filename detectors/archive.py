@@ -8,8 +8,13 @@ from core.reading import Reading
 from detectors.bank import Bank
 from detectors.plan import SeriesPlan
 from detectors.trail import Hole
-from ingest.history import HistorySettings, open_reader
-from ingest.history.base import HistoryReader, HistoryUnavailableError, HistoryUnreadableError
+from ingest.history import (
+    HistoryReader,
+    HistorySettings,
+    HistoryUnavailableError,
+    HistoryUnreadableError,
+    open_reader,
+)
 
 log = structlog.get_logger()
 # How far back to look, in seconds: at most after a longer absence, and at least to warm up.

@@ -93,6 +93,14 @@ class Bank:
                 self.lift_row[row] = target
                 self.lift_from[row], self.lift_cap[row] = rule.lift_from, rule.lift_cap
 
+    def advance(self, batch: Batch) -> None:
+        """Judge a micro-batch of present readings without telling what changed (for replays)."""
+        for part in rounds(batch):
+            rows, at, value, quality, _late = self._feed(part)
+            if rows.size:
+                self.lane.step(rows, at, value, quality)
+                self._changed(rows, at)
+
     def update(self, batch: Batch, now_ms: int) -> list[Finding]:
         """Judge a micro-batch and return what changed, in the order in which it changed.
 
@@ -128,17 +136,23 @@ class Bank:
         fed = [(column[slot], value, judged) for column in self.columns[Source.VALUE]]
         if self.has_line[slot].any():
             fed += self._derived(batch, bad)
-        rows = [part[0] for part in fed]
-        keep = [part[2] & (part[0] >= 0) for part in fed]
-        which = np.concatenate(keep) if keep else np.zeros(0, np.bool_)
+        if not fed:
+            none = np.zeros(0, np.int64)
+            return none, none, none.astype(np.float64), none.astype(np.int8), none.astype(np.bool_)
         times = len(fed)
-        return (
-            np.concatenate(rows)[which] if rows else np.zeros(0, np.int64),
-            np.tile(batch.at, times)[which],
-            np.concatenate([part[1] for part in fed])[which] if fed else np.zeros(0),
-            np.tile(batch.quality, times)[which],
-            np.tile(batch.late, times)[which],
+        rows = np.concatenate([part[0] for part in fed])
+        keep = np.concatenate([part[2] for part in fed]) & (rows >= 0)
+        every = (
+            rows,
+            np.concatenate([batch.at] * times),
+            np.concatenate([part[1] for part in fed]),
+            np.concatenate([batch.quality] * times),
+            np.concatenate([batch.late] * times),
         )
+        if keep.all():
+            return every
+        rows, at, value, quality, late = every
+        return rows[keep], at[keep], value[keep], quality[keep], late[keep]
 
     def _counts(self, batch: Batch, bad: Flags) -> tuple[Floats, Flags]:
         """Return counts per interval for counters, values for the rest, and what may be judged."""
@@ -152,36 +166,57 @@ class Bank:
 
     def _derived(self, batch: Batch, bad: Flags) -> list[tuple[Ints, Floats, Flags]]:
         """Return what slopes, leads and shares are fed with: good readings only, bad as bad."""
-        line = self.has_line[batch.slot]
-        newer = batch.at > self.lines.last_at[batch.slot]
-        learn = np.flatnonzero(line & newer & (batch.quality == GOOD) & ~bad)
-        warm = np.zeros(batch.size, np.bool_)
-        slot = batch.slot[learn]
-        warm[learn] = self.lines.step(slot, batch.at[learn], batch.value[learn])
-        told = warm | (bad & line)
-        drawn = line & (batch.quality < BAD) & ~bad | (bad & line)
         slot = batch.slot
-        slope, error = self.lines.slope[slot], self.lines.error[slot]
-        climbs = slope > SIGNIFICANT * error
-        nan = np.where(bad, np.nan, 0.0)
+        line = self.has_line[slot]
+        learn = line & (batch.at > self.lines.last_at[slot]) & (batch.quality == GOOD) & ~bad
+        which = np.flatnonzero(learn)
+        told = np.zeros(batch.size, np.bool_)
+        told[which] = self.lines.step(slot[which], batch.at[which], batch.value[which])
+        slope = self.lines.slope[slot]
+        climbs = slope > SIGNIFICANT * self.lines.error[slot]
+        spoilt = line & bad
+        nan: Floats | float = 0.0
+        if spoilt.any():
+            told |= spoilt
+            nan = np.where(bad, np.nan, 0.0)
         fed: list[tuple[Ints, Floats, Flags]] = []
         for column in self.columns[Source.SLOPE]:
             rows = column[slot]
-            held = HELD * self.lane.limit[rows, 0]
             hourly = slope * 3600.0
+            held = HELD * self.lane.lowest[rows]
             fed.append((rows, np.where(climbs, hourly, np.minimum(hourly, held)) + nan, told))
-        target, base, level = self.target[slot], self.lines.base[slot], self.lines.level[slot]
-        for column in self.columns[Source.LEAD]:
-            lead = _lead(target, base, level, np.where(climbs, slope, 0.0))
-            fed.append((column[slot], lead + nan, told))
-        for column in self.columns[Source.SHARE]:
-            way = target - base
-            share = (batch.value - base) / np.where(way > 0.0, way, 1.0)
-            fed.append((column[slot], np.where(way > 0.0, share, 1.0) + nan, drawn))
+        fed += [
+            (column[slot], self._lead(slot, slope, climbs) + nan, told)
+            for column in self.columns[Source.LEAD]
+        ]
+        fed += [
+            (column[slot], self._share(slot, batch.value) + nan, line)
+            for column in self.columns[Source.SHARE]
+        ]
         return fed
+
+    def _lead(self, slot: Ints, slope: Floats, climbs: Flags) -> Floats:
+        """Return the seconds until each series reaches its target at its slope; many if never."""
+        if not climbs.any():
+            return np.full(slot.size, NO_LEAD_S)
+        target, base, level = self.target[slot], self.lines.base[slot], self.lines.level[slot]
+        near = climbs & (slope > 0.0) & (level > base + LEAD_FLOOR * (target - base))
+        distance = np.maximum(target - level, 0.0)
+        lead = np.minimum(distance / np.where(near, slope, 1.0), NO_LEAD_S)
+        return np.where(near, lead, NO_LEAD_S)
+
+    def _share(self, slot: Ints, value: Floats) -> Floats:
+        """Return how much of the way from base to target each value has covered."""
+        base = self.lines.base[slot]
+        way = self.target[slot] - base
+        return np.where(way > 0.0, (value - base) / np.where(way > 0.0, way, 1.0), 1.0)
 
     def _state(self, rows: Ints, at: Ints, now_ms: int) -> list[Finding]:
         """State what is true now for *rows*, and return findings for those that changed."""
+        return [explain(self, int(row), now_ms) for row in self._changed(rows, at)]
+
+    def _changed(self, rows: Ints, at: Ints) -> Ints:
+        """State what is true now for *rows*, and return those whose grade or condition changed."""
         unknown = self.lane.unknown[rows] | self.absent[self.row_slot[rows]]
         was = self.stated[rows]
         grade = np.where(unknown, was, self._lifted(rows))
@@ -191,14 +226,15 @@ class Bank:
         changed = regraded | (condition != self.condition[rows])
         self.told_late[rows] = 0
         if not changed.any():
-            return []
+            return rows[:0]
         begun = self.lane.since[rows]
         begun = np.where((grade == self.lane.grade[rows]) & (begun != NEVER), begun, at)
         since = np.where(regraded, begun, self.stated_since[rows])
         self.stated_since[rows] = since
         self.stated[rows] = grade
         self.condition[rows] = condition
-        return [explain(self, int(row), now_ms) for row in rows[changed]]
+        moved: Ints = rows[changed]
+        return moved
 
     def _lifted(self, rows: Ints) -> Bytes:
         """Return the grade of *rows*; a rate that is on lifts the grade of its limit by one."""
@@ -263,11 +299,3 @@ class Bank:
         """Return the time of the newest reading that a rule of *slot* has judged."""
         newest = self.lane.last_at[self.row_slot == slot].max(initial=NEVER)
         return None if newest == NEVER else int(newest)
-
-
-def _lead(target: Floats, base: Floats, level: Floats, slope: Floats) -> Floats:
-    """Return the seconds until each series reaches its target at its slope; very many if not."""
-    near = level > base + LEAD_FLOOR * (target - base)
-    rises = near & (slope > 0.0)
-    distance = np.maximum(target - level, 0.0)
-    return np.where(rises, np.minimum(distance / np.where(rises, slope, 1.0), NO_LEAD_S), NO_LEAD_S)

@@ -1,8 +1,10 @@
 """The limit step of `core.limits`, for many rules at once: one row a rule, four levels a row.
 
-Row by row it does exactly what `core.limits.step` does (`tests/contracts/test_detector_bank.py`
-holds the two together). Rules on slopes, lead times and shares use the same step: only what is fed
-differs, so that every warning has the same hysteresis, delays and treatment of quality.
+Row by row it does what `core.limits.step` does (`tests/contracts/test_detector_bank.py` holds the
+two together), except that off-delays are counted only while a level is on: of a quiet row below all
+of its limits nothing needs to be touched, and most rows are quiet. Rules on slopes, lead times and
+shares use the same step: only what is fed differs, so that every warning has the same hysteresis,
+delays and treatment of quality.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ GOOD, UNCERTAIN, BAD = 0, 1, 2
 
 # What has to survive a restart, by attribute name.
 STATE = (
+    "busy",
     "on",
     "breach",
     "clear",
@@ -49,6 +52,7 @@ class LimitLane:
 
     Attributes:
         grade, since, unknown, last_at: As in `core.limits.LimitState`, one a row.
+        busy: True while a level of the row is on, or counts its on-delay.
         value, quality: The last usable value that was fed, and its quality code.
     """
 
@@ -66,6 +70,8 @@ class LimitLane:
         self.gap_ms = np.zeros(size, np.int64)
         for row, rule in enumerate(rules):
             self._set_rule(row, rule)
+        self.lowest = self.limit.min(axis=1, initial=np.inf)
+        self.busy: Flags = np.zeros(size, np.bool_)
         self.on = np.zeros(shape, np.bool_)
         self.breach = np.zeros(shape, np.bool_)
         self.clear = np.zeros(shape, np.bool_)
@@ -111,20 +117,27 @@ class LimitLane:
             quality, last = quality[usable], last[usable]
             if not rows.size:
                 return
-        gap = at - last
-        seen = np.where(gap <= self.gap_ms[rows], gap, 0)[:, None]
-        good = (quality == GOOD)[:, None]
-        signed = (value * self.sign[rows])[:, None]
-        self._delays(rows, signed, seen, good)
-        on = self.on[rows]
-        grade = (on * self.grade_of[rows]).max(axis=1)
-        moved = (grade != self.grade[rows]) | (last == NEVER)
-        self.since[rows] = np.where(moved, at, self.since[rows])
-        self.grade[rows] = grade
+        signed = value * self.sign[rows]
+        active = np.flatnonzero(self.busy[rows] | (signed >= self.lowest[rows]))
+        if active.size:
+            self._advance(rows[active], at[active], signed[active], quality[active], last[active])
+        if (last == NEVER).any():
+            first = rows[(last == NEVER) & (self.grade[rows] == 0)]
+            self.since[first] = at[(last == NEVER) & (self.grade[rows] == 0)]
         self.last_at[rows] = at
         self.unknown[rows] = False
         self.value[rows] = value
         self.quality[rows] = quality
+
+    def _advance(self, rows: Ints, at: Ints, signed: Floats, quality: Bytes, last: Ints) -> None:
+        """Advance the levels of rows that are not quiet, and their grade."""
+        gap = at - last
+        seen = np.where(gap <= self.gap_ms[rows], gap, 0)[:, None]
+        self._delays(rows, signed[:, None], seen, (quality == GOOD)[:, None])
+        grade = (self.on[rows] * self.grade_of[rows]).max(axis=1)
+        moved = grade != self.grade[rows]
+        self.since[rows[moved]] = at[moved]
+        self.grade[rows] = grade
 
     def _delays(self, rows: Ints, signed: Floats, seen: Ints, good: Flags) -> None:
         """Advance the on-delay and the off-delay of every level of *rows*."""
@@ -142,10 +155,11 @@ class LimitLane:
         self.up_samples[rows] = up_samples
         self.up_ms[rows] = up_ms
         self.down_ms[rows] = down_ms
+        self.busy[rows] = (self.on[rows] | (up_samples > 0)).any(axis=1)
 
     def forget(self, rows: Ints) -> None:
         """Put *rows* back to the state before any reading."""
-        for name in ("on", "breach", "clear", "up_ms", "up_samples", "down_ms", "grade"):
+        for name in ("busy", "on", "breach", "clear", "up_ms", "up_samples", "down_ms", "grade"):
             getattr(self, name)[rows] = 0
         self.unknown[rows] = False
         self.since[rows] = self.last_at[rows] = NEVER

@@ -1,0 +1,117 @@
+"""What the bank stated after each reading of a replay, kept small, told as lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from core.grade import Grade
+from core.quality import Reason
+from detectors.bank import Bank
+from detectors.batch import NO_REASON, REASONS
+from detectors.explanation import because, score
+from detectors.limit_lane import Ints
+
+_NO_WHY: dict[str, Any] = {"detector": "", "because": {}}
+_QUIET = {"score": 0.0, "grade": Grade.GREEN.word, **_NO_WHY}
+
+
+class Outcomes:
+    """One statement a (stream, row): the worst rule, with its reasons where it is not green.
+
+    Args:
+        bank: The bank that judges.
+        sizes: Rows of each of its series.
+
+    Attributes:
+        slot_of: Slot of each stream that was judged.
+    """
+
+    def __init__(self, bank: Bank, sizes: Sequence[int]) -> None:
+        self._bank = bank
+        width = max((len(plan.rules) for plan in bank.plans), default=0)
+        self._rows = np.full((len(bank.plans), max(width, 1)), -1, np.int64)
+        starts = np.searchsorted(bank.row_slot, np.arange(len(bank.plans)))
+        for slot, plan in enumerate(bank.plans):
+            self._rows[slot, : len(plan.rules)] = starts[slot] + np.arange(len(plan.rules))
+        self._blank = self._rows < 0
+        self._start = np.concatenate(([0], np.cumsum(np.asarray(sizes, np.int64))))
+        size = int(self._start[-1])
+        self._grade = np.zeros(size, np.int8)
+        self._fault = np.full(size, NO_REASON, np.int8)
+        self._score = np.zeros(size, np.float32)
+        self._judged = np.zeros(size, np.bool_)
+        self._why: dict[int, dict[str, Any]] = {}
+        self._held: dict[int, Ints] = {}
+        self.slot_of: dict[int, int] = {}
+
+    def note(self, slots: Ints, rows: Ints) -> None:
+        """Keep what the bank states now of *slots*, which have just judged *rows*."""
+        bank = self._bank
+        of_slot = self._rows[slots]
+        grades = np.where(self._blank[slots], -1, bank.stated[of_slot])
+        grade = grades.max(axis=1)
+        fault = bank.reason[slots]
+        cells = self._start[slots] + rows
+        self._judged[cells] = True
+        lowest = bank.lane.lowest[of_slot[:, 0]]
+        share = bank.lane.value[of_slot[:, 0]] / np.where(lowest > 0, lowest, np.inf)
+        self._score[cells] = np.clip(0.5 * share, 0.0, 0.49)
+        noted = np.flatnonzero((grade > 0) | (fault != NO_REASON))
+        if not noted.size:
+            return
+        self._grade[cells] = grade
+        self._fault[cells] = fault
+        best = of_slot[noted, grades[noted].argmax(axis=1)]
+        for cell, row, worst in zip(cells[noted], best, grade[noted], strict=True):
+            self._keep(int(cell), int(row), Grade(int(worst)))
+
+    def _keep(self, cell: int, best: int, grade: Grade) -> None:
+        bank = self._bank
+        lane = bank.lane
+        self._score[cell] = score(lane, best, grade)
+        why = because(bank, best, lane, grade)
+        since = np.datetime64(int(bank.stated_since[best]), "ms")
+        self._why[cell] = {
+            "detector": bank.rules[best].name,
+            "because": {
+                "rule": bank.rules[best].name,
+                "since": f"{np.datetime_as_string(since, unit='s')}Z",
+                **msgspec.to_builtins(why),
+            },
+        }
+
+    def worth_telling(self, slots: Sequence[int]) -> Ints:
+        """Return the rows at which one of *slots* is not green or has a fault."""
+        found = [
+            np.flatnonzero((self._grade[cells] > 0) | (self._fault[cells] != NO_REASON))
+            for cells in (self._lasting(slot) for slot in slots)
+        ]
+        return np.unique(np.concatenate(found)) if found else np.zeros(0, np.int64)
+
+    def _lasting(self, slot: int) -> Ints:
+        """Return for each row of *slot* the cell whose judgement holds: the last one judged."""
+        if slot not in self._held:
+            start, end = int(self._start[slot]), int(self._start[slot + 1])
+            cells = np.arange(start, end)
+            judged = np.where(self._judged[start:end], cells, start)
+            self._held[slot] = np.maximum.accumulate(judged) if judged.size else judged
+        return self._held[slot]
+
+    def line(self, slots: Sequence[int], row: int, *, missing: bool) -> dict[str, Any]:
+        """Return score, grade, fault, detector and because of a channel's *slots* at *row*."""
+        if not slots:
+            return {**_QUIET, "fault": Reason.MISSING.value if missing else None}
+        cells = [int(self._lasting(slot)[row]) for slot in slots]
+        cell = max(cells, key=lambda one: (self._grade[one], self._score[one]))
+        fault = int(self._fault[cell])
+        word = REASONS[fault].value if fault != NO_REASON else None
+        return {
+            "score": round(float(self._score[cell]), 4),
+            "grade": Grade(int(self._grade[cell])).word,
+            "fault": Reason.MISSING.value if missing else word,
+            **self._why.get(cell, _NO_WHY),
+        }

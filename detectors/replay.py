@@ -1,0 +1,273 @@
+"""Recordings through the production bank, in event time, as fast as it goes, never looking ahead.
+
+All recordings of a call advance side by side, row by row, so that one update of the bank judges a
+row of each; the lines come out recording by recording, or by time with `together`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from heapq import merge
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.community import Community, SensorEntry
+from core.identity import SeriesId
+from core.quality import Reason
+from core.quantity import FACTS, Danger, Quantity
+from detectors.bank import Bank
+from detectors.batch import NO_REASON, REASON_CODES, Batch
+from detectors.limit_lane import BAD, GOOD, UNCERTAIN, Bytes, Floats, Ints
+from detectors.outcome import Outcomes
+from detectors.plan import SeriesPlan, plan_series
+from detectors.profiles import (
+    MEAN_SUFFIX,
+    default_plan,
+    hazard_of,
+    mean_plan,
+    published_plan,
+)
+from detectors.recording import Channel, Recording, read_recording
+
+_DAY_MS = 86_400_000
+# Share of a day's readings that a 24 h mean needs (interfaces, Commands).
+_PRESENT = 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One series of a replay: a channel as it is read, or its trailing 24 h mean.
+
+    Attributes:
+        recording, channel: Position of the recording, and of the channel in it.
+        plan: How it is judged.
+        values: One a row, canonical unit, NaN where there is none.
+    """
+
+    recording: int
+    channel: int
+    plan: SeriesPlan
+    values: Floats
+
+
+def replay(
+    paths: Sequence[Path],
+    *,
+    community: Community | None = None,
+    together: bool = False,
+    every: bool = False,
+) -> Iterator[dict[str, Any]]:
+    """Judge recordings with the production detectors.
+
+    Args:
+        paths: `NAME.csv.gz` files, each with its `NAME.json` beside it.
+        community: Binds columns to sensors (`recording`, `channel`); its limits replace theirs.
+        together: The recordings are sensors of one site: lines come in the order of time.
+        every: Give a line for every cell, not only where something is wrong.
+
+    Yields:
+        `{"recording", "at", "channel", "score", "grade", "fault", "detector", "because"}`.
+
+    Raises:
+        RecordingError: A file can't be read.
+    """
+    recordings = [read_recording(Path(path)) for path in paths]
+    streams = [
+        stream
+        for number, recording in enumerate(recordings)
+        for stream in _streams(number, recording, community)
+    ]
+    outcomes = judge(recordings, streams)
+    lines = [
+        _lines(number, recording, streams, outcomes, every=every)
+        for number, recording in enumerate(recordings)
+    ]
+    if together:
+        for _at, _number, _channel, line in merge(*lines, key=lambda entry: entry[:3]):
+            yield line
+        return
+    for part in lines:
+        for entry in part:
+            yield entry[3]
+
+
+def _streams(number: int, recording: Recording, community: Community | None) -> Iterator[Stream]:
+    """Yield what is judged of one recording; a channel without any rule is not judged."""
+    for index, channel in enumerate(recording.channels):
+        bound = _bound(community, recording.facts.name, channel)
+        plan = _plan(recording, channel, bound)
+        own = _own_plan(bound, community, channel)
+        if own is not None:
+            yield Stream(number, index, own, channel.values)
+            continue
+        means = [limit for name, limit in channel.limits.items() if name.endswith(MEAN_SUFFIX)]
+        direct = [limit for name, limit in channel.limits.items() if not name.endswith(MEAN_SUFFIX)]
+        if direct:
+            yield Stream(number, index, published_plan(plan, direct), channel.values)
+        elif not means:
+            yield Stream(number, index, default_plan(plan), channel.values)
+        if means:
+            day = day_means(recording.at, channel.values, recording.facts.interval_s)
+            yield Stream(number, index, mean_plan(plan, means), day)
+
+
+def _bound(community: Community | None, name: str, channel: Channel) -> SensorEntry | None:
+    if community is None:
+        return None
+    return next(
+        (
+            entry
+            for entry in community.sensor
+            if entry.recording == name and entry.channel in ("", channel.name)
+        ),
+        None,
+    )
+
+
+def _plan(recording: Recording, channel: Channel, bound: SensorEntry | None) -> SeriesPlan:
+    facts = recording.facts
+    hazard = bound.hazard if bound else hazard_of(channel.quantity, facts.kind)
+    known = channel.quantity is not Quantity.OTHER
+    return SeriesPlan(
+        SeriesId(f"{facts.name}/{channel.name}", channel.quantity),
+        bound.station if bound else "",
+        bound.zone if bound else "",
+        hazard,
+        facts.interval_s,
+        FACTS[channel.quantity].unit if known else channel.unit,
+    )
+
+
+def _own_plan(
+    bound: SensorEntry | None, community: Community | None, channel: Channel
+) -> SeriesPlan | None:
+    """Return the plan that the community's own limits make, if it has any for this sensor."""
+    if bound is None or community is None:
+        return None
+    own = any(
+        limit.zone == bound.zone and limit.quantity is channel.quantity for limit in community.limit
+    )
+    if not own:
+        return None
+    return plan_series(bound, channel.quantity, community.rules_of(bound, channel.quantity))
+
+
+def day_means(at: Ints, values: Floats, interval_s: float) -> Floats:
+    """Return the mean of the 24 h that end with each row, NaN where less than 75 % is present."""
+    present = np.isfinite(values)
+    sums = np.concatenate(([0.0], np.cumsum(np.where(present, values, 0.0))))
+    counts = np.concatenate(([0], np.cumsum(present)))
+    first = np.searchsorted(at, at - _DAY_MS, side="right")
+    last = np.arange(1, at.size + 1)
+    count = counts[last] - counts[first]
+    enough = (count >= _PRESENT * _DAY_MS / (1000 * interval_s)) & present
+    # Nine digits: the running sum must not decide whether a limit is reached exactly.
+    means = np.round((sums[last] - sums[first]) / np.maximum(count, 1), 9)
+    return np.where(enough, means, np.nan)
+
+
+def judge(recordings: Sequence[Recording], streams: Sequence[Stream]) -> Outcomes:
+    """Run every stream through one bank and keep what it stated after each reading."""
+    judged = [number for number, stream in enumerate(streams) if stream.plan.rules]
+    bank = Bank([streams[number].plan for number in judged])
+    outcomes = Outcomes(bank, [streams[number].values.size for number in judged])
+    row, slot, at, value, quality, reason = _cells(recordings, [streams[n] for n in judged])
+    edges = np.concatenate(([0], np.cumsum(np.bincount(row)))) if row.size else np.zeros(1, int)
+    never = np.zeros(len(judged), np.bool_)
+    for start, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        if start == end:
+            continue
+        here = slice(start, end)
+        batch = Batch(
+            slot[here], at[here], value[here], quality[here], reason[here], never[: end - start]
+        )
+        bank.advance(batch)
+        outcomes.note(slot[here], row[here])
+    outcomes.slot_of = {number: slot for slot, number in enumerate(judged)}
+    return outcomes
+
+
+def _cells(
+    recordings: Sequence[Recording], streams: Sequence[Stream]
+) -> tuple[Ints, Ints, Ints, Floats, Bytes, Bytes]:
+    """Return every present cell as columns, in the order of rows: one of each stream at a time."""
+    none = np.zeros(0, np.int64)
+    rows, slots, times, values = [none], [none], [none], [none.astype(np.float64)]
+    qualities, reasons = [none.astype(np.int8)], [none.astype(np.int8)]
+    for slot, stream in enumerate(streams):
+        present = np.flatnonzero(np.isfinite(stream.values))
+        quality, reason = gate(stream.plan.series.quantity, stream.values[present])
+        rows.append(present)
+        slots.append(np.full(present.size, slot, np.int64))
+        times.append(recordings[stream.recording].at[present])
+        values.append(stream.values[present])
+        qualities.append(quality)
+        reasons.append(reason)
+    row = np.concatenate(rows)
+    order = np.argsort(row, kind="stable")
+    return (
+        row[order],
+        np.concatenate(slots)[order],
+        np.concatenate(times)[order],
+        np.concatenate(values)[order],
+        np.concatenate(qualities)[order],
+        np.concatenate(reasons)[order],
+    )
+
+
+def gate(quantity: Quantity, values: Floats) -> tuple[Bytes, Bytes]:
+    """Return quality and reason of recorded values: what physics does not allow is not good.
+
+    Beyond the range in the danger direction a sensor is saturated: at least this bad, so uncertain.
+    """
+    facts = FACTS[quantity]
+    low, high = values < facts.lowest, values > facts.highest
+    dangerous = facts.danger in (Danger.HIGH, Danger.BOTH)
+    above = UNCERTAIN if dangerous else BAD
+    quality = np.where(low, BAD, np.where(high, above, GOOD)).astype(np.int8)
+    high_reason = REASON_CODES[Reason.SATURATED if dangerous else Reason.RANGE]
+    reason = np.where(high, high_reason, NO_REASON)
+    return quality, np.where(low, REASON_CODES[Reason.RANGE], reason).astype(np.int8)
+
+
+Entry = tuple[int, int, int, dict[str, Any]]
+
+
+def _lines(
+    number: int,
+    recording: Recording,
+    streams: Sequence[Stream],
+    outcomes: Outcomes,
+    *,
+    every: bool,
+) -> Iterator[Entry]:
+    """Yield (time, recording, channel, line) of one recording, row by row."""
+    of_channel: dict[int, list[tuple[int, Stream]]] = {}
+    for index, stream in enumerate(streams):
+        if stream.recording == number and index in outcomes.slot_of:
+            of_channel.setdefault(stream.channel, []).append((outcomes.slot_of[index], stream))
+    told = {
+        index: outcomes.worth_telling([slot for slot, _ in of_channel.get(index, [])])
+        for index in range(len(recording.channels))
+    }
+    rows: Iterable[int] = range(recording.at.size)
+    if not every:
+        worth = [where for where in told.values() if where.size]
+        rows = np.unique(np.concatenate(worth)).tolist() if worth else ()
+    marked = {index: set(where.tolist()) for index, where in told.items()}
+    for row in rows:
+        for index, channel in enumerate(recording.channels):
+            missing = bool(np.isnan(channel.values[row]))
+            if not every and (missing or row not in marked[index]):
+                continue
+            slots = [slot for slot, _ in of_channel.get(index, [])]
+            line = {
+                "recording": recording.facts.name,
+                "at": recording.texts[row],
+                "channel": channel.name,
+                **outcomes.line(slots, row, missing=missing),
+            }
+            yield int(recording.at[row]), number, index, line
