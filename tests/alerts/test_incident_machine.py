@@ -1,0 +1,242 @@
+"""The state machine of incidents: any events in any order, by a machine that thinks of them."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from alerts.decisions import Patience, acknowledge, observe, opening, tick
+from alerts.grading import Judgement
+from alerts.incident import Event, Happening, Incident, Kind, Stage, apply
+from alerts.journal import fold
+from alerts.views import IncidentError
+from core.finding import Condition, Hazard
+from core.grade import WARNING_GRADES, Grade
+from tests.alerts.scenery import FLOOD, Scene, level, link
+
+SENSORS = st.sampled_from(["gauge-1", "gauge-2"])
+GRADES = st.sampled_from(list(Grade))
+PATIENCE = Patience()
+
+
+class WholeIncident(RuleBasedStateMachine):
+    """Findings of two gauges, people, time, restarts: through the real database."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._directory = tempfile.TemporaryDirectory(prefix="safety-eye-")
+        self.scene = Scene(Path(self._directory.name))
+        self.known: dict[str, Grade] = {}
+        self.unknown: set[str] = set()
+
+    def teardown(self) -> None:
+        self.scene.store.verify_journal()
+        self.scene.close()
+        self._directory.cleanup()
+
+    @rule(sensor=SENSORS, grade=GRADES)
+    def known_finding(self, sensor: str, grade: Grade) -> None:
+        self.scene.say(level(grade, sensor=sensor))
+        self.known[sensor] = grade
+        self.unknown.discard(sensor)
+
+    @rule(sensor=SENSORS, grade=GRADES)
+    def unknown_finding(self, sensor: str, grade: Grade) -> None:
+        open_before = self._open()
+        self.scene.say(level(grade, sensor=sensor, condition=Condition.UNKNOWN))
+        self.unknown.add(sensor)
+        self._nothing_rose(open_before)
+        self._nothing_cleared(open_before)
+
+    @rule(sensor=SENSORS, grade=GRADES)
+    def late_finding(self, sensor: str, grade: Grade) -> None:
+        open_before = self._open()
+        self.scene.say(level(grade, sensor=sensor, late=True))
+        self.unknown.add(sensor)
+        self._nothing_rose(open_before)
+        self._nothing_cleared(open_before)
+
+    @rule(lost=st.booleans())
+    def link_changes(self, *, lost: bool) -> None:
+        open_before = self._open()
+        self.scene.say(link(lost=lost))
+        assert self._open() == open_before
+
+    @rule(seconds=st.sampled_from([1, 30, 125, 400, 2000]))
+    def time_passes(self, seconds: int) -> None:
+        open_before = self._open()
+        self.scene.clock.advance(seconds)
+        self.scene.watch.tick()
+        if seconds > 120:
+            self.unknown |= set(self.known)
+        self._nothing_rose(open_before)
+
+    @rule()
+    def killed_and_started(self) -> None:
+        open_before = self._open()
+        told = self._announcements()
+        self.scene.restart()
+        self.unknown |= {"gauge-1", "gauge-2"}
+        assert self._open() == open_before
+        assert self._announcements() == told
+
+    @precondition(lambda self: self._open() is not None)
+    @rule(who=st.sampled_from(["duty-1", "deputy-1"]))
+    def somebody_takes_over(self, who: str) -> None:
+        incident = self._open()
+        assert incident is not None
+        after = self.scene.watch.acknowledge(incident.number, who, "console")
+        assert after.acknowledged
+        assert after.acknowledged_by == who
+
+    @invariant()
+    def at_most_one_is_open(self) -> None:
+        keys = [kept.key for kept in self.scene.store.open_incidents()]
+        assert len(keys) == len(set(keys))
+
+    @invariant()
+    def the_journal_gives_the_same_incident(self) -> None:
+        for incident in self.scene.store.latest(100, None):
+            events = self.scene.store.events(incident.number)
+            assert fold(events, incident.number) == incident
+
+    @invariant()
+    def what_is_known_and_bad_has_an_incident_at_least_as_bad(self) -> None:
+        worst = max(
+            (grade for sensor, grade in self.known.items() if sensor not in self.unknown),
+            default=Grade.GREEN,
+        )
+        incident = self._open()
+        assert (incident.grade if incident else Grade.GREEN) >= worst
+
+    @invariant()
+    def people_believe_at_least_the_present_grade(self) -> None:
+        for kept in self.scene.store.open_incidents():
+            assert kept.incident.told >= kept.incident.grade
+
+    def _open(self) -> Incident | None:
+        return next(
+            (kept.incident for kept in self.scene.store.open_incidents() if kept.key == FLOOD), None
+        )
+
+    def _announcements(self) -> int:
+        return sum(
+            event.what is Happening.ANNOUNCED
+            for incident in self.scene.store.latest(100, None)
+            for event in self.scene.store.events(incident.number)
+        )
+
+    def _nothing_rose(self, before: Incident | None) -> None:
+        now = self._open()
+        assert (now.grade if now else Grade.GREEN) <= (before.grade if before else Grade.GREEN)
+
+    def _nothing_cleared(self, before: Incident | None) -> None:
+        now = self._open()
+        if before is not None and before.condition is not Condition.CLEARED:
+            assert now is not None
+            assert now.condition is not Condition.CLEARED
+            assert now.grade == before.grade
+
+
+TestWholeIncident = WholeIncident.TestCase
+TestWholeIncident.settings = settings(
+    max_examples=20,
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+
+def judgement(grade: Grade, condition: Condition) -> Judgement:
+    return Judgement(
+        grade=grade,
+        condition=condition,
+        holders={"gauge-1.water-level limit-high": grade} if grade else {},
+    )
+
+
+JUDGEMENTS = st.one_of(
+    st.just(judgement(Grade.GREEN, Condition.CLEARED)),
+    st.builds(
+        judgement,
+        st.sampled_from(WARNING_GRADES),
+        st.sampled_from([Condition.ACTIVE, Condition.UNKNOWN]),
+    ),
+)
+
+
+def reached(steps: list[Judgement | str | int]) -> tuple[Incident, list[Event]]:
+    """Walk through decisions only, without a database."""
+    now = 1_000_000
+    first = judgement(Grade.YELLOW, Condition.ACTIVE)
+    events = opening("underpass", Hazard.FLOOD, first, now)
+    incident = fold(events, 1)
+    for step in steps:
+        now += 1000
+        if not incident.open:
+            break
+        if isinstance(step, str):
+            fresh = acknowledge(incident, step, "console", now)
+        elif isinstance(step, int):
+            now += step * 1000
+            fresh = tick(incident, now, PATIENCE)
+        else:
+            fresh = observe(incident, step, now)
+        for event in fresh:
+            incident = apply(incident, event)
+        events += fresh
+    return incident, events
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    steps=st.lists(
+        st.one_of(JUDGEMENTS, st.sampled_from(["duty-1", "deputy-1"]), st.integers(0, 4000)),
+        max_size=15,
+    ),
+    what=st.sampled_from(list(Happening)),
+)
+def test_every_event_is_defined_in_every_state(
+    steps: list[Judgement | str | int], what: Happening
+) -> None:
+    incident, events = reached(steps)
+    event = Event(
+        at=9_999_999_999, actor="duty-1", what=what, grade=Grade.ORANGE, seq=99, kind=Kind.UPDATE,
+        judgement=judgement(Grade.ORANGE, Condition.ACTIVE), zone="z", hazard=Hazard.AIR,
+    )  # fmt: skip
+
+    afterwards = {Happening.TOLD, Happening.UNDELIVERED}
+    if what is Happening.OPENED or (not incident.open and what not in afterwards):
+        with pytest.raises(IncidentError):
+            apply(incident, event)
+    else:
+        after = apply(incident, event)
+        assert after.peak >= incident.peak
+        assert after.number == incident.number
+        assert (after.stage is Stage.CLOSED) == (after.closed_at > 0)
+    assert fold(events, 1) == incident
+
+
+@settings(max_examples=150, deadline=None)
+@given(steps=st.lists(st.one_of(JUDGEMENTS, st.integers(0, 4000)), max_size=20))
+def test_an_incident_closes_only_after_a_known_clear_was_told(
+    steps: list[Judgement | str | int],
+) -> None:
+    incident, events = reached(steps)
+
+    if not incident.open:
+        assert incident.condition is Condition.CLEARED
+        assert incident.told is Grade.GREEN
+        assert [event.kind for event in events if event.what is Happening.ANNOUNCED][
+            -1
+        ] is Kind.CLEAR
+
+
+def test_nothing_but_an_opening_begins_an_incident() -> None:
+    with pytest.raises(IncidentError, match="begins with its opening"):
+        apply(None, Event(at=1, what=Happening.CLEARED), 1)
