@@ -180,7 +180,7 @@ def _data(site: Site, words: Words, event: Event) -> dict[str, Any]:
     if event.name != "readings":
         return event.data
     points: list[tuple[SeriesId, Point]] = event.data["points"]
-    return {"now": event.data["now"], "points": [_point(site, words, *item) for item in points]}
+    return event.data | {"points": [_point(site, words, *item) for item in points]}
 
 
 def _point(site: Site, words: Words, series: SeriesId, point: Point) -> list[Any]:

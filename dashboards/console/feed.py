@@ -243,7 +243,9 @@ class LiveFeed:
                     newest[reading.series] = trace.latest
             self._stations[station] = replace(state, heard_at=now, packs=state.packs + 1)
         if newest:
-            self.hub.publish("readings", {"now": now, "points": list(newest.items())})
+            self.hub.publish(
+                "readings", {"now": now, "station": station, "points": list(newest.items())}
+            )
 
     def _take_status(self, station: str, status: StationStatus, retained: bool) -> None:
         now = self._clock.now_ms()

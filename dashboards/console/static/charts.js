@@ -109,14 +109,15 @@
     }
 
     build(width, height) {
-      const axis = { stroke: () => css("soft"), grid: { show: false }, ticks: { show: false }, font: `11.5px ${css("font")}` };
+      // uPlot scales whole pixels of a font to the screen's ratio, so no fractions here.
+      const axis = { stroke: () => css("soft"), grid: { show: false }, ticks: { show: false }, font: `12px ${css("font")}` };
       const path = this.config.step ? uPlot.paths.stepped({ align: 1 }) : undefined;
       const axes = this.mini ? [{ show: false }, { show: false }] : [
         { ...axis, size: 26, gap: 4, space: 70, values: (u, ticks) => ticks.map((t, i) => this.tick(t, ticks[i - 1], u)) },
         { ...axis, size: 44, gap: 4, space: 34, grid: { show: true, stroke: () => css("line"), width: 1 } },
       ];
       this.plot = new uPlot({
-        width, height, axes, padding: this.mini ? [3, 2, 3, 2] : [14, 8, 0, 0],
+        width, height, axes, padding: this.mini ? [3, 2, 3, 2] : [16, 8, 0, 0],
         legend: { show: false },
         cursor: this.mini ? { show: false } : { drag: { x: false, y: false }, points: { size: 7 }, y: false },
         scales: {
@@ -124,7 +125,7 @@
           y: { range: () => this.scale() },
         },
         series: [{}, { stroke: () => this.ink(), width: this.mini ? 1.6 : 2.2, points: { show: false }, paths: path, spanGaps: false },
-          { stroke: () => css("orange"), width: 0, points: { show: true, size: this.mini ? 3 : 6, fill: () => css("panel"), width: 1.6 } }],
+          { stroke: () => css("orange"), width: 0, points: { show: true, size: this.mini ? 2.5 : 4.5, fill: () => css("panel"), width: 1.3 } }],
         hooks: { drawAxes: [(u) => this.under(u)], draw: [(u) => this.over(u)], setCursor: [(u) => this.readout(u)] },
       }, [[], [], []], this.element);
     }
@@ -228,11 +229,13 @@
       ctx.moveTo(u.valToPos(last[0] / 1000, "x", true), u.valToPos(last[1], "y", true));
       ctx.lineTo(u.valToPos(to / 1000, "x", true), u.valToPos(value, "y", true));
       ctx.stroke();
+      ctx.restore();
+      ctx.save();
       ctx.font = `${11.5 * ratio}px ${css("font")}`;
       ctx.fillStyle = css("soft");
       ctx.textAlign = "right";
       ctx.textBaseline = "bottom";
-      ctx.fillText(SafetyEye.words.forecast, bbox.left + bbox.width - 2 * ratio, bbox.top + bbox.height - 3 * ratio);
+      ctx.fillText(SafetyEye.words.forecast, bbox.left + bbox.width, bbox.top - 1 * ratio);
       ctx.restore();
     }
 

@@ -80,7 +80,9 @@
   }
 
   function readings(event) {
-    for (const [key, at, value, number, unit, quality, text] of heard(event).points) {
+    const data = heard(event);
+    for (const time of document.querySelectorAll(`[data-heard="${data.station}"] time.age`)) time.dataset.at = data.now;
+    for (const [key, at, value, number, unit, quality, text] of data.points) {
       SafetyEye.charts.push(key, at, value, quality);
       for (const row of document.querySelectorAll(`[data-series="${key}"]`)) write(row, at, number, unit, quality, text);
     }
