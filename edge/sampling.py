@@ -58,16 +58,18 @@ class Sampler:
         if sync != self._sync:
             self._window, self._sync = _Window(), sync
         self._window.add(reading)
-        if not (at_once or self._changed(reading) or elapsed_ms >= self._early_ms()):
+        at_once = at_once or self._changed(reading)
+        if not at_once and elapsed_ms < self._early_ms():
             return None
         alone = at_once or self._event
         leaving = self._window.last() if alone else self._window.result()
         if leaving.quality is Quality.GOOD:
             self.masked_bad += self._window.not_good
         self._window = _Window()
-        self._sent = leaving
-        grid_ms = elapsed_ms if at_once else self._due_ms
+        on_grid = not at_once and self._sent is not None
+        grid_ms = self._due_ms if on_grid else elapsed_ms
         self._due_ms = max(grid_ms + self._interval_ms, elapsed_ms + _SHORTEST * self._interval_ms)
+        self._sent = leaving
         return leaving
 
     def _early_ms(self) -> float:
