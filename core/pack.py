@@ -286,6 +286,10 @@ def _labels_of(raw: bytes) -> _Record:
     return msgspec.convert(kept, _Record)
 
 
+# What decides the meaning of a record's number: base name, name, unit, base unit.
+_Key = tuple[str, str | None, str | None, str]
+
+
 class _Resolver:
     """Carries the base values from record to record and turns records into readings."""
 
@@ -296,6 +300,7 @@ class _Resolver:
         self.value = 0.0
         self.monotonic = False
         self._names: dict[str, tuple[str, Quantity]] = {}
+        self._meanings: dict[_Key, tuple[str, Quantity, float]] = {}
 
     def rebase(self, record: _Record) -> None:
         """Take over the base values that a record sets for itself and those after it."""
@@ -316,24 +321,36 @@ class _Resolver:
         Raises:
             ValueError: It is not a reading; the message says why.
         """
-        sensor, quantity = self._named(self.name + (record.n or ""))
-        at = self._at(record.t or 0.0)
-        quality = record.q or Quality.GOOD
-        reasons = record.why or ()
         if record.vs is not None:
-            return _without_value(sensor, quantity, at, record)
-        factor = factor_to_canonical(quantity, record.u or self.unit or FACTS[quantity].wire_unit)
+            sensor, quantity = self._named(self.name + (record.n or ""))
+            return _without_value(sensor, quantity, self._at(record.t or 0.0), record)
+        # Records of one series repeat: its meaning is looked up, not worked out, for each reading.
+        key = (self.name, record.n, record.u, self.unit)
+        sensor, quantity, factor = self._meanings.get(key) or self._meaning(key)
+        at = self._at(record.t or 0.0)
+        value = record.v
+        if value is None or self.value or record.vb is not None:
+            value = self._value(record)
+        if record.q is None and record.cnt is None and record.min is None and record.max is None:
+            return Reading(sensor, quantity, at, value * factor, reasons=record.why or ())
         return Reading(
             sensor,
             quantity,
             at,
-            self._value(record) * factor,
-            quality,
-            reasons,
+            value * factor,
+            record.q or Quality.GOOD,
+            record.why or (),
             record.min * factor if record.min is not None else None,
             record.max * factor if record.max is not None else None,
             record.cnt or 1,
         )
+
+    def _meaning(self, key: _Key) -> tuple[str, Quantity, float]:
+        base, name, unit, base_unit = key
+        sensor, quantity = self._named(base + (name or ""))
+        factor = factor_to_canonical(quantity, unit or base_unit or FACTS[quantity].wire_unit)
+        self._meanings[key] = sensor, quantity, factor
+        return self._meanings[key]
 
     def _value(self, record: _Record) -> float:
         if record.vb is not None:

@@ -49,6 +49,11 @@ UNITS = {
     "Cel": ("°C", "°C"),
     "1": ("", ""),
 }
+# Quantities with two states, as people say them: (off, on) in Chinese and in English.
+_SWITCHES: dict[Quantity, tuple[tuple[str, str], tuple[str, str]]] = {
+    Quantity.ALARM_INPUT: (("已复位", "动作"), ("back to normal", "ALARM")),
+    Quantity.CONTACT: (("关闭", "打开"), ("closed", "open")),
+}
 _DIGITS = {"m": 2, "dB/m": 2, "[ppm]": 0, "ug/m3": 0, "Cel": 1, "{count}": 0, "{person}": 0}
 
 
@@ -100,6 +105,10 @@ def headline(finding: Finding, place: str, language: str) -> str:
         words = sentence(finding, language)
         return f"{place}{words}" if zh else f"{place}: {words}"
     name = QUANTITIES[quantity][0 if zh else 1]
+    if quantity in _SWITCHES:
+        off, on = _SWITCHES[quantity][0 if zh else 1]
+        state = on if because.value >= 0.5 else off
+        return f"{place}{name}{state}" if zh else f"{place}: {name} {state}"
     unit = because.unit or FACTS[quantity].unit
     value = measure(because.value, unit, language)
     text = f"{place}{name} {value}" if zh else f"{place}: {name} {value}"

@@ -312,6 +312,7 @@ class Demo:
                 ended = True
             else:
                 story.world(event)
+        story.flush()
         return ended
 
     def _finish(
@@ -330,6 +331,7 @@ class Demo:
             self._show(story)
             if accounted(self.state) and _drained(url):
                 break
+        story.flush(everything=True)
         incidents, journals = fetch_incidents(url)
         return summary(reading_totals(self.state), incidents, journals, started_ms)
 

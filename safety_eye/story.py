@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import httpx
@@ -11,11 +12,21 @@ from core.broker import Broker, Message
 from core.clock import Clock
 from core.community import Community
 from core.finding import Condition, FindingError, ZoneGrade, decode_zone_grade
-from core.grade import Grade
-from core.wording import HAZARDS
+from core.grade import Grade, grade_named
+from core.wording import HAZARDS, grade_words
 from safety_eye.house import House
 from safety_eye.output import clock_text, console, grade_line, say
 from safety_eye.receiver import Delivery
+
+# Wall seconds after which a message is printed: its change of grade comes by another way and is
+# printed first, because that is the order in which people read.
+_AFTER_GRADE_S = 0.7
+_GRADES = {grade.word for grade in Grade}
+_KINDS = {
+    "alert": ("预警", "alert"),
+    "update": ("更新", "update"),
+    "clear": ("解除", "clear"),
+}
 
 
 class Story:
@@ -32,6 +43,7 @@ class Story:
         self._language = language
         self._clock: Clock = house.clock
         self._url = house.config.http.url
+        self._waiting: deque[tuple[float, Delivery]] = deque()
         self._grades: dict[tuple[str, str], ZoneGrade] = {}
         self._link = Broker(
             house.broker, "safety-eye-story", on_message=self._received, session_expiry_s=0
@@ -98,13 +110,25 @@ class Story:
         return self._place(grade)
 
     def delivered(self, delivery: Delivery) -> None:
-        """Print that a person would have got a message."""
+        """Note that a message reached the receiver; it is printed below its change of grade."""
+        self._waiting.append((self._clock.monotonic_s() + _AFTER_GRADE_S, delivery))
+
+    def flush(self, *, everything: bool = False) -> None:
+        """Print the messages whose change of grade has had time to be printed."""
+        while self._waiting and (everything or self._waiting[0][0] <= self._clock.monotonic_s()):
+            self._tell_delivery(self._waiting.popleft()[1])
+
+    def _tell_delivery(self, delivery: Delivery) -> None:
         data = delivery.body.get("data", {})
-        text = data.get("title") or data.get("text") or delivery.body.get("type", "")
-        arrow = "收到" if self._language == "zh" else "received"
-        again = " (again, same id)" if delivery.repeated else ""
-        first = str(text).splitlines()[0] if text else ""
-        console.print(f"          └─ {arrow}: {first}{again}", style="dim", markup=False)
+        zh = self._language == "zh"
+        kind = _KINDS.get(str(data.get("kind")), ("", ""))[0 if zh else 1]
+        grade = str(data.get("grade", ""))
+        words = grade_words(grade_named(grade), self._language) if grade in _GRADES else grade
+        place = data.get("place", {}).get(self._language) or data.get("zone", "")
+        told = f"已送达 {data.get('contact')}" if zh else f"reached {data.get('contact')}"
+        again = "" if not delivery.repeated else "（重复，同一编号）" if zh else " (again, same id)"
+        line = f"          └─ {told}: {kind} {words} · {place}{again}"
+        console.print(line, style="dim", markup=False, soft_wrap=True)
 
     def world(self, event: dict[str, Any]) -> None:
         """Print what really happens in the simulated world."""

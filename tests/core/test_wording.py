@@ -75,3 +75,10 @@ def test_a_station_is_named_by_its_state_and_not_by_a_number() -> None:
     lost = finding(Because(note="link"), Grade.YELLOW, subject="station.north-1")
 
     assert "未知" in headline(lost, "北区", "zh")
+
+
+def test_an_alarm_input_is_told_as_an_alarm_and_not_as_a_number() -> None:
+    panel = finding(Because(value=1.0, unit="1", limit=0.5), subject="panel-1.alarm-input")
+
+    assert headline(panel, "Stairwell", "en") == "Stairwell: alarm input ALARM"
+    assert headline(panel, "楼梯间", "zh") == "楼梯间报警输入动作"
