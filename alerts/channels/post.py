@@ -198,7 +198,7 @@ def of_status(answer: Answer) -> Outcome:
 def _read(response: httpx.Response, until_s: float) -> Answer:
     body = b""
     whole = True
-    for piece in response.iter_raw(4096):
+    for piece in response.iter_raw():
         body += piece
         if len(body) > MAX_ANSWER_BYTES:
             body, whole = body[:MAX_ANSWER_BYTES], False

@@ -1,0 +1,127 @@
+"""Standard Webhooks 1.0, checked with the library that receivers use."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from standardwebhooks.webhooks import Webhook as Receiver
+from standardwebhooks.webhooks import WebhookVerificationError
+
+from alerts.channels.base import ChannelEntry, ChannelError, OutcomeKind
+from alerts.channels.webhook import Webhook, body_of
+from alerts.incident import Kind
+from core.clock import RunClock
+from core.community import Name
+from core.grade import Grade
+from tests.alerts.samples import SECRET, note
+from tests.alerts.vendor import Reply, Vendor
+
+NOW_S = RunClock().wall_ms() // 1000
+
+
+@pytest.fixture
+def vendor() -> Iterator[Vendor]:
+    server = Vendor(Reply(204))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def webhook(vendor: Vendor, tmp_path: Path) -> Iterator[Callable[..., Webhook]]:
+    made: list[Webhook] = []
+
+    def make(*secrets: str) -> Webhook:
+        file = tmp_path / "key"
+        file.write_text("\n".join(secrets or (SECRET,)))
+        entry = ChannelEntry(
+            name="hook", kind="webhook", url=vendor.url, secret_file=str(file), allow_private=True
+        )
+        made.append(Webhook(entry))
+        return made[-1]
+
+    yield make
+    for channel in made:
+        channel.close()
+
+
+def test_a_receiver_verifies_the_signature_and_reads_the_body(
+    vendor: Vendor, webhook: Callable[..., Webhook]
+) -> None:
+    webhook().send(note(), NOW_S)
+
+    [request] = vendor.requests
+    body = Receiver(SECRET).verify(request.body, request.headers)
+    assert body["type"] == "incident.alert"
+    assert dt.datetime.fromisoformat(body["timestamp"]).timestamp() == NOW_S
+    data = body["data"]
+    assert (data["incident"], data["seq"], data["grade"]) == (12, 3, "red")
+    assert (data["severity"], data["urgency"], data["certainty"]) == (
+        "Extreme", "Immediate", "Observed",
+    )  # fmt: skip
+    assert data["url"] == "http://hub:8765/incidents/12"
+    assert data["journal"] == {"seq": 7, "hash": "ab" * 32}
+
+
+def test_a_changed_body_does_not_verify(vendor: Vendor, webhook: Callable[..., Webhook]) -> None:
+    webhook().send(note(), NOW_S)
+
+    [request] = vendor.requests
+    with pytest.raises(WebhookVerificationError):
+        Receiver(SECRET).verify(request.body.replace(b"red", b"rad"), request.headers)
+
+
+def test_every_attempt_has_the_same_id_and_a_signature_of_its_own_time(
+    vendor: Vendor, webhook: Callable[..., Webhook]
+) -> None:
+    channel = webhook()
+    vendor.reply = Reply(500)
+    channel.send(note(), NOW_S - 5)
+    vendor.reply = Reply(204)
+    channel.send(note(), NOW_S)
+
+    first, second = vendor.requests
+    assert first.headers["webhook-id"] == second.headers["webhook-id"] == note().id
+    assert first.headers["webhook-timestamp"] != second.headers["webhook-timestamp"]
+    Receiver(SECRET).verify(second.body, second.headers)
+
+
+def test_during_a_rotation_both_keys_verify(
+    vendor: Vendor, webhook: Callable[..., Webhook]
+) -> None:
+    fresh = "whsec_" + base64.b64encode(b"f" * 32).decode()
+    webhook(SECRET, fresh).send(note(), NOW_S)
+
+    [request] = vendor.requests
+    Receiver(SECRET).verify(request.body, request.headers)
+    Receiver(fresh).verify(request.body, request.headers)
+
+
+def test_gone_switches_the_channel_off(vendor: Vendor, webhook: Callable[..., Webhook]) -> None:
+    vendor.reply = Reply(410)
+
+    outcome = webhook().send(note(), NOW_S)
+
+    assert outcome.kind is OutcomeKind.MISCONFIGURED
+    assert outcome.disable
+
+
+@pytest.mark.parametrize("secret", ["hunter2", "whsec_!!", "whsec_" + "QUJD"])
+def test_a_weak_or_broken_key_is_refused(secret: str, webhook: Callable[..., Webhook]) -> None:
+    with pytest.raises(ChannelError, match="whsec_") as caught:
+        webhook(secret)
+    assert secret not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_the_body_stays_below_20_kb_whatever_names_are_in_it(kind: Kind) -> None:
+    long = Name(zh="水" * 30_000, en="w" * 30_000)
+
+    body = body_of(note(Grade.RED, kind, headline=long, why=long), "zh", NOW_S)
+
+    assert len(body) < 20_000
+    assert json.loads(body)["data"]["title"]

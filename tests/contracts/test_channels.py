@@ -1,0 +1,260 @@
+"""One contract for every channel: what it makes of a vendor's answer, however bad that is.
+
+Each channel of the registry needs one sample here; a channel without one fails the suite.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from alerts.channels import KINDS, open_channels
+from alerts.channels.base import Channel, ChannelEntry, ChannelError, Outcome, OutcomeKind
+from alerts.channels.post import MAX_ANSWER_BYTES
+from core.grade import Grade
+from tests.alerts.samples import BOT_KEY, SECRET, note
+from tests.alerts.vendor import Reply, Vendor
+from tests.servers import free_port
+
+NOW_S = 1_764_500_003
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What the contract must know of one kind.
+
+    Attributes:
+        secret: A key that belongs to nobody.
+        accepted: What its vendor answers when it takes a message.
+        refusals: Answers of its vendor and the outcome that they mean.
+    """
+
+    secret: str
+    accepted: Reply
+    refusals: tuple[tuple[Reply, OutcomeKind], ...]
+
+
+def wecom(errcode: int, errmsg: str = "") -> Reply:
+    return Reply(body=json.dumps({"errcode": errcode, "errmsg": errmsg}).encode())
+
+
+SAMPLES = {
+    "webhook": Sample(
+        SECRET,
+        Reply(204),
+        (
+            (Reply(400), OutcomeKind.PERMANENT),
+            (Reply(413), OutcomeKind.PERMANENT),
+            (Reply(410), OutcomeKind.MISCONFIGURED),
+        ),
+    ),
+    "wecom": Sample(
+        BOT_KEY,
+        wecom(0, "ok"),
+        (
+            (wecom(93000, "invalid webhook url"), OutcomeKind.MISCONFIGURED),
+            (wecom(40058, "content exceed max length"), OutcomeKind.PERMANENT),
+            (wecom(-1, "system busy"), OutcomeKind.RETRY),
+            (wecom(45009, "api freq out of limit"), OutcomeKind.RETRY),
+            (Reply(body=b"<html>login to the guest network</html>"), OutcomeKind.UNKNOWN),
+            (Reply(body=b'{"errcode":"0"}'), OutcomeKind.UNKNOWN),
+            (Reply(body=b""), OutcomeKind.UNKNOWN),
+        ),
+    ),
+}
+# However a channel is spoken to, these mean the same.
+COMMON = (
+    (Reply(429, headers={"retry-after": "7"}), OutcomeKind.RETRY),
+    (Reply(500, b"<html>oops</html>"), OutcomeKind.RETRY),
+    (Reply(503), OutcomeKind.RETRY),
+    (Reply(401), OutcomeKind.MISCONFIGURED),
+    (Reply(404), OutcomeKind.MISCONFIGURED),
+    (Reply(302, headers={"location": "http://127.0.0.1:1/"}), OutcomeKind.MISCONFIGURED),
+    (Reply(how="reset"), OutcomeKind.UNKNOWN),
+    (Reply(how="slow"), OutcomeKind.UNKNOWN),
+    (Reply(200, b"x" * 400, how="drip"), OutcomeKind.UNKNOWN),
+    (Reply(200, b'{"errcode":0', how="cut"), OutcomeKind.UNKNOWN),
+)
+CASES = [
+    pytest.param(kind, reply, wanted, id=f"{kind}-{index}-{reply.status}-{reply.how}-{wanted}")
+    for kind, sample in SAMPLES.items()
+    for index, (reply, wanted) in enumerate((*COMMON, *sample.refusals))
+]
+
+Open = Callable[..., Channel]
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Open]:
+    channels: list[Channel] = []
+
+    def open_one(kind: str, url: str, **changes: object) -> Channel:
+        secret = tmp_path / f"{kind}.key"
+        secret.write_text(SAMPLES[kind].secret + "\n")
+        keys = {
+            "name": "duty", "kind": kind, "url": url, "secret_file": str(secret),
+            "allow_private": True, "timeout_s": 0.5, **changes,
+        }  # fmt: skip
+        channel = open_channels([ChannelEntry(**keys)])["duty"]  # type: ignore[arg-type]  # a table
+        channels.append(channel)
+        return channel
+
+    yield open_one
+    for channel in channels:
+        channel.close()
+
+
+@pytest.fixture
+def vendor() -> Iterator[Vendor]:
+    server = Vendor(Reply())
+    yield server
+    server.close()
+
+
+def send(channel: Channel, grade: Grade = Grade.RED) -> Outcome:
+    return channel.send(note(grade), NOW_S)
+
+
+def test_every_registered_channel_is_under_contract() -> None:
+    assert set(SAMPLES) == set(KINDS)
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_an_accepted_message_is_accepted_and_sent_once(
+    kind: str, opened: Open, vendor: Vendor
+) -> None:
+    vendor.reply = SAMPLES[kind].accepted
+
+    outcome = send(opened(kind, vendor.url))
+
+    assert outcome.kind is OutcomeKind.ACCEPTED
+    assert len(vendor.requests) == 1
+
+
+@pytest.mark.parametrize(("kind", "reply", "wanted"), CASES)
+def test_each_answer_means_what_it_means(
+    kind: str, reply: Reply, wanted: OutcomeKind, opened: Open, vendor: Vendor
+) -> None:
+    vendor.reply = reply
+
+    outcome = send(opened(kind, vendor.url))
+
+    assert outcome.kind is wanted
+    assert len(vendor.requests) == 1
+    assert outcome.vendor_code
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_nobody_listening_is_a_retry(kind: str, opened: Open) -> None:
+    outcome = send(opened(kind, f"http://127.0.0.1:{free_port()}/hook"))
+
+    assert outcome.kind is OutcomeKind.RETRY
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_retry_after_is_honoured_in_seconds_and_as_a_date(
+    kind: str, opened: Open, vendor: Vendor
+) -> None:
+    channel = opened(kind, vendor.url)
+    vendor.reply = Reply(429, headers={"retry-after": "7"})
+    assert send(channel).retry_after_s == 7
+    vendor.reply = Reply(
+        503,
+        headers={
+            "date": "Sun, 30 Nov 2025 10:53:23 GMT", "retry-after": "Sun, 30 Nov 2025 10:54:23 GMT",
+        },
+    )  # fmt: skip
+    assert send(channel).retry_after_s == pytest.approx(60, abs=5)
+    vendor.reply = Reply(503, headers={"retry-after": "soon"})
+    assert send(channel).retry_after_s is None
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_an_oversized_answer_is_not_read_to_its_end(
+    kind: str, opened: Open, vendor: Vendor
+) -> None:
+    vendor.reply = Reply(500, b"x" * (50 * MAX_ANSWER_BYTES))
+
+    assert send(opened(kind, vendor.url, timeout_s=5.0)).kind is OutcomeKind.RETRY
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_redirects_are_not_followed_and_proxies_of_the_environment_not_used(
+    kind: str, opened: Open, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = Vendor(SAMPLES[kind].accepted)
+    monkeypatch.setenv("HTTP_PROXY", elsewhere.url)
+    monkeypatch.setenv("ALL_PROXY", elsewhere.url)
+    vendor.reply = Reply(307, headers={"location": elsewhere.url})
+
+    outcome = send(opened(kind, vendor.url))
+
+    elsewhere.close()
+    assert outcome.kind is OutcomeKind.MISCONFIGURED
+    assert elsewhere.requests == []
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+@pytest.mark.parametrize(
+    "reply", [Reply(500), Reply(how="reset"), Reply(how="slow"), Reply(404)], ids=repr
+)
+def test_the_key_is_never_in_a_log_or_an_outcome(
+    kind: str, reply: Reply, opened: Open, vendor: Vendor, caplog: pytest.LogCaptureFixture
+) -> None:
+    vendor.reply = reply
+    caplog.set_level(logging.WARNING)
+
+    outcome = send(opened(kind, vendor.url))
+
+    assert SAMPLES[kind].secret not in f"{outcome} {caplog.text}"
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://127.0.0.1:9/", "https://0x7f000001/", "https://2130706433/", "https://127.1/",
+        "https://[::1]/", "https://[::ffff:127.0.0.1]/", "https://10.0.0.1/",
+        "https://169.254.169.254/latest", "https://100.100.100.200/", "https://[64:ff9b::7f00:1]/",
+        "https://[2002:7f00:1::]/", "https://224.0.0.1/", "https://localhost/",
+    ],
+)  # fmt: skip
+def test_only_public_addresses_are_called_by_default(kind: str, url: str, opened: Open) -> None:
+    outcome = send(opened(kind, url, allow_private=False))
+
+    assert outcome.kind is OutcomeKind.MISCONFIGURED
+    assert outcome.vendor_code == "address"
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"url": "http://example.com/", "allow_private": False}, "https"),
+        ({"url": "ftp://example.com/"}, "https"),
+        ({"url": "https://user:secret@example.com/"}, "no user and password"),
+        ({"secret_file": "/nowhere/key"}, "secret_file"),
+        ({"secret_file": "", "secret_env": "SAFETY_EYE_NO_SUCH"}, "empty"),
+        ({"secret_file": ""}, "secret_file or secret_env"),
+        ({"timeout_s": 300.0}, "timeout_s"),
+    ],
+)  # fmt: skip
+def test_a_wrong_entry_is_refused_with_its_name_and_what_to_mend(
+    kind: str, changes: dict[str, object], words: str, opened: Open
+) -> None:
+    whole = {"url": "https://example.com/", **changes}
+
+    with pytest.raises(ChannelError, match=r"channel 'duty'") as caught:
+        opened(kind, **whole)
+
+    assert words in str(caught.value)
+
+
+def test_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(ChannelError, match="pigeon"):
+        open_channels([ChannelEntry(name="duty", kind="pigeon")])
