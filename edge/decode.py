@@ -19,8 +19,11 @@ LineValue = Value | list[str]
 # Exit codes of the command.
 SOME_GOOD, NONE_GOOD, WRONG_CALL = 0, 1, 2
 
-# By hand there is nobody who configured the word order: it is guessed where it is evident.
-_BY_HAND: Mapping[str, Options] = {"modbus_di_module": {"word_order": "auto"}}
+# By hand there is nobody who configured the word order or the model: what is evident is guessed.
+_BY_HAND: Mapping[str, Options] = {
+    "modbus_di_module": {"word_order": "auto"},
+    "maxbotix_mb7389": {"digits": 0},
+}
 _ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|(.)|$)", re.DOTALL)
 _SIMPLE_ESCAPES = {"r": "\r", "n": "\n", "t": "\t", "0": "\0", "\\": "\\"}
 _SEPARATORS = re.compile(r"[\s,;:_-]+")

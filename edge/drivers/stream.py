@@ -6,6 +6,7 @@ measurements. Nothing else is left to it.
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
@@ -24,7 +25,7 @@ from edge.drivers.base import (
     Value,
 )
 from edge.drivers.options import Settings, read_options
-from edge.framing import NOT_A_FRAME, BinaryFramer, Rejection
+from edge.framing import NOT_A_FRAME, BinaryFramer, Find, Rejection
 
 
 class StreamDriver(Driver):
@@ -32,12 +33,12 @@ class StreamDriver(Driver):
 
     Attributes:
         FACTS: What is known of the device.
-        HEADER: First bytes of each frame.
+        HEADERS: First bytes of a frame; several where the device has several kinds of frames.
         SIZE: Whole length of a frame in bytes; 0 where `size` must read it from the frame.
     """
 
     FACTS: ClassVar[DriverFacts]
-    HEADER: ClassVar[bytes]
+    HEADERS: ClassVar[tuple[bytes, ...]]
     SIZE: ClassVar[int] = 0
 
     __slots__ = ("_framer", "settings")
@@ -47,7 +48,13 @@ class StreamDriver(Driver):
     def __init__(self, options: Options | None = None) -> None:
         super().__init__(options or {})
         self.settings = read_options(self.FACTS.name, self.OPTIONS, self.options)
-        self._framer = BinaryFramer(self.HEADER, self.SIZE or self.size, self.judge, self.counters)
+        self._framer = BinaryFramer(
+            self.HEADERS[0] if len(self.HEADERS) == 1 else _finder(self.HEADERS),
+            self.SIZE or self.size,
+            self.judge,
+            self.counters,
+            lead=max(map(len, self.HEADERS)),
+        )
 
     @property
     def facts(self) -> DriverFacts:
@@ -92,6 +99,17 @@ class StreamDriver(Driver):
         self.counters.good += 1
         count_faults(self.counters, measurements)
         return Frame(measurements, raw)
+
+
+def _finder(headers: tuple[bytes, ...]) -> Find:
+    """Return a function that finds the next of several headers."""
+    pattern = re.compile(b"|".join(map(re.escape, headers)))
+
+    def find(buffer: bytearray, at: int) -> int:
+        found = pattern.search(buffer, at)
+        return -1 if found is None else found.start()
+
+    return find
 
 
 def count_faults(counters: FrameCounters, measurements: tuple[Measurement, ...]) -> None:

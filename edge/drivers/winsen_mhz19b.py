@@ -52,7 +52,7 @@ class WinsenMhz19b(StreamDriver):
     OPTIONS: ClassVar[Mapping[str, Option]] = {
         "range_ppm": Option(5000, "range that the module is set to, ppm", 1000, WIDEST_RANGE_PPM),
     }
-    HEADER = b"\xff"
+    HEADERS = (b"\xff",)
     SIZE = 9
 
     __slots__ = ()

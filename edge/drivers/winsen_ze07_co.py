@@ -50,7 +50,7 @@ class WinsenZe07Co(StreamDriver):
         source="Winsen ZE07-CO manual, page 5",
         fields=(_CO, _FULL_SCALE),
     )
-    HEADER = b"\xff"
+    HEADERS = (b"\xff",)
     SIZE = 9
 
     __slots__ = ()

@@ -1,0 +1,180 @@
+"""Sensirion SPS30 particles: SHDLC frames between two 7E, byte stuffing, polled.
+
+Sources: Sensirion SPS30 data sheet v1.0 (2020), captures of PyPMS. A reply is
+`7E address command state length data check 7E`; 7E, 7D, 11 and 13 are stuffed. Measuring is started
+by the first request, and again when the sensor says that it does not measure.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Mapping
+
+from core.quality import Quality, Reason
+from core.quantity import Quantity
+from edge.drivers.base import Check, DriverFacts, Field, Frame, Measurement, Mode, Options, Value
+from edge.drivers.stream import StreamDriver, bad, check_names, number
+from edge.framing import BAD_CHECKSUM, NOT_A_FRAME, UNKNOWN_YET, Rejection
+
+_FLAG, _ESCAPE = 0x7E, 0x7D
+_STUFFED = frozenset({_FLAG, _ESCAPE, 0x11, 0x13})
+_START, _READ, _STATUS = 0x00, 0x03, 0xD2
+_ERROR_FLAG, _WRONG_STATE = 0x80, 0x43
+_LONGEST = 2 * (255 + 5) + 2
+_FLOATS, _WORDS = struct.Struct(">10f"), struct.Struct(">10H")
+_RANGE_UGM3 = 1000
+START_REQUEST = bytes.fromhex("7E 00 00 02 01 03 F9 7E")
+READ_REQUEST = bytes.fromhex("7E 00 03 00 FC 7E")
+_FIELDS = tuple(
+    Field(name, unit, quantity, 0.01, high, 0.0, idle)
+    for name, unit, quantity, high, idle in (
+        ("pm1", "ug/m3", Quantity.PM1, _RANGE_UGM3, 6.0),
+        ("pm25", "ug/m3", Quantity.PM2_5, _RANGE_UGM3, 8.0),
+        ("pm4", "ug/m3", None, _RANGE_UGM3, 9.0),
+        ("pm10", "ug/m3", Quantity.PM10, _RANGE_UGM3, 10.0),
+        ("n0_5", "/cm3", None, 3000, 40.0),
+        ("n1_0", "/cm3", None, 3000, 47.0),
+        ("n2_5", "/cm3", None, 3000, 48.0),
+        ("n4_0", "/cm3", None, 3000, 48.0),
+        ("n10_0", "/cm3", None, 3000, 48.0),
+        ("typical_size", "um", None, 10, 0.8),
+    )
+)
+
+
+class SensirionSps30(StreamDriver):
+    """PM1, PM2.5, PM4, PM10 in ug/m3, particle counts and their typical size."""
+
+    FACTS = DriverFacts(
+        name="sensirion_sps30",
+        title="Sensirion SPS30 particles",
+        mode=Mode.POLL,
+        baud=115200,
+        check=Check.WEAK,
+        warm_up_s=30.0,
+        interval_s=1.0,
+        verified=True,
+        quantities=(Quantity.PM2_5, Quantity.PM10, Quantity.PM1),
+        source="Sensirion SPS30 data sheet v1.0",
+        fields=_FIELDS,
+    )
+    HEADERS = (bytes((_FLAG,)),)
+
+    __slots__ = ("_measuring",)
+
+    def __init__(self, options: Options | None = None) -> None:
+        super().__init__(options)
+        self._measuring = False
+
+    def request(self) -> bytes:
+        """Return the start command until it was answered, then the read command."""
+        return READ_REQUEST if self._measuring else START_REQUEST
+
+    def size(self, buffer: bytearray, at: int) -> int:
+        """Look for the closing 7E."""
+        end = buffer.find(_FLAG, at + 1, at + _LONGEST)
+        if end >= 0:
+            return end + 1 - at if end > at + 1 else NOT_A_FRAME
+        return UNKNOWN_YET if len(buffer) - at < _LONGEST else NOT_A_FRAME
+
+    def judge(self, raw: bytes) -> Rejection | None:
+        """Check stuffing, length and checksum."""
+        body = _unstuffed(raw[1:-1])
+        if body is None or len(body) < 5 or len(body) != 5 + body[3]:
+            return Rejection(checksum=False, why="length of the SHDLC frame is wrong")
+        return None if ~sum(body[:-1]) & 0xFF == body[-1] else BAD_CHECKSUM
+
+    def _frame(self, raw: bytes) -> Frame:
+        frame = super()._frame(raw)
+        body = _unstuffed(raw[1:-1]) or b"\x00" * 5
+        command, state = body[1], body[2] & ~_ERROR_FLAG
+        if command == _START:
+            self._measuring = state in (0, _WRONG_STATE)  # 43: it measures already
+        elif command == _READ and state == _WRONG_STATE:
+            self._measuring = False
+        if state:
+            self.counters.exceptions += 1
+            self.counters.last_error = f"command {command:#04x}: the sensor says error {state:#04x}"
+        return frame
+
+    def decode(self, raw: bytes) -> tuple[Measurement, ...]:
+        """Return the values of a reading, the status register, or nothing."""
+        body = _unstuffed(raw[1:-1]) or b""
+        command, state, data = body[1], body[2], body[4:-1]
+        if command == _STATUS and len(data) == 5:
+            register = int.from_bytes(data[:4], "big")
+            text = f"0x{register:08X}"
+            if register:
+                return (bad("status_register", None, "1", Reason.DEVICE_FAULT, text),)
+            return (Measurement("status_register", None, text, "1"),)
+        if command != _READ or state & ~_ERROR_FLAG:
+            return ()
+        if len(data) == _FLOATS.size:
+            values: tuple[float, ...] = _FLOATS.unpack(data)
+        elif len(data) == _WORDS.size:
+            *whole, size = _WORDS.unpack(data)
+            values = (*map(float, whole), size / 1000)
+        else:
+            return ()
+        return _reading(values, broken=bool(state & _ERROR_FLAG))
+
+    def encode(self, values: Mapping[str, Value]) -> bytes:
+        """Return the reply to a reading; None is NaN."""
+        check_names(self.FACTS.name, values, tuple(field.name for field in _FIELDS))
+        numbers = []
+        for field in _FIELDS:
+            value = values.get(field.name, field.idle)
+            content = math.nan if value is None else number(self.FACTS.name, field.name, value)
+            numbers.append(content if math.isnan(content) else max(0.0, min(1e30, content)))
+        return _sealed(bytes((0, _READ, 0, _FLOATS.size)) + _FLOATS.pack(*numbers))
+
+    def respond(self, request: bytes, values: Mapping[str, Value]) -> bytes:
+        """Answer the start and the read command; silent to anything else."""
+        if request == START_REQUEST:
+            return _sealed(bytes((0, _START, 0, 0)))
+        return self.encode(values) if request == READ_REQUEST else b""
+
+
+def _reading(values: tuple[float, ...], *, broken: bool) -> tuple[Measurement, ...]:
+    if not any(values):
+        return tuple(
+            bad(field.name, field.quantity, field.unit, Reason.WARMING_UP) for field in _FIELDS
+        )
+    return tuple(
+        _value(field, value, broken=broken) for field, value in zip(_FIELDS, values, strict=True)
+    )
+
+
+def _value(field: Field, value: float, *, broken: bool) -> Measurement:
+    if not math.isfinite(value):
+        return bad(field.name, field.quantity, field.unit, Reason.DEVICE_FAULT)
+    reasons: tuple[Reason, ...] = (Reason.DEVICE_FAULT,) if broken else ()
+    reasons += (Reason.SATURATED,) if value > field.high else ()
+    quality = Quality.UNCERTAIN if reasons else Quality.GOOD
+    return Measurement(field.name, field.quantity, round(value, 4), field.unit, quality, reasons)
+
+
+def _unstuffed(data: bytes) -> bytes | None:
+    """Return the bytes without stuffing; None where it is broken."""
+    plain = bytearray()
+    escaped = False
+    for byte in data:
+        if escaped:
+            if byte ^ 0x20 not in _STUFFED:
+                return None
+            plain.append(byte ^ 0x20)
+            escaped = False
+        elif byte == _ESCAPE:
+            escaped = True
+        else:
+            plain.append(byte)
+    return None if escaped else bytes(plain)
+
+
+def _sealed(body: bytes) -> bytes:
+    """Return a frame: check byte, stuffing and both flags."""
+    stuffed = bytearray((_FLAG,))
+    for byte in body + bytes((~sum(body) & 0xFF,)):
+        stuffed += bytes((_ESCAPE, byte ^ 0x20)) if byte in _STUFFED else bytes((byte,))
+    return bytes(stuffed) + bytes((_FLAG,))
