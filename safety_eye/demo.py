@@ -28,7 +28,13 @@ from core.broker import BrokerAddress
 from core.clock import RunClock
 from core.community import Community, load_community
 from edge.configuration import PortEntry, StationConfig, StationEntry
-from edge.simulator import FaultKind, Scenario, derive_community, load_scenario, ports_of
+from edge.simulator import (
+    Scenario,
+    derive_community,
+    load_scenario,
+    ports_of,
+    with_window,
+)
 from safety_eye.embedded_broker import free_port
 from safety_eye.house import House, start_all
 from safety_eye.hub import BrokerEntry, HttpEntry, HubConfig, load_hub
@@ -52,6 +58,8 @@ _READY_S = 30.0
 # After the last reading, the ledger and the outbox must settle within this (interfaces, demo).
 _SETTLE_S = 30.0
 _TICK_S = 0.2
+# The stations get this long to open their ports before the scenario begins.
+_LEAD_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +110,15 @@ class Demo:
         Raises:
             RuntimeError: Something did not start in time; the message says what to look at.
         """
-        scenario = load_scenario(self.options.scenario)
-        community = derive_community(scenario, load_community(SAMPLE))
-        clock = self._clock(scenario)
+        scenario = with_window(
+            load_scenario(self.options.scenario), self.options.start, self.options.end
+        )
+        speed = self.options.speed or scenario.speed
+        community = derive_community(scenario, load_community(SAMPLE), speed)
+        clock = RunClock(RunClock().wall_ms(), speed)
         with _receiver(self._delivered) as receiver:
             house = self._prepare(community, clock, receiver)
-            relays = {station: free_port() for station in _cut_stations(scenario)}
+            relays = {station: free_port() for station in scenario.relayed_stations}
             stations = self._station_files(house, community, relays)
             supervisor = Supervisor(self.state, clock, say)
             story = Story(house, community, self.options.language)
@@ -120,10 +131,6 @@ class Demo:
                 story.stop()
                 self.stop.set()
                 supervisor.stop()
-
-    def _clock(self, scenario: Scenario) -> RunClock:
-        wall = RunClock().wall_ms()
-        return RunClock(wall, self.options.speed or scenario.speed)
 
     def _delivered(self, delivery: Delivery) -> None:
         self._events.put({"event": "delivery", "delivery": delivery})
@@ -204,6 +211,7 @@ class Demo:
             *("--community", str(house.community)),
             *("--ports", str(self.state / "ports")),
             *("--clock", str(house.clock)),
+            *("--start", str(house.clock.now_ms() + round(_LEAD_S * house.clock.speed * 1000))),
             *("--broker", f"{house.broker.host}:{house.broker.port}"),
         ]
         for station, port in relays.items():
@@ -334,11 +342,6 @@ class Demo:
         story.flush(everything=True)
         incidents, journals = fetch_incidents(url)
         return summary(reading_totals(self.state), incidents, journals, started_ms)
-
-
-def _cut_stations(scenario: Scenario) -> list[str]:
-    """Return the stations whose uplink the scenario cuts: they reach the broker over a relay."""
-    return sorted({fault.station for fault in scenario.fault if fault.kind is FaultKind.UPLINK_CUT})
 
 
 def _drained(url: str) -> bool:
