@@ -15,6 +15,10 @@ from ingest.ledger import Ledger
 class Keeper(Protocol):
     """What happens to a batch around the ledger's commit."""
 
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes that are receipted and not yet with the backend."""
+
     def before(self, batch: Batch) -> None:
         """Store what is stored outside the ledger's transaction; it may be stored again."""
 
@@ -33,6 +37,8 @@ class Keeper(Protocol):
 
 class DirectKeeper:
     """The embedded history: committed before the ledger, so that the ledger never promises more."""
+
+    waiting_bytes = 0
 
     def __init__(self, writer: HistoryWriter, site: str) -> None:
         self._writer = writer
@@ -71,6 +77,11 @@ class SpooledKeeper:
         self._courier = Courier(ledger.path, self._spool, writer, clock)
         self._added = 0
         self._courier.start()
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes that are receipted and not yet with the backend."""
+        return self._spool.waiting_bytes
 
     def before(self, batch: Batch) -> None:
         """Nothing: everything goes with the ledger."""

@@ -105,6 +105,7 @@ class Ingest:
             manual_acknowledge=True,
             receive_maximum=settings.receive_maximum,
         )
+        self._keeper: Keeper | None = None
         self._tended_s = 0.0
         self._holes: frozenset[str] = frozenset()
         self.counters = IngestCounters()
@@ -126,12 +127,23 @@ class Ingest:
                 self._site,
                 self._settings.spool_max_mb * 1_000_000,
             )
+            self._keeper = keeper
             try:
                 self._serve(ledger, keeper, stop)
             finally:
                 keeper.close()
         finally:
             ledger.close()
+
+    @property
+    def waiting(self) -> int:
+        """Messages that came and are not committed yet."""
+        return len(self._inbox)
+
+    @property
+    def undelivered_bytes(self) -> int:
+        """Bytes that are receipted and wait for a remote history; 0 with the embedded one."""
+        return self._keeper.waiting_bytes if self._keeper is not None else 0
 
     def _serve(self, ledger: Ledger, keeper: Keeper, stop: threading.Event) -> None:
         intake = Intake(self._community, ledger)

@@ -41,7 +41,9 @@ from safety_eye.bench.wire import sample_pack
 from safety_eye.embedded_broker import broker_program, free_port
 
 PACKS_OF_50 = 1000
-PACKS_OF_1 = 8000
+PACKS_OF_1 = 2000
+# The best of so many rounds: others may share the machine.
+ROUNDS = 2
 _WAIT_S = 60.0
 _SBIN = "/usr/sbin:/usr/local/sbin:/sbin"
 # What a subscriber costs that only counts: paho alone, automatic acknowledgement.
@@ -93,56 +95,67 @@ class _Bench:
     def packs_of_50(self) -> dict[str, Any]:
         """Into SQLite, into InfluxDB, and the raw writes that both are compared with."""
         result: dict[str, Any] = {"readings": PACKS_OF_50 * 50}
-        rate, cpu_s = self._drain(PACKS_OF_50, 50, None)
-        result |= {"sqlite_per_s": round(rate), "sqlite_cpu_s": cpu_s}
         if not _installed("influxd"):
-            return result | {"baseline": "influxd is not installed", "sqlite_ratio": None}
+            rate, cpu_s = max(self._drain(PACKS_OF_50, 50, None) for _ in range(ROUNDS))
+            result |= {"sqlite_per_s": round(rate), "sqlite_cpu_s": cpu_s, "sqlite_ratio": None}
+            return result | {"baseline": "influxd is not installed"}
+        rates: list[tuple[float, float, float]] = []
+        cpu: list[tuple[float, float]] = []
         with _influxdb(self.root / "influxdb") as url:
-            raw = _raw_lines(url)
             history = HistorySettings(kind="influx-v1", url=url, database="bench")
-            remote, remote_cpu_s = self._drain(PACKS_OF_50, 50, history)
+            for number in range(ROUNDS):
+                raw = _raw_lines(url, f"raw{number}")
+                local, local_cpu_s = self._drain(PACKS_OF_50, 50, None)
+                remote, remote_cpu_s = self._drain(PACKS_OF_50, 50, history)
+                rates.append((raw, local, remote))
+                cpu.append((local_cpu_s, remote_cpu_s))
+        raw, local, remote = (max(column) for column in zip(*rates, strict=True))
         return result | {
+            "sqlite_per_s": round(local),
+            "sqlite_cpu_s": min(local_s for local_s, _ in cpu),
             "influxdb_per_s": round(remote),
-            "influxdb_cpu_s": remote_cpu_s,
+            "influxdb_cpu_s": min(remote_s for _, remote_s in cpu),
             "baseline_raw_lines_per_s": round(raw),
-            "sqlite_ratio": round(rate / raw, 3),
+            "sqlite_ratio": round(local / raw, 3),
             "influxdb_ratio": round(remote / raw, 3),
         }
 
     def packs_of_1(self) -> dict[str, Any]:
         """One reading a pack, against a subscriber that does nothing."""
-        rate, cpu_s = self._drain(PACKS_OF_1, 1, None)
-        site = self._site()
-        self._fill(site, f"bare-{site}", PACKS_OF_1, 1)
-        bare = float(
-            subprocess.run(  # noqa: S603  # our own interpreter
-                [
-                    sys.executable,
-                    "-c",
-                    _BARE,
-                    str(self.address.port),
-                    f"bare-{site}",
-                    str(PACKS_OF_1),
-                ],
-                capture_output=True,
-                check=True,
-                timeout=_WAIT_S,
-            ).stdout
-        )
+        rates: list[tuple[float, float, float]] = []
+        for _ in range(ROUNDS):
+            rate, cpu_s = self._drain(PACKS_OF_1, 1, None, bare=f"bare-bench-{self.runs + 1}")
+            command = [
+                sys.executable,
+                "-c",
+                _BARE,
+                str(self.address.port),
+                f"bare-bench-{self.runs}",
+            ]
+            bare = subprocess.run(  # noqa: S603  # our own interpreter
+                [*command, str(PACKS_OF_1)], capture_output=True, check=True, timeout=_WAIT_S
+            )
+            rates.append((rate, cpu_s, float(bare.stdout)))
+        single, baseline = max(r[0] for r in rates), max(r[2] for r in rates)
         return {
-            "single_per_s": round(rate),
-            "single_cpu_s": cpu_s,
-            "baseline_bare_subscriber_per_s": round(bare),
-            "single_ratio": round(rate / bare, 3),
+            "single_per_s": round(single),
+            "single_cpu_s": min(r[1] for r in rates),
+            "baseline_bare_subscriber_per_s": round(baseline),
+            "single_ratio": round(single / baseline, 3),
         }
 
     def _drain(
-        self, packs: int, readings: int, history: HistorySettings | None
+        self, packs: int, readings: int, history: HistorySettings | None, bare: str = ""
     ) -> tuple[float, float]:
-        """Return readings a second from the first message to the last commit, and CPU seconds."""
-        site = self._site()
+        """Return readings a second from the first message to the last commit, and CPU seconds.
+
+        The session *bare* gets the same messages, for a comparison afterwards.
+        """
+        self.runs += 1
+        site = f"bench-{self.runs}"
         state = self.root / site
-        self._fill(site, f"safety-eye-ingest-{site}", packs, readings)
+        sessions = [f"safety-eye-ingest-{site}", *([bare] if bare else [])]
+        self._fill(site, sessions, packs, readings)
         settings = IngestSettings(state, history or HistorySettings(path=str(state / "history.db")))
         ingest = Ingest(settings, community(site), self.address, RunClock())
         stop = threading.Event()
@@ -161,31 +174,27 @@ class _Bench:
             raise RuntimeError(f"the bench lost readings: {account}")
         return packs * readings / taken_s, used_s
 
-    def _fill(self, site: str, session: str, packs: int, readings: int) -> None:
-        """Leave packs for a session in the broker."""
-        topic = topics.readings(site, "one")
-        sleeper = Broker(self.address, session)
-        sleeper.subscribe([topics.all_stations(site, "readings")])
-        sleeper.start()
-        _until(lambda: sleeper.linked)
-        # A round trip: the subscription stands before anything is published.
-        sleeper.publish(f"{session}/ready", b"").wait(10)
-        sleeper.stop()
-        sender = Broker(self.address, f"sender-{session}", session_expiry_s=0)
+    def _fill(self, site: str, sessions: list[str], packs: int, readings: int) -> None:
+        """Leave packs for sessions in the broker."""
+        for session in sessions:
+            sleeper = Broker(self.address, session)
+            sleeper.subscribe([topics.all_stations(site, "readings")])
+            sleeper.start()
+            _until(lambda sleeper=sleeper: sleeper.linked)  # type: ignore[misc]  # bound default
+            # A round trip: the subscription stands before anything is published.
+            sleeper.publish(f"{session}/ready", b"").wait(10)
+            sleeper.stop()
+        sender = Broker(self.address, f"sender-{site}", session_expiry_s=0)
         sender.start()
         _until(lambda: sender.linked)
         at_ms = RunClock().now_ms() - packs * 1000
         for seq in range(1, packs + 1):
             payload = encode_pack(sample_pack(seq, readings, "one", at_ms + seq * 1000))
             user = {"boot": "bench", "seq": str(seq), "count": str(readings)}
-            sent = sender.publish(topic, payload, user=user)
+            sent = sender.publish(topics.readings(site, "one"), payload, user=user)
             if seq % 100 == 0 or seq == packs:
                 sent.wait(10)
         sender.stop()
-
-    def _site(self) -> str:
-        self.runs += 1
-        return f"bench-{self.runs}"
 
 
 def community(site: str) -> Community:
@@ -197,7 +206,7 @@ def community(site: str) -> Community:
     return Community(Site(site, Name(en="Bench")), (Zone("cellar", Name(en="Cellar")),), sensors)
 
 
-def _raw_lines(url: str) -> float:
+def _raw_lines(url: str, database: str) -> float:
     """Return readings a second of ready-made lines, 5,000 a request, over one connection."""
     registry, encoder, clock = Registry(community("raw")), LineEncoder(), RunClock()
     now_ms = clock.now_ms()
@@ -209,10 +218,10 @@ def _raw_lines(url: str) -> float:
     bodies = [b"".join(lines[at : at + 5000]) for at in range(0, len(lines), 5000)]
     with httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
         client.post("/query", params={"q": "CREATE DATABASE bench"}).raise_for_status()
-        client.post("/query", params={"q": "CREATE DATABASE raw"}).raise_for_status()
+        client.post("/query", params={"q": f"CREATE DATABASE {database}"}).raise_for_status()
         start = clock.monotonic_s()
         for body in bodies:
-            answer = client.post("/write", params={"db": "raw", "precision": "ns"}, content=body)
+            answer = client.post("/write", params={"db": database, "precision": "ns"}, content=body)
             answer.raise_for_status()
         return len(lines) / (clock.monotonic_s() - start)
 
