@@ -15,6 +15,7 @@ from sqlalchemy import (
     Connection,
     RowMapping,
     and_,
+    bindparam,
     delete,
     exists,
     func,
@@ -26,13 +27,13 @@ from sqlalchemy import (
 
 from alerts import tables
 from alerts.channels.base import Outcome, OutcomeKind
-from alerts.incident import Event
+from alerts.incident import Event, Happening
 from alerts.message import Notification
 from alerts.outbox import ACCEPTED, DEAD, FAILED, PENDING, SUPERSEDED, Times, consequences
 from core.grade import Grade
 
-# A lease outlives the longest attempt (name look-up plus 20 s of HTTP), wall milliseconds.
-LEASE_MS = 60_000
+# A lease outlives the wait for a thread and the longest attempt, wall milliseconds.
+LEASE_MS = 180_000
 # Window of the vendors' rate limits, wall milliseconds, with a second for clock differences.
 WINDOW_MS = 61_000
 # Grades below red may use this part of a channel's budget, red may drain it (reference 2.2).
@@ -185,6 +186,53 @@ def _claimed(row: RowMapping) -> Claimed:
     )
 
 
+def accept(
+    connection: Connection, done: Sequence[tuple[Claimed, Outcome]], times: Times
+) -> list[tuple[int, Event]]:
+    """Write down what was accepted, all at once; return the journal events.
+
+    An acceptance is a fact, even of a row that was given up meanwhile.
+    """
+    if not done:
+        return []
+    connection.execute(
+        update(tables.outbox)
+        .where(_o.row == bindparam("which"))
+        .values(
+            state=ACCEPTED,
+            lease_until_wall=0,
+            changed_at=times.now,
+            vendor_id=bindparam("their_id"),
+            vendor_code=bindparam("their_code"),
+            detail="",
+        ),
+        [
+            {
+                "which": claimed.row,
+                "their_id": outcome.vendor_id[:200],
+                "their_code": outcome.vendor_code[:40],
+            }
+            for claimed, outcome in done
+        ],
+    )
+    return [
+        (
+            claimed.note.incident,
+            Event(
+                at=times.now,
+                what=Happening.TOLD,
+                grade=claimed.note.grade,
+                kind=claimed.note.kind,
+                seq=claimed.note.seq,
+                notification=claimed.note.id,
+                contact=claimed.note.contact,
+                channel=claimed.channel,
+            ),
+        )
+        for claimed, _ in done
+    ]
+
+
 def settle(
     connection: Connection,
     claimed: Claimed,
@@ -193,7 +241,7 @@ def settle(
     resend_unknown: bool,
     times: Times,
 ) -> list[tuple[int, Event]]:
-    """Write down what became of one attempt; return the journal events that it makes.
+    """Write down what became of an attempt that was not accepted; return the journal events.
 
     Args:
         connection: The writing transaction.
@@ -212,9 +260,7 @@ def settle(
     again = outcome.kind is OutcomeKind.RETRY or (
         outcome.kind is OutcomeKind.UNKNOWN and resend_unknown
     )
-    if outcome.kind is OutcomeKind.ACCEPTED:
-        values["state"] = ACCEPTED
-    elif not again:
+    if not again:
         values["state"] = FAILED
     elif _hand_over(connection, claimed):
         values["state"] = SUPERSEDED
@@ -223,10 +269,9 @@ def settle(
         values["next_at"] = due
         if due > claimed.deadline_at:
             values["state"] = DEAD
-    where = _o.row == claimed.row
-    if values.get("state") != ACCEPTED:  # an acceptance is a fact, even of a row given up meanwhile
-        where = and_(where, _o.state == PENDING)
-    connection.execute(update(tables.outbox).where(where).values(**values))
+    connection.execute(
+        update(tables.outbox).where(_o.row == claimed.row, _o.state == PENDING).values(**values)
+    )
     return consequences(connection, claimed.row, str(values.get("state", PENDING)), times)
 
 

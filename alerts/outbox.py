@@ -171,8 +171,6 @@ def consequences(
     if state in (PENDING, SUPERSEDED):
         return []
     row = dict(connection.execute(select(tables.outbox).where(_o.row == number)).mappings().one())
-    if state == ACCEPTED:
-        return [_event(row, Happening.TOLD, times.now)]
     _fall_back(connection, row, times)
     return [undelivered(row, times.now)]
 

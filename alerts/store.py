@@ -256,9 +256,7 @@ class Store:
     def names(self) -> dict[str, str]:
         """Return the names that people typed, by id."""
         with self.database.read() as connection:
-            return dict(
-                connection.execute(select(tables.person.c.id, tables.person.c.name)).all()
-            )
+            return dict(connection.execute(select(tables.person.c.id, tables.person.c.name)).all())
 
     def erase_person(self, person: str) -> bool:
         """Forget a name; the journal keeps the bare id. True if it was known."""

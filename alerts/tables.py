@@ -85,7 +85,7 @@ outbox = Table(
     Column("vendor_id", String(200), nullable=False),
     Column("vendor_code", String(40), nullable=False),
     Column("detail", Text, nullable=False),
-    Index("outbox_due", "state", "urgency", "next_at"),
+    Index("outbox_due", "state", text("urgency DESC"), "row"),
     Index("outbox_recipient", "incident", "contact", "channel"),
     sqlite_autoincrement=True,
 )

@@ -1,4 +1,4 @@
-"""The outbox worker: one thread claims and settles, a few threads send.
+"""The outbox worker: one thread claims and settles, the threads of `alerts.senders` send.
 
 Claiming and settling share transactions: while sends are under way their outcomes pile up, and one
 commit writes them all down and leases the next ones. A crash loses no row: what was leased is
@@ -10,7 +10,6 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import structlog
@@ -24,12 +23,19 @@ from alerts.dispatch import Claimed, Room
 from alerts.incident import Event
 from alerts.metrics import Metrics
 from alerts.outbox import Times
+from alerts.senders import Senders
 from core.clock import Clock
 from core.grade import Grade
 
 log = structlog.get_logger()
 
-SENDERS = 16
+# How many rows a channel may have leased for each of its threads: enough that no thread waits for a
+# commit, few enough that a lease outlives the wait (channel time-out 15 s, at most 30 s).
+LEASED_PER_THREAD = 4
+# While rows are leased ahead, outcomes are collected for so long before they are written down.
+LINGER_S = 0.02
+# How often deadlines are looked at, wall seconds.
+EXPIRE_S = 1.0
 # Longest sleep of the loop: how late a row that another process wrote may be noticed, wall seconds.
 IDLE_S = 0.5
 # Rest after the database failed, wall seconds.
@@ -76,15 +82,18 @@ class Worker:
         self._inbox: queue.SimpleQueue[_Done | None] = queue.SimpleQueue()
         self._unsettled: list[_Done] = []
         self._busy: dict[str, int] = dict.fromkeys(channels, 0)
+        self._threads = sum(channel.concurrency for channel in channels.values())
         self._disabled: set[str] = set()
         self._swept: frozenset[str] | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
-        self._pool = ThreadPoolExecutor(SENDERS, thread_name_prefix="send")
+        self._senders = Senders(self._channels, self._send)
+        self._expire_s = clock.monotonic_s()
         self.alive_s = clock.monotonic_s()
 
     def start(self) -> None:
         """Begin sending; first release what an earlier life of this worker held."""
+        self._senders.start()
         self._thread.start()
 
     def wake(self) -> None:
@@ -96,7 +105,6 @@ class Worker:
         self._stop.set()
         self.wake()
         self._thread.join(timeout_s)
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def times(self) -> Times:
         """Return the clocks now."""
@@ -106,6 +114,8 @@ class Worker:
         self._until_done(self._release)
         while not self._stop.is_set():
             self._step_safely()
+        for row in self._senders.stop():  # not begun: the next start finds them leased by us
+            self._busy[row.channel] -= 1
         for _ in range(20):  # the sends under way end within their time-outs; wait a little
             if not any(self._busy.values()) and not self._unsettled:
                 break
@@ -143,6 +153,8 @@ class Worker:
         """Wait for an outcome or a wake-up, then take everything that is there."""
         try:
             item = self._inbox.get(timeout=timeout_s) if timeout_s > 0 else self._inbox.get_nowait()
+            if item is not None and sum(self._busy.values()) > self._threads:
+                self._stop.wait(LINGER_S)
             while True:
                 if item is not None:
                     self._busy[item.claimed.channel] -= 1
@@ -156,29 +168,32 @@ class Worker:
         times = self.times()
         settled = list(self._unsettled)
         with self._database.write() as connection:
-            events: list[tuple[int, Event]] = []
-            for done in settled:
-                events += self._settle(connection, done, times)
-            events += outbox.expire(connection, times)
-            events += self._abandon(connection, times)
+            events = self._settle(connection, settled, times)
+            events += self._give_up(connection, times)
             claimed = self._claim(connection, times) if claim else []
             due = None if claimed else dispatch.next_due(connection)
             journal.append(connection, events)
         del self._unsettled[: len(settled)]
         for row in claimed:
             self._busy[row.channel] += 1
-            self._pool.submit(self._send, row)
+            self._senders.submit(row)
         changed = {number for number, _ in events} | {row.note.incident for row in claimed}
         if changed:
             self._told(changed)
         return self._wait_s(due, times)
 
-    def _abandon(self, connection: Connection, times: Times) -> list[tuple[int, Event]]:
+    def _give_up(self, connection: Connection, times: Times) -> list[tuple[int, Event]]:
+        """Fail what is too old, and what waits for a channel that can't send any more."""
+        events: list[tuple[int, Event]] = []
+        now_s = self._clock.monotonic_s()
+        if now_s >= self._expire_s:
+            self._expire_s = now_s + EXPIRE_S
+            events += outbox.expire(connection, times)
         usable = frozenset(self._channels) - self._disabled
-        if usable == self._swept and not self._disabled:
-            return []
-        self._swept = usable
-        return outbox.abandon(connection, usable, times)
+        if usable != self._swept or self._disabled:
+            self._swept = usable
+            events += outbox.abandon(connection, usable, times)
+        return events
 
     def _wait_s(self, due: int | None, times: Times) -> float:
         if due is None or due <= times.now:  # nothing, or it waits for room: an outcome wakes us
@@ -186,24 +201,31 @@ class Worker:
         return min(IDLE_S, (due - times.now) / 1000 / times.speed)
 
     def _claim(self, connection: Connection, times: Times) -> list[Claimed]:
-        free = SENDERS - sum(self._busy.values())
         rooms = {
-            name: Room(channel.concurrency - self._busy[name], channel.per_minute)
+            name: Room(
+                channel.concurrency * LEASED_PER_THREAD - self._busy[name], channel.per_minute
+            )
             for name, channel in self._channels.items()
             if name not in self._disabled
         }
-        if free <= 0 or not rooms:
-            return []
-        return dispatch.claim(connection, self._owner, rooms, free, times)
+        free = sum(max(room.slots, 0) for room in rooms.values())
+        return dispatch.claim(connection, self._owner, rooms, free, times) if free else []
 
     def _settle(
-        self, connection: Connection, done: _Done, times: Times
-    ) -> Sequence[tuple[int, Event]]:
-        channel = self._channels[done.claimed.channel]
-        resend = channel.idempotent or done.claimed.urgency >= Grade.ORANGE
-        return dispatch.settle(
-            connection, done.claimed, done.outcome, resend_unknown=resend, times=times
+        self, connection: Connection, done: Sequence[_Done], times: Times
+    ) -> list[tuple[int, Event]]:
+        accepted = [item for item in done if item.outcome.kind is OutcomeKind.ACCEPTED]
+        events = dispatch.accept(
+            connection, [(item.claimed, item.outcome) for item in accepted], times
         )
+        for item in done:
+            if item.outcome.kind is not OutcomeKind.ACCEPTED:
+                channel = self._channels[item.claimed.channel]
+                resend = channel.idempotent or item.claimed.urgency >= Grade.ORANGE
+                events += dispatch.settle(
+                    connection, item.claimed, item.outcome, resend_unknown=resend, times=times
+                )
+        return events
 
     def _send(self, row: Claimed) -> None:
         channel = self._channels[row.channel]

@@ -100,7 +100,7 @@ def _outbox() -> None:
         sa.Column("detail", sa.Text, nullable=False),
         sqlite_autoincrement=True,
     )
-    op.create_index("outbox_due", "outbox", ["state", "urgency", "next_at"])
+    op.create_index("outbox_due", "outbox", ["state", sa.text("urgency DESC"), "row"])
     op.create_index("outbox_recipient", "outbox", ["incident", "contact", "channel"])
 
 
