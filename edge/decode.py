@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from core.quality import Quality
 from edge.drivers import make_driver
-from edge.drivers.base import FrameCounters, Measurement, Options, Value
+from edge.drivers.base import Frame, FrameCounters, Measurement, Options, Value
 
 LineValue = Value | list[str]
 
@@ -41,7 +41,8 @@ class Decoded:
     Attributes:
         lines: One JSON object per value, in the order of the frame.
         counters: What was accepted and what was thrown away.
-        exit_code: 0 if at least one value is good, else 1.
+        exit_code: 0 if at least one value is good (diagnostics count only where a frame has
+            nothing else), else 1.
     """
 
     lines: tuple[dict[str, LineValue], ...]
@@ -72,8 +73,18 @@ def decode_lines(driver_name: str, data: bytes, options: Options | None = None) 
     lines = tuple(
         _line(driver_name, measurement) for frame in frames for measurement in frame.measurements
     )
-    good = any(line["quality"] == Quality.GOOD for line in lines)
+    good = any(_believed(frame) for frame in frames)
     return Decoded(lines, driver.counters, SOME_GOOD if good else NONE_GOOD)
+
+
+def _believed(frame: Frame) -> bool:
+    """Return whether a frame has a good value.
+
+    A version byte does not make a saturated frame a success: where there are quantities, only they
+    count.
+    """
+    measured = [one for one in frame.measurements if one.quantity is not None]
+    return any(one.quality is Quality.GOOD for one in measured or frame.measurements)
 
 
 def _line(driver: str, measurement: Measurement) -> dict[str, LineValue]:

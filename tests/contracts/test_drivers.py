@@ -138,6 +138,7 @@ def test_a_published_frame_decodes_as_its_kind_says(sample: Sample) -> None:
             if sample.id != WARM_BY_TIME:
                 assert lines[name]["quality"] != Quality.GOOD
                 assert lines[name]["reasons"]
+                assert decoded.exit_code == 1
     elif sample.kind in ("ack", "nack", "no_data"):
         assert not any(line["quantity"] for line in decoded.lines)
         assert counters.good == 1

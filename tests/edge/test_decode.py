@@ -47,6 +47,17 @@ def test_the_blind_zone_is_uncertain_and_has_no_number() -> None:
     assert line["reasons"] == ["blind-zone"]
 
 
+def test_a_version_byte_does_not_make_a_saturated_frame_a_success() -> None:
+    raw = parse_hex(
+        "42 4D 00 1C 03 E8 04 B0 05 14 03 E8 04 B0 05 14 FF FF 75 30 23 28 03 20 00 32 00 0A 97 00"
+        "07 FF"
+    )
+    decoded = decode_lines("plantower_pmsx003", raw)
+    pm25 = next(line for line in decoded.lines if line["name"] == "pm25")
+    assert (pm25["value"], pm25["quality"], pm25["reasons"]) == (1200, "uncertain", ["saturated"])
+    assert decoded.exit_code == NONE_GOOD
+
+
 def test_a_rejected_frame_prints_nothing_and_says_why() -> None:
     decoded = decode_lines("winsen_ze07_co", parse_hex("FF 04 03 01 00 25 13 88 25"))
     assert decoded.lines == ()
