@@ -34,8 +34,9 @@ class Urgency:
     def __init__(self, quantity: Quantity, rules: Iterable[LimitRule], *, weak: bool) -> None:
         # Limits of cumulative counters are meant for what was counted in an interval.
         usable = [] if FACTS[quantity].cumulative else list(rules)
-        self._full = [_Step(rule) for rule in usable]
-        self._bare = [_Step(_bare(rule, _WEAK_SAMPLES if weak else 1)) for rule in usable]
+        least = _WEAK_SAMPLES if weak else 1
+        self._full = [_Step(_agreeing(rule, least)) for rule in usable]
+        self._bare = [_Step(_bare(rule, least)) for rule in usable]
         self._is_alarm = quantity is Quantity.ALARM_INPUT
         self._weak = weak
         self._confirmed: float | None = None
@@ -77,6 +78,12 @@ class _Step:
         # Two frames of one read have the same millisecond; the step wants growing times.
         at = elapsed_ms if state.last_at is None else max(elapsed_ms, state.last_at + 1)
         return step(self._rule, state, at, verdict.value, verdict.quality) > before
+
+
+def _agreeing(rule: LimitRule, least: int) -> LimitRule:
+    """Return the rule with at least so many readings in a row."""
+    levels = tuple(replace(level, samples=max(level.samples, least)) for level in rule.levels)
+    return replace(rule, levels=levels)
 
 
 def _bare(rule: LimitRule, samples: int) -> LimitRule:

@@ -124,6 +124,8 @@ def test_a_weakly_protected_device_needs_two_frames_that_agree() -> None:
     values = [0.0, 0.3, 0.0, 0.3, 0.3]
     seen = [urgency.crosses(Verdict(value), 1000 * index) for index, value in enumerate(values)]
     assert seen == [False, False, False, False, True]
+    assert not urgency.raises(Verdict(0.3), 5000)
+    assert urgency.raises(Verdict(0.3), 6000)
 
 
 def test_every_change_of_a_certified_alarm_is_urgent() -> None:
