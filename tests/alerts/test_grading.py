@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from alerts.board import MAX_FINDINGS, Board
 from alerts.grading import all_known, judge
 from core.finding import Condition, Hazard
@@ -124,14 +126,7 @@ def test_a_flood_of_invented_subjects_is_bounded_and_counted() -> None:
 def test_a_sensor_that_moves_to_another_zone_is_judged_there_alone() -> None:
     board = Board()
     board.put(level(Grade.RED), 0.0, 120)
-    moved = level(Grade.RED)
-    board.put(
-        type(moved)(
-            **{name: getattr(moved, name) for name in moved.__struct_fields__} | {"zone": "north"}
-        ),
-        0.0,
-        120,
-    )
+    board.put(msgspec.structs.replace(level(Grade.RED), zone="north"), 0.0, 120)
 
     assert not board.of(FLOOD)
     assert {key.zone for key in board.keys if board.of(key)} == {"north"}
