@@ -8,6 +8,7 @@ memory: the spool, the snapshot or the journal of the caller is the buffer, neve
 from __future__ import annotations
 
 import contextlib
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -139,6 +140,7 @@ class Broker:
         client.on_connect = self._connected
         client.on_disconnect = self._disconnected
         client.on_message = self._received
+        client.on_socket_open = _send_at_once
         if will is not None:
             delay = _properties(PacketTypes.WILLMESSAGE)
             delay.WillDelayInterval = WILL_DELAY_S
@@ -270,6 +272,12 @@ class Broker:
                 message.qos,
             )
         )
+
+
+def _send_at_once(_client: mqtt.Client, _userdata: object, sock: object) -> None:
+    """Switch Nagle's algorithm off: with delayed acknowledgements it holds small packets 40 ms."""
+    with contextlib.suppress(OSError, AttributeError):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # type: ignore[attr-defined]  # a socket, an SSL socket or paho's WebSocket
 
 
 def _properties(kind: int) -> Properties:

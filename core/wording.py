@@ -105,6 +105,8 @@ def headline(finding: Finding, place: str, language: str) -> str:
         words = sentence(finding, language)
         return f"{place}{words}" if zh else f"{place}: {words}"
     name = QUANTITIES[quantity][0 if zh else 1]
+    # Chinese runs on without spaces, but not after a Latin letter or a digit.
+    place += " " if zh and place[-1:].isascii() and place else ""
     if quantity in _SWITCHES:
         off, on = _SWITCHES[quantity][0 if zh else 1]
         state = on if because.value >= 0.5 else off
@@ -161,6 +163,18 @@ def sentence(finding: Finding, language: str) -> str:
     return ("；" if language == "zh" else "; ").join(parts)
 
 
+def _standing(finding: Finding) -> tuple[str, str]:
+    """Return how things stand where nothing else explains it, in Chinese and in English."""
+    because = finding.because
+    if finding.grade is Grade.GREEN:
+        return "恢复正常", "back to normal"
+    if because.value is not None and because.limit is not None:
+        beyond = because.value - because.limit
+        if (beyond > 0) if because.side == "low" else (beyond < 0):
+            return "已回落，持续观察后解除", "it has gone back and must stay back for a while"
+    return "已达限值", "limit reached"
+
+
 def _reasons_zh(finding: Finding) -> list[str]:
     because = finding.because
     parts = []
@@ -181,7 +195,7 @@ def _reasons_zh(finding: Finding) -> list[str]:
         parts.append(f"已持续 {duration(because.held_s, 'zh')}")
     if because.quality and because.quality != "good":
         parts.append(f"数据质量 {because.quality}（{'、'.join(because.reasons)}）")
-    return parts or ["已达限值" if finding.grade > Grade.GREEN else "恢复正常"]
+    return parts or [_standing(finding)[0]]
 
 
 def _reasons_en(finding: Finding) -> list[str]:
@@ -204,7 +218,7 @@ def _reasons_en(finding: Finding) -> list[str]:
         parts.append(f"held for {duration(because.held_s, 'en')}")
     if because.quality and because.quality != "good":
         parts.append(f"quality {because.quality} ({', '.join(because.reasons)})")
-    return parts or ["limit reached" if finding.grade > Grade.GREEN else "back to normal"]
+    return parts or [_standing(finding)[1]]
 
 
 def duration(seconds: float, language: str) -> str:

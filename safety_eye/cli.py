@@ -203,6 +203,8 @@ def decode(
         raise _fail(str(error)) from error
     for line in decoded.lines:
         print(json.dumps(line, ensure_ascii=False, allow_nan=False))
+    if decoded.note:
+        console.print(f"{driver}: {decoded.note}", markup=False, soft_wrap=True)
     raise typer.Exit(decoded.exit_code)
 
 
