@@ -12,6 +12,7 @@ PHRASES: dict[str, tuple[str, str]] = {
     "incidents": ("事件", "Incidents"),
     "sensors": ("传感器", "Sensors"),
     "stations": ("站点", "Stations"),
+    "colon": ("：", ": "),
     "skip": ("跳到正文", "Skip to content"),
     "menu": ("显示设置", "Display"),
     "language": ("语言", "Language"),

@@ -180,6 +180,7 @@ _JS_KEYS = (
     "forecast",
     "no_points",
     "connecting",
+    "colon",
 )
 
 

@@ -105,9 +105,9 @@
     const data = heard(event), before = grades.get(data.number);
     const headline = SafetyEye.zh ? data.zh || data.en : data.en || data.zh;
     if (data.open && (before === undefined || data.grade > before)) {
-      announce.textContent = `${before === undefined ? words.new_incident : words.risen}：${words.grades[data.grade]}。${headline}`;
+      announce.textContent = `${before === undefined ? words.new_incident : words.risen}${words.colon}${words.grades[data.grade]}. ${headline}`;
       SafetyEye.chime?.(data.grade);
-    } else if (data.acknowledged) announce.textContent = `${words.taken}：${headline}`;
+    } else if (data.acknowledged) announce.textContent = `${words.taken}${words.colon}${headline}`;
     grades.set(data.number, data.grade);
     for (const part of PARTS.incidents) refresh(part);
   }
