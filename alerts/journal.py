@@ -93,13 +93,12 @@ def verify(connection: Connection, anchor: Head | None = None) -> Head:
     """
     end = Head(0, GENESIS)
     found = anchor is None or anchor.seq == 0
-    rows = connection.execution_options(yield_per=500).execute(
-        select(tables.journal).order_by(tables.journal.c.seq)
-    )
-    for row in rows:
-        _check(end, row.seq, row.incident, row.body, row.prev, row.hash)
-        end = Head(row.seq, row.hash)
-        found = found or end == anchor
+    query = select(tables.journal).order_by(tables.journal.c.seq)
+    with connection.execution_options(yield_per=500).execute(query) as rows:
+        for row in rows:
+            _check(end, row.seq, row.incident, row.body, row.prev, row.hash)
+            end = Head(row.seq, row.hash)
+            found = found or end == anchor
     if not found:
         raise JournalError(f"journal: the anchor {anchor} is not in the chain, which ends at {end}")
     return end

@@ -61,6 +61,9 @@ class Vendor:
                     {name.lower(): value for name, value in self.headers.items()},
                     self.rfile.read(length),
                 )
+                if len(request.body) < length:  # the client died while it was sending
+                    self.close_connection = True
+                    return
                 vendor.requests.append(request)
                 reply = vendor.reply
                 vendor._answer(self, reply if isinstance(reply, Reply) else reply(request))
