@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from core.quality import Quality
 from edge.drivers import make_driver
 from edge.drivers.base import Frame, FrameCounters, Measurement, Options, Value
@@ -71,20 +73,28 @@ def decode_lines(driver_name: str, data: bytes, options: Options | None = None) 
     driver = make_driver(driver_name, {**_BY_HAND.get(driver_name, {}), **(options or {})})
     frames = driver.feed(data) + driver.flush()
     lines = tuple(
-        _line(driver_name, measurement) for frame in frames for measurement in frame.measurements
+        _line(driver_name, measurement) for frame in frames for measurement in _told(frame)
     )
-    good = any(_believed(frame) for frame in frames)
+    good = any(line["quality"] == Quality.GOOD for line in lines)
     return Decoded(lines, driver.counters, SOME_GOOD if good else NONE_GOOD)
 
 
-def _believed(frame: Frame) -> bool:
-    """Return whether a frame has a good value.
+def _told(frame: Frame) -> tuple[Measurement, ...]:
+    """Return the measurements of a frame as a person should take them.
 
-    A version byte does not make a saturated frame a success: where there are quantities, only they
-    count.
+    Where no quantity of a frame is good (a fault, a saturated sensor) its diagnostics are no
+    better: a version byte or a particle count does not make such a frame a success.
     """
     measured = [one for one in frame.measurements if one.quantity is not None]
-    return any(one.quality is Quality.GOOD for one in measured or frame.measurements)
+    if not measured or any(one.quality is Quality.GOOD for one in measured):
+        return frame.measurements
+    worst = max(measured, key=lambda one: one.quality is Quality.BAD)
+    return tuple(
+        msgspec.structs.replace(one, quality=worst.quality, reasons=worst.reasons)
+        if one.quality is Quality.GOOD
+        else one
+        for one in frame.measurements
+    )
 
 
 def _line(driver: str, measurement: Measurement) -> dict[str, LineValue]:
