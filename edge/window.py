@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from edge.pack_books import PackId
 
 # Unreceipted packs of the backlog under way at once.
-WINDOW_PACKS = 20
+WINDOW_PACKS = 50
 # A pack without a receipt is sent again after so many wall seconds.
 RESEND_S = 10.0
 # Without any receipt for so long the hub's ingest is down: then only a few packs are sent again and
@@ -55,14 +55,18 @@ class Window:
             self._backlog.discard(name)
 
     def room(self, now_s: float) -> int:
-        """Return how many packs of the backlog may be sent now; forget those that wait too long."""
+        """Return how many packs of the backlog may be sent now; forget those that wait too long.
+
+        The window is filled again when half of it is receipted: each filling is one commit.
+        """
         late = [name for name, at_s in self._sent_s.items() if now_s - at_s >= self._resend_s]
         for name in late:
             del self._sent_s[name]
             self._backlog.discard(name)
         answered = now_s - self._answered_s < UNANSWERED_S
         size = self._size if answered else PROBE_PACKS
-        return max(size - len(self._backlog), 0)
+        room = max(size - len(self._backlog), 0)
+        return room if room >= size // 2 else 0
 
     def next_resend_s(self) -> float | None:
         """Return when the next pack will have waited too long, or None."""

@@ -119,6 +119,20 @@ def test_an_urgent_reading_does_not_wait_for_the_pack_interval(
     slow.stop()
 
 
+def test_urgent_packs_do_not_postpone_the_regular_ones(
+    mosquitto: Mosquitto, hub: Hub, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    station = Sender(mosquitto.address, tmp_path, "b1", site_of(request), pack_s=0.5)
+    station.publisher.start()
+    wait_until(lambda: hub.statuses)
+    for urgent in range(1, 9):
+        station.make(1, urgent=True)
+        wait_until(lambda urgent=urgent: len(hub.messages) >= urgent)  # type: ignore[misc]  # bound default
+    station.make(1)
+    wait_until(lambda: sum(pack.count for pack in hub.packs) == 9, 1.5)
+    station.stop()
+
+
 def test_birth_state_and_goodbye_are_said(hub: Hub, station: Sender) -> None:
     station.publisher.start()
     wait_until(lambda: hub.last_status)
@@ -234,7 +248,9 @@ def test_the_backlog_takes_a_bounded_window_and_fresh_packs_none_of_it() -> None
     window.sent(name(100), 0.0, backlog=False)
     assert window.room(1.0) == 0
     window.receipted([name(0), name(1), name(100)], 2.0)
-    assert window.room(2.0) == 2
+    assert window.room(2.0) == 0, "refilled by the half, not by the pack"
+    window.receipted([name(seq) for seq in range(WINDOW_PACKS // 2)], 2.0)
+    assert window.room(2.0) == WINDOW_PACKS // 2
 
 
 def test_a_pack_without_receipt_is_free_to_be_sent_again_after_its_time() -> None:
