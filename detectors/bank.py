@@ -22,6 +22,7 @@ from detectors.explanation import explain
 from detectors.limit_lane import BAD, GOOD, NEVER, Bytes, Flags, Floats, Ints, LimitLane
 from detectors.plan import RulePlan, SeriesPlan, Source
 from detectors.rates import HELD, LEAD_FLOOR, NO_LEAD_S
+from detectors.single import FEW, is_plain, judge_one
 from detectors.slope_lane import SIGNIFICANT, SlopeLane, SlopeRule
 
 CLEARED, ACTIVE, UNKNOWN = 0, 1, 2
@@ -57,6 +58,9 @@ class Bank:
         self.is_counter = np.array([plan.counter for plan in self.plans], np.bool_)
         self.has_line = np.array([plan.slope is not None for plan in self.plans], np.bool_)
         self.target = np.array([plan.target for plan in self.plans], np.float64)
+        self.rows_of: list[list[tuple[int, Source]]] = [[] for _ in self.plans]
+        for row, rule in enumerate(self.rules):
+            self.rows_of[int(self.row_slot[row])].append((row, rule.source))
         self.columns = {source: self._columns_of(source) for source in Source}
         self._map_lifts()
         size = self.lane.size
@@ -96,6 +100,11 @@ class Bank:
     def advance(self, batch: Batch) -> None:
         """Judge a micro-batch of present readings without telling what changed (for replays)."""
         for part in rounds(batch):
+            if self._takes_short_way(part):
+                for place in range(part.size):
+                    slot, at_ms = part.slot.item(place), part.at.item(place)
+                    judge_one(self, slot, at_ms, part.value.item(place))
+                continue
             rows, at, value, quality, _late = self._feed(part)
             if rows.size:
                 self.lane.step(rows, at, value, quality)
@@ -115,6 +124,15 @@ class Bank:
 
     def _judge(self, batch: Batch, now_ms: int) -> list[Finding]:
         """Judge a batch in which every series occurs once."""
+        if self._takes_short_way(batch):
+            moved = [
+                row
+                for place in range(batch.size)
+                for row in judge_one(
+                    self, batch.slot.item(place), batch.at.item(place), batch.value.item(place)
+                )
+            ]
+            return [explain(self, row, now_ms) for row in moved]
         rows, at, value, quality, late = self._feed(batch)
         if not rows.size:
             return []
@@ -123,6 +141,9 @@ class Bank:
             return self._state(rows, at, now_ms)
         found = self._state(rows[~late], at[~late], now_ms)
         return self._tell_late(rows[late], now_ms) + found
+
+    def _takes_short_way(self, batch: Batch) -> bool:
+        return batch.size <= FEW and all(is_plain(self, batch, n) for n in range(batch.size))
 
     def _feed(self, batch: Batch) -> tuple[Ints, Ints, Floats, Bytes, Flags]:
         """Return rows and what they are fed with: rule by rule, the numbers of one reading each."""
@@ -179,6 +200,7 @@ class Bank:
         if spoilt.any():
             told |= spoilt
             nan = np.where(bad, np.nan, 0.0)
+        based = np.isfinite(self.lines.base[slot])
         fed: list[tuple[Ints, Floats, Flags]] = []
         for column in self.columns[Source.SLOPE]:
             rows = column[slot]
@@ -190,7 +212,7 @@ class Bank:
             for column in self.columns[Source.LEAD]
         ]
         fed += [
-            (column[slot], self._share(slot, batch.value) + nan, line)
+            (column[slot], self._share(slot, batch.value) + nan, line & (based | bad))
             for column in self.columns[Source.SHARE]
         ]
         return fed

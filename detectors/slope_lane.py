@@ -22,7 +22,10 @@ SIGNIFICANT = 4.0
 # in a row is believed. A lone spike so moves no slope, a real step is one reading late.
 SPIKE = 6.0
 # Weight of the newest squared residual in its running mean.
-_LEARN = 0.02
+LEARN = 0.02
+# Effective readings within the memory, and spread of their times, below which there is no line.
+MIN_WEIGHT = 3.0
+TINY = 1e-9
 
 STATE = (
     "s0",
@@ -111,7 +114,7 @@ class SlopeLane:
         squared = miss * miss
         spike = known & (squared > SPIKE * SPIKE * variance) & ~self.spiked[lines]
         take = ~spike
-        learn = (np.minimum(squared, 16.0 * variance) - variance) * (_LEARN * (known & take))
+        learn = (np.minimum(squared, 16.0 * variance) - variance) * (LEARN * (known & take))
         variance = np.maximum(variance + learn, self.floor[lines])
         s0 = s0 + take
         y0 = y0 + value * take
@@ -127,7 +130,7 @@ class SlopeLane:
         s0, s1 = self.s0[lines], self.s1[lines]
         y0 = self.y0[lines]
         den = s0 * self.s2[lines] - s1 * s1
-        drawn = (s0 > 3.0) & (den > 1e-9)
+        drawn = (s0 > MIN_WEIGHT) & (den > TINY)
         safe = np.where(drawn, den, 1.0)
         slope = np.where(drawn, (s0 * self.y1[lines] - s1 * y0) / safe, 0.0)
         level = np.where(drawn, (y0 - slope * s1) / np.where(s0 > 0.0, s0, 1.0), value)
@@ -145,7 +148,7 @@ def _miss(
 ) -> tuple[Floats, Flags]:
     """Return how far each value is from what its line foretold, and where there was a line."""
     den = s0 * s2 - s1 * s1
-    known = (s0 > 3.0) & (den > 1e-9)
+    known = (s0 > MIN_WEIGHT) & (den > TINY)
     slope = (s0 * y1 - s1 * y0) / np.where(known, den, 1.0)
     foretold = (y0 - slope * s1) / np.where(known, s0, 1.0)
     return np.where(known, value - foretold, 0.0), known

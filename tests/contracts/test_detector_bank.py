@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -180,6 +181,21 @@ def test_cutting_the_stream_into_other_batches_changes_nothing(seed: int, cuts: 
 
     assert by_subject(found) == by_subject(again)
     assert same_state(whole, pieces)
+
+
+def test_the_short_way_of_few_readings_is_the_long_way_bit_by_bit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    short, long = bank_of(3), bank_of(3)
+    made = stream_of(short, 11, 700)
+
+    found = judge(short, made, range(1, len(made)))
+    monkeypatch.setattr("detectors.bank.FEW", 0)
+    again = judge(long, made, range(1, len(made)))
+
+    assert by_subject(found) == by_subject(again)
+    assert same_state(short, long)
+    assert {finding.grade for finding in found} >= {Grade.GREEN, Grade.BLUE, Grade.RED}
 
 
 def test_the_order_of_series_within_a_batch_changes_nothing() -> None:

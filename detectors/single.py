@@ -1,0 +1,189 @@
+"""The short way of a single good reading: the same arithmetic as the arrays, without their cost.
+
+A numpy call costs the same for one number as for a hundred; below a few readings it is cheaper to
+take each by itself. Whatever is rare (bad, uncertain and late readings, counters, rows that are not
+quiet) goes the long way. The contract suite holds both ways together, bit by bit.
+"""
+
+from __future__ import annotations
+
+from math import inf, sqrt
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from detectors.batch import NO_REASON, Batch
+from detectors.limit_lane import GOOD, NEVER, LimitLane
+from detectors.plan import Source
+from detectors.rates import HELD, LEAD_FLOOR, NO_LEAD_S
+from detectors.slope_lane import LEARN, MIN_WEIGHT, SIGNIFICANT, SPIKE, TINY, SlopeLane
+
+if TYPE_CHECKING:  # the bank imports this module
+    from detectors.bank import Bank
+
+# Up to this many readings the short way is the faster one (`bench detect` shows both).
+FEW = 8
+_CLEARED, _ACTIVE, _UNKNOWN = 0, 1, 2
+
+
+def is_plain(bank: Bank, batch: Batch, place: int) -> bool:
+    """Tell whether the reading at *place* may go the short way."""
+    value = batch.value.item(place)
+    return (
+        batch.quality.item(place) == GOOD
+        and -inf < value < inf
+        and not batch.late.item(place)
+        and not bank.is_counter.item(batch.slot.item(place))
+    )
+
+
+def judge_one(bank: Bank, slot: int, at: int, value: float) -> list[int]:
+    """Judge one good, present reading; returns the rows whose grade or condition changed."""
+    bank.reason[slot] = NO_REASON
+    bank.absent[slot] = False
+    warm, line = False, bank.has_line.item(slot)
+    if line and at > bank.lines.last_at.item(slot):
+        warm = draw_one(bank.lines, slot, at, value)
+    fed: list[int] = []
+    for row, source in bank.rows_of[slot]:
+        if source is Source.VALUE:
+            number = value
+        elif source is Source.SHARE:
+            number = _share(bank, slot, value)
+            if number != number:  # noqa: PLR0124  # NaN: no base yet
+                continue
+        elif not warm:
+            continue
+        else:
+            number = _slope(bank, slot, row) if source is Source.SLOPE else _lead(bank, slot)
+        step_one(bank.lane, row, at, number)
+        fed.append(row)
+    return [row for row in fed if _moves(bank, row, at)]
+
+
+def step_one(lane: LimitLane, row: int, at: int, value: float) -> None:
+    """Do what `LimitLane.step` does with one good reading."""
+    last = lane.last_at.item(row)
+    if at <= last:
+        return
+    if lane.busy.item(row) or value * lane.sign.item(row) >= lane.lowest.item(row):
+        one = np.array([row])
+        lane.step(one, np.array([at]), np.array([value]), np.zeros(1, np.int8))
+        return
+    if last == NEVER:
+        lane.since[row] = at
+    lane.last_at[row] = at
+    lane.unknown[row] = False
+    lane.value[row] = value
+    lane.quality[row] = GOOD
+
+
+def _climbs(bank: Bank, slot: int) -> bool:
+    return bank.lines.slope.item(slot) > SIGNIFICANT * bank.lines.error.item(slot)
+
+
+def _slope(bank: Bank, slot: int, row: int) -> float:
+    hourly: float = bank.lines.slope.item(slot) * 3600.0
+    return hourly if _climbs(bank, slot) else min(hourly, HELD * bank.lane.lowest.item(row))
+
+
+def _lead(bank: Bank, slot: int) -> float:
+    slope = bank.lines.slope.item(slot)
+    if slope <= 0.0 or not _climbs(bank, slot):
+        return NO_LEAD_S
+    target, base = bank.target.item(slot), bank.lines.base.item(slot)
+    level = bank.lines.level.item(slot)
+    if not level > base + LEAD_FLOOR * (target - base):
+        return NO_LEAD_S
+    return min(max(target - level, 0.0) / slope, NO_LEAD_S)
+
+
+def _share(bank: Bank, slot: int, value: float) -> float:
+    base = bank.lines.base.item(slot)
+    way = bank.target.item(slot) - base
+    if base != base:  # noqa: PLR0124  # NaN
+        return float("nan")
+    return (value - base) / way if way > 0.0 else 1.0
+
+
+def draw_one(lines: SlopeLane, line: int, at: int, value: float) -> bool:
+    """Do what `SlopeLane.step` does with one good, newer reading."""
+    gap_ms = at - lines.last_at.item(line)
+    fresh = gap_ms > lines.reset_ms.item(line)
+    step_ms = 0 if fresh else gap_ms
+    dt = step_ms / 1000.0
+    decay = 0.0 if fresh else float(np.exp(-dt / lines.tau_s.item(line)))
+    s0, s1, y0 = lines.s0.item(line), lines.s1.item(line), lines.y0.item(line)
+    s2 = decay * (lines.s2.item(line) - 2.0 * dt * s1 + dt * dt * s0)
+    s1 = decay * (s1 - dt * s0)
+    s0 = decay * s0
+    y1 = decay * (lines.y1.item(line) - dt * y0)
+    y0 = decay * y0
+    floor = lines.floor.item(line)
+    variance = floor if fresh else lines.variance.item(line)
+    den = s0 * s2 - s1 * s1
+    spike = False
+    if s0 > MIN_WEIGHT and den > TINY:
+        slope = (s0 * y1 - s1 * y0) / den
+        miss = value - (y0 - slope * s1) / s0
+        squared = miss * miss
+        spike = squared > SPIKE * SPIKE * variance and not lines.spiked.item(line)
+        if not spike:
+            variance = variance + (min(squared, 16.0 * variance) - variance) * LEARN
+    variance = max(variance, floor)
+    if not spike:
+        s0 = s0 + 1.0
+        y0 = y0 + value
+    span = 0 if fresh else lines.span_ms.item(line) + step_ms
+    lines.s0[line], lines.s1[line], lines.s2[line] = s0, s1, s2
+    lines.y0[line], lines.y1[line] = y0, y1
+    lines.variance[line], lines.span_ms[line] = variance, span
+    lines.last_at[line], lines.spiked[line] = at, spike
+    return _settle(lines, line, value, dt, span)
+
+
+def _settle(lines: SlopeLane, line: int, value: float, dt: float, span: int) -> bool:
+    """Set level, slope, error and base from the sums."""
+    s0, s1, y0 = lines.s0.item(line), lines.s1.item(line), lines.y0.item(line)
+    den = s0 * lines.s2.item(line) - s1 * s1
+    drawn = s0 > MIN_WEIGHT and den > TINY
+    slope = (s0 * lines.y1.item(line) - s1 * y0) / den if drawn else 0.0
+    level = (y0 - slope * s1) / s0 if drawn else value
+    lines.slope[line], lines.level[line] = slope, level
+    safe = den if drawn else 1.0
+    lines.error[line] = sqrt(2.0 * lines.variance.item(line) * s0 / safe)
+    base = lines.base.item(line)
+    base = level if base != base else base  # noqa: PLR0124  # NaN: the first level
+    crept = base + (level - base) * min(1.0, dt / lines.base_tau_s.item(line))
+    lines.base[line] = min(crept, level)
+    return bool(drawn and span >= lines.warm_ms.item(line))
+
+
+def _moves(bank: Bank, row: int, at: int) -> bool:
+    """Do what `Bank._changed` does with one row."""
+    lane = bank.lane
+    bank.told_late[row] = 0
+    was = bank.stated.item(row)
+    unknown = lane.unknown.item(row)
+    of_lane = lane.grade.item(row)
+    grade = was if unknown else _lifted(bank, row, of_lane)
+    condition = _UNKNOWN if unknown else _ACTIVE if grade else _CLEARED
+    regraded = grade != was or bank.stated_since.item(row) == NEVER
+    if not regraded and condition == bank.condition.item(row):
+        return False
+    if regraded:
+        begun = lane.since.item(row)
+        bank.stated_since[row] = begun if grade == of_lane and begun != NEVER else at
+    bank.stated[row] = grade
+    bank.condition[row] = condition
+    return True
+
+
+def _lifted(bank: Bank, row: int, grade: int) -> int:
+    limit_row = bank.lift_row.item(row)
+    if limit_row < 0 or not grade:
+        return grade
+    base = bank.lane.grade.item(limit_row)
+    if base < bank.lift_from.item(row):
+        return grade
+    return max(grade, min(base + 1, bank.lift_cap.item(row)))
