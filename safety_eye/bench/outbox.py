@@ -159,7 +159,8 @@ def _sample() -> Notification:
         id="0" * 32, incident=1, seq=1, kind=Kind.ALERT, grade=Grade.YELLOW, peak=Grade.YELLOW,
         zone="z", hazard=Hazard.FLOOD, place=text, hazard_name=text, headline=text, why=text,
         since=0, at=0, severity="Moderate", urgency="Expected", certainty=Certainty.OBSERVED,
-        url="", timezone="Asia/Shanghai", language="zh", contact="duty-1", journal=Head(1, "0" * 64),
+        url="", timezone="Asia/Shanghai", language="zh", contact="duty-1",
+        journal=Head(1, "0" * 64),
     )  # fmt: skip
 
 
