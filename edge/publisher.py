@@ -139,7 +139,7 @@ class Publisher(threading.Thread):
     def _pack(self, now_s: float) -> None:
         """Turn what lies in the tray into durable packs, and send them at once."""
         # An urgent pack starts the interval anew; a regular one keeps the grid.
-        begun_s = self._pack_due_s if now_s >= self._pack_due_s else now_s
+        begun_s = min(self._pack_due_s, now_s)
         self._pack_due_s = max(begun_s + self._pack_s, now_s)
         batches, dropped = self._tray.take()
         for batch in batches:

@@ -44,9 +44,9 @@ from safety_eye.supervisor import Supervisor
 
 SITE, STATION = "bench", "bench-1"
 SENSORS = 8
-SETTLE_S, WATCH_S = 3.0, 9.0
-COMMITS = 400
-BACKLOG = 2000
+SETTLE_S, WATCH_S = 2.0, 9.0
+COMMITS = 200
+BACKLOG = 600
 _WAIT_S = 20.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 _CLOCK = RunClock()
