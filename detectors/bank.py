@@ -11,6 +11,7 @@ Three states are kept apart for each row: what the step says (`lane`), what is s
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -70,6 +71,12 @@ class Bank:
         self.told_late: Bytes = np.zeros(size, np.int8)
         self.absent: Flags = np.zeros(len(self.plans), np.bool_)
         self.reason: Bytes = np.full(len(self.plans), NO_REASON, np.int8)
+
+    @cached_property
+    def keys(self) -> tuple[list[str], list[str]]:
+        """Identities of the series and of the rules; state is resumed under the same ones only."""
+        rules = [plan.rule_key(rule) for plan in self.plans for rule in plan.rules]
+        return [plan.key for plan in self.plans], rules
 
     def _columns_of(self, source: Source) -> list[Ints]:
         """Return maps from slot to row (-1: none), one for each such rule of a series."""

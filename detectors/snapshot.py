@@ -29,8 +29,8 @@ class SnapshotError(ValueError):
 def collect(detectors: Bank, watch: Absence | None = None) -> dict[str, np.ndarray[Any, Any]]:
     """Return the state as named arrays."""
     arrays: dict[str, np.ndarray[Any, Any]] = {
-        "slot.key": np.array([plan.key for plan in detectors.plans], "U16"),
-        "row.key": np.array(_row_keys(detectors), "U16"),
+        "slot.key": np.array(detectors.keys[0], "U16"),
+        "row.key": np.array(detectors.keys[1], "U16"),
     }
     for prefix, owner, names in _parts(detectors, watch):
         for name in names:
@@ -49,8 +49,8 @@ def restore(
         How many rules were resumed.
     """
     keys = {
-        "slot": [plan.key for plan in detectors.plans],
-        "row": _row_keys(detectors),
+        "slot": detectors.keys[0],
+        "row": detectors.keys[1],
         "station": list(watch.stations) if watch is not None else [],
     }
     moves = {kind: _moves(arrays, f"{kind}.key", keys[kind]) for kind in keys}
@@ -61,10 +61,6 @@ def restore(
             if stored is not None:
                 getattr(owner, name)[new] = stored[old]
     return len(moves["row"][1])
-
-
-def _row_keys(detectors: Bank) -> list[str]:
-    return [plan.rule_key(rule) for plan in detectors.plans for rule in plan.rules]
 
 
 def _parts(detectors: Bank, watch: Absence | None) -> list[tuple[str, object, tuple[str, ...]]]:
