@@ -268,8 +268,15 @@ def problems(community: Community) -> list[str]:
             found.append(f"zone {zone.id!r}: is its own ancestor")
     for sensor in community.sensor:
         found += _sensor_problems(sensor, zones)
+    seen: set[tuple[str, Quantity, str]] = set()
     for limit in community.limit:
         found += _limit_problems(limit, zones)
+        key = (limit.zone, limit.quantity, limit.side)
+        if key in seen:
+            found.append(
+                f"limit {limit.zone}/{limit.quantity}: a second [[limit]] for side {limit.side}"
+            )
+        seen.add(key)
     try:
         zoneinfo.ZoneInfo(community.site.timezone)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError):
