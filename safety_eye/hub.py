@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from alerts.channels.base import ChannelEntry
+from alerts.decisions import Patience
 from core.broker import BrokerAddress
 from core.configuration import ConfigurationError, read_toml
 from ingest.history import HistorySettings
@@ -68,6 +69,7 @@ class HubConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole of hub.toml. Field names are the TOML keys.
 
     Attributes:
+        patience: How long alerts waits with what is not urgent (falls, closing).
         state_url: SQLAlchemy URL of the state of alerts; empty = SQLite in the state directory.
     """
 
@@ -75,6 +77,7 @@ class HubConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     history: HistorySettings | None = None
     http: HttpEntry = HttpEntry()
     channel: tuple[ChannelEntry, ...] = ()
+    patience: Patience = Patience()
     state_url: str = ""
 
 

@@ -71,6 +71,7 @@ def run_alerts(
         state_url=config.state_url or f"sqlite:///{state / 'alerts.db'}",
         channels=config.channel,
         base_url=config.http.url,
+        patience=config.patience,
     )
     service = AlertService(settings, community, config.broker.address, clock)
     feed = LiveFeed(config.broker.address, community, clock)
