@@ -21,6 +21,7 @@ from detectors.chronicle import Chronicle
 from detectors.intake import Arrived
 from detectors.plan import plan_of
 from detectors.trail import Arrival, Hole, Trails
+from ingest.mapping import MappingError, Mappings, read_mapped
 
 log = structlog.get_logger()
 # A stamp further ahead than this (or than the lateness of its series) is no time to judge by.
@@ -46,6 +47,7 @@ class Sentinel:
         self.absence = Absence(community, plans, speed, now_ms)
         self.trails = Trails()
         self.chronicle = Chronicle()
+        self.mappings = Mappings(community)
         self._late_ms = {plan.series: late_after_ms(plan.interval_s, speed) for plan in plans}
         self._station = {plan.series: plan.station for plan in plans}
         self.judged = 0
@@ -65,8 +67,8 @@ class Sentinel:
         for message, at_ms in messages:
             topic = parse_station(message.topic)
             if topic is None:
-                continue
-            if topic.leaf == "readings":
+                live += self._mapped(message, at_ms)
+            elif topic.leaf == "readings":
                 self._take_pack(topic.station, message, at_ms, monotonic_s, live, past)
             elif topic.leaf == "status":
                 self._take_status(topic.station, message, at_ms)
@@ -101,6 +103,24 @@ class Sentinel:
             past += known
         else:
             live += [(reading, at_ms) for reading in known]
+
+    def _mapped(self, message: Message, at_ms: int) -> list[tuple[Reading, int]]:
+        """Return the readings of a plain JSON device; without a time of its own it is now."""
+        found = []
+        for mapping, entry in self.mappings.of(message.topic):
+            if message.retain and not mapping.at:
+                continue  # nobody knows how old it is
+            try:
+                reading = read_mapped(mapping, entry, message.payload, at_ms)
+            except MappingError:
+                self.refused += 1  # ingest keeps it in the quarantine, with the reason
+                continue
+            if self._acceptable(reading, entry.station, at_ms):
+                self.absence.hear_station(entry.station, at_ms)
+                found.append((reading, at_ms))
+            else:
+                self.refused += 1
+        return found
 
     def _dated(self, station: str, pack: Pack, at_ms: int) -> tuple[Reading, ...]:
         if pack.sync or not pack.readings:

@@ -88,6 +88,7 @@ class Detect:
         self._resume()
         leaves = ("readings", "status", "stored")
         self._broker.subscribe(topics.all_stations(self._site, leaf) for leaf in leaves)
+        self._broker.subscribe(self.sentinel.mappings.filters)
         self._broker.start()
         try:
             self._broker.wait_linked(_FIRST_LINK_S)

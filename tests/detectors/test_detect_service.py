@@ -52,6 +52,17 @@ yellow = 0.15
 red = 0.27
 dwell_up_s = 1
 dwell_down_s = 0
+[[sensor]]
+id = "panel-1"
+station = "plain-1"
+zone = "underpass"
+driver = "modbus_di_module"
+quantity = "alarm-input"
+hazard = "fire"
+[[mapping]]
+topic = "plain/{site}/+"
+sensor = "panel-1"
+value = "state.alarm"
 """
 
 
@@ -90,10 +101,12 @@ class Street:
         assert self.broker.publish(topic, payload, retain=retain).wait(10)
 
     def said(self, rule: str) -> list[Finding]:
-        return [finding for finding in self.heard if finding.rule == rule]
+        """What was said of the gauge and its station under a rule, oldest first."""
+        ours = ("gauge-1.water-level", "station.north-1")
+        return [f for f in self.heard if f.rule == rule and f.subject in ours]
 
     def last(self, rule: str) -> Finding | None:
-        return next((f for f in reversed(self.heard) if f.rule == rule and not f.late), None)
+        return next((f for f in reversed(self.said(rule)) if not f.late), None)
 
     def wait_for(self, rule: str, grade: Grade, condition: Condition) -> Finding:
         def there() -> bool:
@@ -230,6 +243,17 @@ def test_broken_packs_and_strangers_do_not_stop_the_judging(street: Street, duty
 
     street.wait_for("limit-high", Grade.YELLOW, Condition.ACTIVE)
     assert duty.detect.sentinel.refused == 3
+
+
+def test_a_plain_json_device_of_the_profile_is_judged(street: Street, duty: Duty) -> None:
+    street.status(Link.ONLINE)
+    payload = b'{"state": {"alarm": true}}'
+    assert street.broker.publish(f"plain/{street.site}/panel", payload).wait(10)
+
+    wait_until(lambda: any(f.hazard == "fire" and f.grade for f in street.heard))
+    alarm = next(f for f in street.heard if f.hazard == "fire" and f.grade)
+    assert (alarm.subject, alarm.grade) == ("panel-1.alarm-input", Grade.ORANGE)
+    assert duty.detect.sentinel.refused == 0
 
 
 def test_after_a_lost_broker_everything_is_said_again(
