@@ -116,7 +116,7 @@ def load(path: Path) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, Any]] |
         SnapshotError: It is broken or of another schema.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         notes = json.loads(str(arrays.pop("notes")))
         schema = notes.pop("schema", None)
