@@ -179,13 +179,16 @@ def _data(site: Site, words: Words, event: Event) -> dict[str, Any]:
     """Return an event's data in the reader's language."""
     if event.name != "readings":
         return event.data
-    points: list[tuple[SeriesId, Point]] = event.data["points"]
+    points: list[tuple[SeriesId, list[Point]]] = event.data["points"]
     return event.data | {"points": [_point(site, words, *item) for item in points]}
 
 
-def _point(site: Site, words: Words, series: SeriesId, point: Point) -> list[Any]:
+def _point(site: Site, words: Words, series: SeriesId, fresh: list[Point]) -> list[Any]:
+    """Return what a page needs of a series: the newest reading in words, and all that is new."""
     entry = site.community.sensor_of(series.sensor)
     assert entry is not None  # the feed keeps series of the profile only
-    number, unit = words.value(series.quantity, point.value, entry.interval_s)
-    quality = words.quality(point.quality, point.reasons)
-    return [series.subject, point.at, point.value, number, unit, str(point.quality), quality]
+    newest = fresh[-1]
+    number, unit = words.value(series.quantity, newest.value, entry.interval_s)
+    quality = words.quality(newest.quality, newest.reasons)
+    trail = [[point.at, point.value, str(point.quality)] for point in fresh]
+    return [series.subject, newest.at, number, unit, str(newest.quality), quality, trail]

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -36,6 +36,7 @@ from core.topics import (
     parse_station,
 )
 from dashboards.console.events import EventHub
+from dashboards.console.statements import Held, StationState, began, same_finding, same_grade
 from dashboards.console.trace import Point, Trace
 
 # Statements of detectors and alerts that carry no expiry live this long after receipt, too.
@@ -43,38 +44,10 @@ _LIFETIME_S = float(RETAINED_EXPIRY_S)
 # Subjects and rules come from outside; a broken detector must not fill our memory.
 _STATEMENTS_LIMIT = 5_000
 
+# A pack of a fast run holds many readings of a series; a page gets the newest of them.
+_TRAIL = 60
+
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class StationState:
-    """What is known of one station.
-
-    Attributes:
-        id: Slug of the station.
-        link: online, offline (the broker lost it), stopped (it said goodbye), quiet (online, but
-            nothing comes), never (nothing was ever heard).
-        since: Run time (ms) at which this link state was first seen, 0 if never.
-        heard_at: Run time (ms) at which anything live came from it, 0 if never.
-        status: Its last statement, None if there was none.
-        packs, refused: Packs read and payloads that could not be read since this program started.
-    """
-
-    id: str
-    link: str = "never"
-    since: int = 0
-    heard_at: int = 0
-    status: StationStatus | None = None
-    packs: int = 0
-    refused: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Held(Generic[T]):
-    """A statement with the instant (monotonic, s) after which it is not said any more."""
-
-    said: T
-    until_s: float
 
 
 class LiveFeed:
@@ -96,8 +69,8 @@ class LiveFeed:
             for quantity in entry.quantities
         }
         self._stations = {name: StationState(name) for name in community.stations}
-        self._findings: dict[tuple[str, str], _Held[Finding]] = {}
-        self._grades: dict[tuple[str, Hazard], _Held[ZoneGrade]] = {}
+        self._findings: dict[tuple[str, str], Held[Finding]] = {}
+        self._grades: dict[tuple[str, Hazard], Held[ZoneGrade]] = {}
         self.refused = 0
         self.unknown_readings = 0
         self.started_at = clock.now_ms()
@@ -226,7 +199,7 @@ class LiveFeed:
         shift = 0
         if not pack.sync and pack.readings:  # times count from boot: mapped by arrival, while live
             shift = now - max(reading.at for reading in pack.readings)
-        newest: dict[SeriesId, Point] = {}
+        newest: dict[SeriesId, list[Point]] = {}
         with self._guard:
             state = self._stations.get(station)
             if state is None:
@@ -240,12 +213,11 @@ class LiveFeed:
                 if shift:
                     reading = _shifted(reading, shift)  # noqa: PLW2901 - the same reading, mapped
                 if trace.add(reading) and trace.latest is not None:
-                    newest[reading.series] = trace.latest
+                    newest.setdefault(reading.series, []).append(trace.latest)
             self._stations[station] = replace(state, heard_at=now, packs=state.packs + 1)
         if newest:
-            self.hub.publish(
-                "readings", {"now": now, "station": station, "points": list(newest.items())}
-            )
+            points = [(series, fresh[-_TRAIL:]) for series, fresh in newest.items()]
+            self.hub.publish("readings", {"now": now, "station": station, "points": points})
 
     def _take_status(self, station: str, status: StationStatus, retained: bool) -> None:
         now = self._clock.now_ms()
@@ -254,7 +226,7 @@ class LiveFeed:
             if state is None:
                 return
             link = str(status.link)
-            since = state.since if state.link == link else _began(status, now, retained)
+            since = state.since if state.link == link else began(status, now, retained)
             heard = now if status.link is Link.ONLINE and not retained else state.heard_at
             self._stations[station] = replace(
                 state, link=link, since=since, heard_at=heard, status=status
@@ -270,19 +242,19 @@ class LiveFeed:
                 self._findings.pop(key, None)
             return
         finding = decode_finding(message.payload)
-        changed = self._hold(self._findings, key, finding, message, _same_finding)
+        changed = self._hold(self._findings, key, finding, message, same_finding)
         if changed:
             self.hub.publish("grades", {"subject": subject})
 
     def _take_grade(self, message: Message) -> None:
         grade = decode_zone_grade(message.payload)
         key = (grade.zone, grade.hazard)
-        if self._hold(self._grades, key, grade, message, _same_grade):
+        if self._hold(self._grades, key, grade, message, same_grade):
             self.hub.publish("grades", {"zone": grade.zone})
 
     def _hold(
         self,
-        store: dict[Any, _Held[T]],
+        store: dict[Any, Held[T]],
         key: tuple[str, str],
         said: T,
         message: Message,
@@ -296,36 +268,8 @@ class LiveFeed:
             if before is None and len(store) >= _STATEMENTS_LIMIT:
                 self.refused += 1
                 return False
-            store[key] = _Held(said, until_s)
+            store[key] = Held(said, until_s)
         return before is None or not same(before.said, said)
-
-
-def _began(status: StationStatus, now: int, retained: bool) -> int:
-    """Return since when a link state holds, 0 if that can't be known.
-
-    A will bears the time of the connect, and a retained one may be old.
-    """
-    if status.link is Link.OFFLINE:
-        return 0 if retained else now
-    return status.at or (0 if retained else now)
-
-
-def _same_finding(old: Finding, new: Finding) -> bool:
-    return (old.grade, old.condition, old.since, old.because.note) == (
-        new.grade,
-        new.condition,
-        new.since,
-        new.because.note,
-    )
-
-
-def _same_grade(old: ZoneGrade, new: ZoneGrade) -> bool:
-    return (old.grade, old.condition, old.since, old.incident) == (
-        new.grade,
-        new.condition,
-        new.since,
-        new.incident,
-    )
 
 
 def _shifted(reading: Reading, shift: int) -> Reading:

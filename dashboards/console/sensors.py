@@ -6,12 +6,12 @@ import json
 from dataclasses import dataclass
 
 from core.clock import Clock, late_after_ms
-from core.community import Community, SensorEntry
+from core.community import Community, SensorEntry, gap_ms
 from core.finding import Condition, Finding
 from core.grade import Grade
 from core.identity import SeriesId
 from core.quality import Quality
-from core.quantity import FACTS, Quantity
+from core.quantity import Quantity
 from dashboards.console.feed import LiveFeed
 from dashboards.console.marks import Mark, mark_of, unknown_mark
 from dashboards.console.words import Words
@@ -75,7 +75,7 @@ class SensorView:
                 "sensor": self.entry.id,
                 "quantity": str(self.quantity),
                 "unit": self.unit,
-                "interval": self.entry.interval_s,
+                "gap": gap_ms(self.entry.interval_s),
                 "allowance": self.allowance_ms,
                 "step": self.quantity in (Quantity.CONTACT, Quantity.ALARM_INPUT),
                 "limits": [[line.grade.word, line.value, line.text] for line in self.limits],
@@ -187,13 +187,3 @@ def _rate(findings: list[Finding]) -> float | None:
         ),
         None,
     )
-
-
-def has_limits(community: Community, entry: SensorEntry) -> bool:
-    """Tell whether any quantity of a sensor is judged against limits."""
-    return any(community.rules_of(entry, quantity) for quantity in entry.quantities)
-
-
-def is_cumulative(quantity: Quantity) -> bool:
-    """Tell whether a quantity is a counter that is shown per interval."""
-    return FACTS[quantity].cumulative

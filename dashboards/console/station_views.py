@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.community import Community
-from dashboards.console.feed import LiveFeed, StationState
+from dashboards.console.feed import LiveFeed
+from dashboards.console.statements import StationState
 from dashboards.console.words import Words
 from ingest.ledger import StationLedger
 

@@ -18,6 +18,7 @@ from dashboards.grafana.colours import (
     state_mappings,
     threshold_steps,
 )
+from dashboards.grafana.wall_words import TEXTS, UNITS
 
 Panel = dict[str, Any]
 # A wall is 24 columns wide.
@@ -25,37 +26,6 @@ _WIDTH = 24
 _CHART_WIDTH, _CHART_HEIGHT = 8, 7
 # Grades are repeated once a minute; a bucket of two minutes always holds one while alerts lives.
 _STATE_BUCKET = "2m"
-# Grafana's names of our units; what it has no name for is shown as a suffix.
-_UNITS = {
-    "m": "lengthm",
-    "[ppm]": "ppm",
-    "ug/m3": "conμgm3",
-    "Cel": "celsius",
-    "%": "percent",
-    "V": "volt",
-    "A": "amp",
-    "1": "none",
-    "{count}": "none",
-    "{person}": "none",
-}
-_TEXTS = {
-    "title": ("{}：值班大屏", "{}: duty wall"),
-    "states": ("各区域等级", "Grades by zone"),
-    "worst": ("现在最高等级", "Worst grade now"),
-    "stations": ("站点（所选时段）", "Stations (in this window)"),
-    "flow": ("每分钟入库读数", "Readings stored each minute"),
-    "link": ("处理", "Act"),
-    "online": ("在线", "online"),
-    "lost": ("失联：传感器未知，不等于安全", "lost: its sensors are unknown, which is not safe"),
-    "station": ("站点", "Station"),
-    "linked": ("链路", "Link"),
-    "stored": ("入库", "Stored"),
-    "bad": ("其中不可信", "of these bad"),
-    "act": (
-        "本屏只供观看。接手、时间线和账本在值班控制台：[{0}]({0})\n\n空白处表示没有数据，不等于安全。",
-        "This wall only shows. Taking over, timelines, the ledger: [{0}]({0})\n\nA gap is no data.",
-    ),
-}
 
 
 def wall_uid(site: str) -> str:
@@ -105,7 +75,7 @@ class _Builder:
 
     def text(self, key: str, *values: object) -> str:
         """Return a text in the site's language."""
-        return _TEXTS[key][0 if self._language == "zh" else 1].format(*values)
+        return TEXTS[key][0 if self._language == "zh" else 1].format(*values)
 
     def head(self, console_url: str) -> Iterator[Panel]:
         """Yield what stands above the charts."""
@@ -304,7 +274,7 @@ class _Builder:
             ],
             fieldConfig={
                 "defaults": {
-                    "unit": _UNITS.get(unit, f"suffix:{unit}"),
+                    "unit": UNITS.get(unit, f"suffix:{unit}"),
                     "custom": custom,
                     "thresholds": {"mode": "absolute", "steps": steps},
                 },

@@ -124,6 +124,7 @@ def test_a_retained_pack_is_not_taken_for_live_data(mosquitto: Mosquitto) -> Non
     forged = Pack(boot="b", seq=1, readings=(reading("gauge-1", Quantity.WATER_LEVEL, T0, 9.9),))
     topic = readings_topic("feed-retained", "north-1")
     stations.raw(topic, encode_pack(forged), retain=True)
+    stations.stop()
     watched = Watched(mosquitto.address, "feed-retained")
     try:
         watched.stations.pack("north-1", [reading("gauge-2", Quantity.WATER_LEVEL, T0, 0.1)])
@@ -131,7 +132,6 @@ def test_a_retained_pack_is_not_taken_for_live_data(mosquitto: Mosquitto) -> Non
         wait_until(lambda: watched.feed.latest(other), what="the live pack")
         assert watched.feed.latest(LEVEL) is None
     finally:
-        stations.stop()
         watched.stop()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -76,16 +77,12 @@ def of_size(driver: webdriver.Chrome, width: int, height: int) -> None:
 
 
 def text(driver: webdriver.Chrome, selector: str) -> str:
-    found = driver.find_elements(By.CSS_SELECTOR, selector)
-    return found[0].text if found else ""
+    script = "return document.querySelector(arguments[0])?.innerText || ''"
+    return str(driver.execute_script(script, selector))
 
 
 def wait_text(driver: webdriver.Chrome, selector: str, part: str, timeout_s: float = 10) -> None:
-    def there() -> bool:
-        script = "return document.querySelector(arguments[0])?.innerText || ''"
-        return part in str(driver.execute_script(script, selector))
-
-    wait_until(there, timeout_s, f"{part!r} in {selector}")
+    wait_until(lambda: part in text(driver, selector), timeout_s, f"{part!r} in {selector}")
 
 
 def open_live(driver: webdriver.Chrome, url: str) -> None:
@@ -93,6 +90,18 @@ def open_live(driver: webdriver.Chrome, url: str) -> None:
     wait_until(
         lambda: "实时" in text(driver, "#live") or "Live" in text(driver, "#live"), 15, "live"
     )
+
+
+def click(driver: webdriver.Chrome, selector: str) -> None:
+    """Click as a person does: on what is there now, even if it was exchanged a moment ago."""
+
+    def clicked() -> bool:
+        with contextlib.suppress(StaleElementReferenceException):
+            driver.find_element(By.CSS_SELECTOR, selector).click()
+            return True
+        return False
+
+    wait_until(clicked, 5, f"a click on {selector}")
 
 
 def complaints(driver: webdriver.Chrome) -> list[str]:
@@ -119,9 +128,10 @@ def test_an_incident_arrives_a_click_takes_it_over_and_the_page_says_who_has_it(
             lambda: chromium.find_elements(By.CSS_SELECTOR, "#incident-12 .plot canvas"),
             what="the incident's chart",
         )
-        button = chromium.find_element(By.CSS_SELECTOR, "#incident-12 .take button")
-        assert button.size["height"] >= 44
-        button.click()
+        button = "#incident-12 .take button"
+        height = "return document.querySelector(arguments[0]).offsetHeight"
+        assert int(str(chromium.execute_script(height, button))) >= 44
+        click(chromium, button)
         wait_text(chromium, "#incident-12 .who", "值班员")
         assert "尚无人" not in text(chromium, "#incident-12")
         assert ready.incidents.taken == [(12, "duty-1", "console")]
@@ -183,6 +193,26 @@ def test_a_new_reading_and_a_new_grade_show_without_a_reload(
         ready.incidents.put(an_incident(4, grade=Grade.ORANGE))
         wait_text(chromium, ".tile.orange", "橙色 II 级", 1.5)
         assert complaints(chromium) == []
+
+
+def test_every_reading_of_a_fast_runs_pack_reaches_the_chart_without_a_false_gap(
+    mosquitto: Mosquitto, chromium: webdriver.Chrome
+) -> None:
+    with console(mosquitto, "browser-fast") as ready:
+        of_size(chromium, 1280, 800)
+        open_live(chromium, f"{ready.url}/sensors/gauge-1")
+        now = ready.clock.now_ms()
+        minute = [
+            reading("gauge-1", Quantity.WATER_LEVEL, now + 3000 * n, 0.3 + n / 100)
+            for n in range(1, 21)
+        ]
+        ready.stations.pack("north-1", minute)
+        wait_text(chromium, "[data-series='gauge-1.water-level'] .reading", "0.50", 3)
+        points = chromium.execute_script(
+            "return SafetyEye.charts.points('gauge-1.water-level').slice(-20)"
+        )
+        assert [point[0] for point in points] == [sample.at for sample in minute]
+        assert None not in [point[1] for point in points]
 
 
 def test_a_page_without_its_server_never_looks_alive(
@@ -252,15 +282,15 @@ def test_dark_light_and_language_are_a_choice_that_stays(
     with console(mosquitto, "browser-theme") as ready:
         of_size(chromium, 1280, 800)
         open_live(chromium, f"{ready.url}/?lang=zh")
-        chromium.find_element(By.CSS_SELECTOR, ".menu summary").click()
-        chromium.find_element(By.CSS_SELECTOR, "[data-theme-choice=dark]").click()
+        click(chromium, ".menu summary")
+        click(chromium, "[data-theme-choice=dark]")
         background = "return getComputedStyle(document.body).backgroundColor"
         dark = str(chromium.execute_script(background))
         open_live(chromium, f"{ready.url}/?lang=en")
         assert chromium.execute_script(background) == dark == "rgb(12, 16, 20)"
         assert "Active incidents" in text(chromium, ".incidents")
         open_live(chromium, f"{ready.url}/?lang=zh")
-        chromium.find_element(By.CSS_SELECTOR, ".menu summary").click()
-        chromium.find_element(By.CSS_SELECTOR, "[data-theme-choice=auto]").click()
+        click(chromium, ".menu summary")
+        click(chromium, "[data-theme-choice=auto]")
         assert chromium.save_screenshot(str(tmp_path / "console.png"))
         assert complaints(chromium) == []

@@ -39,7 +39,7 @@
     push(point) {
       const last = this.points.at(-1);
       if (last && point[0] <= last[0]) return;
-      if (last && last[1] !== null && point[0] - last[0] > Math.max(30e3, 3e3 * this.config.interval)) this.points.push([last[0] + 1, null, "bad"]);
+      if (last && last[1] !== null && point[0] - last[0] > this.config.gap) this.points.push([last[0] + 1, null, "bad"]);
       this.points.push(point);
       this.dirty = true;
     }
@@ -263,9 +263,10 @@
         if (chart) chart.config = JSON.parse(source.dataset.chart);
       }
     },
-    push(key, at, value, quality) {
-      for (const chart of charts.values()) if (chart.key === key) chart.push([at, value, quality]);
+    push(key, points) {
+      for (const chart of charts.values()) if (chart.key === key) for (const point of points) chart.push(point);
     },
+    points(key) { return [...charts.values()].find((chart) => chart.key === key)?.points ?? []; },
     reload() { for (const chart of charts.values()) chart.load(); },
     redraw() { for (const chart of charts.values()) chart.draw(); },
   };

@@ -49,12 +49,17 @@
 
   // --- parts --------------------------------------------------------------------------------
   const fetched = new Map(), planned = new Map();
+  // A click must land on what was under the finger: nothing is exchanged while it is down.
+  let pressed = false;
+  addEventListener("pointerdown", () => { pressed = true; }, true);
+  for (const end of ["pointerup", "pointercancel", "blur"]) addEventListener(end, () => setTimeout(() => { pressed = false; }, 80), true);
   function refresh(name) {
     const part = document.querySelector(`[data-part="${name}"]`);
     if (!part || planned.has(name)) return;
     const wait = Math.max(0, (fetched.get(name) || -1e9) + PART_EVERY_MS - performance.now());
     planned.set(name, setTimeout(() => {
       planned.delete(name);
+      if (pressed) return void setTimeout(() => refresh(name), 150);
       fetched.set(name, performance.now());
       htmx.trigger(part, "refresh");
     }, wait));
@@ -82,8 +87,8 @@
   function readings(event) {
     const data = heard(event);
     for (const time of document.querySelectorAll(`[data-heard="${data.station}"] time.age`)) time.dataset.at = data.now;
-    for (const [key, at, value, number, unit, quality, text] of data.points) {
-      SafetyEye.charts.push(key, at, value, quality);
+    for (const [key, at, number, unit, quality, text, trail] of data.points) {
+      SafetyEye.charts.push(key, trail);
       for (const row of document.querySelectorAll(`[data-series="${key}"]`)) write(row, at, number, unit, quality, text);
     }
   }
