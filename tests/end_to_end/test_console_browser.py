@@ -56,6 +56,13 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chr
         driver.quit()
 
 
+@pytest.fixture(autouse=True)
+def _blank_page(chromium: webdriver.Chrome) -> None:
+    """Leave the page of the test before, whose server is gone, and forget what it logged."""
+    chromium.get("about:blank")
+    complaints(chromium)
+
+
 @contextlib.contextmanager
 def console(mosquitto: Mosquitto, name: str) -> Iterator[Stage]:
     community = sample_community()
@@ -129,8 +136,8 @@ def test_an_incident_arrives_a_click_takes_it_over_and_the_page_says_who_has_it(
             what="the incident's chart",
         )
         button = "#incident-12 .take button"
-        height = "return document.querySelector(arguments[0]).offsetHeight"
-        assert int(str(chromium.execute_script(height, button))) >= 44
+        measured = "return document.querySelector(arguments[0]).offsetHeight"
+        assert int(str(chromium.execute_script(measured, button))) >= 44
         click(chromium, button)
         wait_text(chromium, "#incident-12 .who", "值班员")
         assert "尚无人" not in text(chromium, "#incident-12")
@@ -229,9 +236,6 @@ def test_a_page_without_its_server_never_looks_alive(
         assert chromium.title.startswith("⚠")
         faded = "return getComputedStyle(document.querySelector('main')).opacity"
         assert float(str(chromium.execute_script(faded))) < 1
-        complaints(
-            chromium
-        )  # the browser itself logs the refused connection; the next test starts clean
 
 
 def test_a_page_whose_console_lost_the_broker_says_so_and_recovers(
