@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 from fastapi import Request, Response
 
+from alerts.access import Access
+
 TOKEN_COOKIE = "se_token"  # noqa: S105 - a cookie's name
 # No inline script or style, nothing from elsewhere, no frame around us.
 _POLICY = (
@@ -46,6 +48,12 @@ def keep_token(request: Request, response: Response, token: str) -> None:
             samesite="strict",
             secure=request.url.scheme == "https",
         )
+
+
+def access_of(request: Request) -> Access | None:
+    """Return the rule of who may change anything (alerts.api sets it), None where there is none."""
+    found = getattr(request.app.state, "access", None)
+    return found if isinstance(found, Access) else None
 
 
 def meant(request: Request, token: str) -> bool:

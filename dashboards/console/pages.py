@@ -7,8 +7,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
+from alerts.access import COOKIE as SESSION_COOKIE
+from alerts.access import SESSION_S
 from alerts.views import IncidentError
-from dashboards.console.guard import meant
+from dashboards.console.guard import access_of, meant
 from dashboards.console.incident_views import IncidentCard, incident_card
 from dashboards.console.sensors import sensor_view
 from dashboards.console.site import WHO_COOKIE, Renderer, Site, overview
@@ -28,6 +30,7 @@ def page_router(site: Site) -> APIRouter:
     _add_incidents(router, site, render)
     _add_sensors(router, site, render)
     _add_acknowledge(router, site, render)
+    _add_sign_in(router, site, render)
     return router
 
 
@@ -133,6 +136,11 @@ def _add_acknowledge(router: APIRouter, site: Site, render: Renderer) -> None:
         person = (other.strip() if who in ("", "other") else who.strip())[:_WHO_LENGTH]
         if not meant(request, token):
             return _refusal(request, site, render, number, 403, words("refused_origin"))
+        access = access_of(request)
+        if access is not None and access.refusal(request) is not None:
+            key = "refused_machine" if access.open_to_machine else "refused_sign_in"
+            status = 403 if access.open_to_machine else 401
+            return _refusal(request, site, render, number, status, words(key))
         if not person:
             return _refusal(request, site, render, number, 422, words("refused_who"))
         try:
@@ -149,6 +157,37 @@ def _add_acknowledge(router: APIRouter, site: Site, render: Renderer) -> None:
             response.set_cookie(
                 WHO_COOKIE, person, max_age=_MONTH_S, samesite="strict", httponly=True
             )
+        return response
+
+
+def _add_sign_in(router: APIRouter, site: Site, render: Renderer) -> None:
+    @router.get("/sign-in")
+    def sign_in_page(request: Request) -> Response:
+        return render.page(request, "sign-in.html", problem="")
+
+    @router.post("/sign-in")
+    def sign_in(
+        request: Request,
+        token: Annotated[str, Form()] = "",
+        secret: Annotated[str, Form()] = "",
+    ) -> Response:
+        words = site.words(request)
+        access = access_of(request)
+        if not meant(request, token):
+            problem = words("refused_origin")
+            return render.page(request, "sign-in.html", status=403, problem=problem)
+        if access is None or not access.token_fits(secret.strip()):
+            problem = words("sign_in_wrong")
+            return render.page(request, "sign-in.html", status=401, problem=problem)
+        response = RedirectResponse("/", 303)
+        response.set_cookie(
+            SESSION_COOKIE,
+            access.begin_session(),
+            max_age=SESSION_S,
+            httponly=True,
+            samesite="strict",
+            secure=request.url.scheme == "https",
+        )
         return response
 
 

@@ -174,6 +174,18 @@ PHRASES: dict[str, tuple[str, str]] = {
         "请求不是从本控制台发出的，已拒绝。请重新打开本页再试。",
         "The request did not come from this console: refused. Open the page again and retry.",
     ),
+    "refused_machine": (
+        "没有设置口令时，只能在这台机器上接手。请联系管理员设置 http.token_file。",
+        "Without a token, only this very machine may take over. Have http.token_file configured.",
+    ),
+    "refused_sign_in": ("请先登录，再接手。", "Please sign in first, then take it."),
+    "sign_in": ("登录", "Sign in"),
+    "sign_in_why": (
+        "观看不需要登录；接手事件需要管理员给的口令。",
+        "Watching needs no sign-in; taking an incident over needs the token from your admin.",
+    ),
+    "sign_in_token": ("口令", "Token"),
+    "sign_in_wrong": ("口令不对。", "That is not the token."),
     "refused_who": ("请写明是谁接手。", "Please say who takes it over."),
     "refused_incident": (
         "事件 {} 不存在或已关闭，不能再接手。",

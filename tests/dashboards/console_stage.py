@@ -12,6 +12,7 @@ import msgspec
 import uvicorn
 from fastapi import FastAPI
 
+from alerts.access import Access
 from alerts.views import (
     IncidentError,
     IncidentView,
@@ -213,13 +214,14 @@ def stage(
     *,
     clock: Clock | None = None,
     ledger: Callable[[], list[StationLedger]] | None = None,
-    port: int = 0,
+    token: str | None = None,
 ) -> Iterator[Stage]:
     """Serve the console until the block ends."""
     clock = clock or RunClock()
     incidents = MemoryIncidents(clock)
     feed = LiveFeed(address, community, clock)
     app = FastAPI()
+    app.state.access = Access(token, clock)
     mount(
         app,
         incidents=incidents,
@@ -229,7 +231,7 @@ def stage(
         community=community,
         clock=clock,
     )
-    port = port or free_port()
+    port = free_port()
     config = uvicorn.Config(
         app, host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=2
     )

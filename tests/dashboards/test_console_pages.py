@@ -304,3 +304,35 @@ def test_every_phrase_that_a_template_asks_for_exists() -> None:
     }
     assert len(asked) > 40
     assert asked - set(PHRASES) == set()
+
+
+def test_with_a_token_only_a_browser_that_signed_in_may_take_over(mosquitto: Mosquitto) -> None:
+    community = sample_community()
+    place = msgspec.structs.replace(community.site, id="signed")
+    community = msgspec.structs.replace(community, site=place)
+    with (
+        stage(mosquitto.address, community, token="right") as ready,
+        httpx.Client(base_url=ready.url, headers={"origin": ready.url}) as browser,
+    ):
+        ready.incidents.put(an_incident(1))
+        form = {"token": token_of(browser.get("/").text), "who": "duty-1"}
+        answer = browser.post("/incidents/1/acknowledge", data=form, headers={"hx-request": "true"})
+        assert answer.status_code == 401
+        assert 'href="/sign-in"' in answer.text
+        assert ready.incidents.taken == []
+        wrong = browser.post("/sign-in", data=form | {"secret": "wrong"})
+        assert wrong.status_code == 401
+        assert "口令不对" in wrong.text
+        assert browser.post("/sign-in", data=form | {"secret": "right"}).status_code == 303
+        assert browser.post("/incidents/1/acknowledge", data=form).status_code == 303
+        assert ready.incidents.taken == [(1, "duty-1", "console")]
+
+
+def test_without_a_token_a_proxy_can_not_make_the_world_look_like_this_machine(
+    console: Stage, browser: httpx.Client
+) -> None:
+    form = {"token": token_of(browser.get("/").text), "who": "duty-1"}
+    through = {"origin": console.url, "x-forwarded-for": "203.0.113.9"}
+    answer = browser.post("/incidents/7/acknowledge", data=form, headers=through)
+    assert answer.status_code == 403
+    assert "只能在这台机器上接手" in answer.text
