@@ -196,6 +196,8 @@ class Broker:
         """Disconnect cleanly (the will is not published) and end the network thread."""
         self._client.disconnect()
         self._client.loop_stop()
+        # paho leaves its wake-up sockets to the garbage collector, which warns of them.
+        self._client._reset_sockets()  # noqa: SLF001  # there is no public way
         self._linked.clear()
 
     def publish(

@@ -14,9 +14,9 @@ from ingest.history.line_protocol import station_of
 
 # Lines in one request; 1,000 to 5,000 is where InfluxDB is at its best.
 MAX_LINES = 5_000
-# A batch is bisected with at most this many requests; what is left is refused as it stands, so that
-# a batch of nothing but bad lines can't hold up the queue behind it.
-MAX_REQUESTS = 200
+# A batch is bisected through at most this many rejections; what is rejected after them is refused as
+# it stands, so that a batch of nothing but bad lines can't hold up the queue behind it.
+MAX_REJECTIONS = 200
 _RAW_BYTES = 4_096
 
 
@@ -42,23 +42,23 @@ def deliver(body: bytes, send: Callable[[bytes], None]) -> list[Refusal]:
 
 
 class _Delivery:
-    """One batch on its way; counts its requests."""
+    """One batch on its way; counts how often it was rejected."""
 
     def __init__(self, send: Callable[[bytes], None], refused: list[Refusal]) -> None:
         self._send = send
         self._refused = refused
-        self._requests = 0
+        self._rejections = 0
 
     def deliver(self, lines: Sequence[bytes]) -> None:
         if not lines:
             return
-        self._requests += 1
         try:
             self._send(b"".join(lines))
         except BodyTooLargeError as error:
             self._halve(lines, str(error))
         except LinesRejectedError as error:
-            if len(lines) > 1 and self._requests < MAX_REQUESTS:
+            self._rejections += 1
+            if len(lines) > 1 and self._rejections < MAX_REJECTIONS:
                 self._halve(lines, str(error))
             else:
                 self._refuse(lines, str(error))

@@ -103,7 +103,7 @@ def histories(draw: st.DrawFn) -> tuple[list[tuple[str, int, int, int]], int, in
     return [*order, *again], made, stored, lost, thinned_total
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(histories())
 def test_every_order_with_duplicates_drops_and_declarations_balances(
     history: tuple[list[tuple[str, int, int, int]], int, int, int, int],
@@ -128,7 +128,7 @@ def test_every_order_with_duplicates_drops_and_declarations_balances(
     assert (balance.unknown, balance.pending) == (0, 0)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(histories(), st.data())
 def test_at_every_moment_produced_is_what_is_accounted_for_plus_what_is_pending(
     history: tuple[list[tuple[str, int, int, int]], int, int, int, int], data: st.DataObject

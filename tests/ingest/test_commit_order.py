@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 
 from core import topics
-from core.broker import Message
+from core.broker import BrokerAddress, Message
 from core.clock import ManualClock
 from core.identity import SeriesId
 from core.pack import Pack, encode_pack
 from core.quantity import Quantity
 from core.reading import Reading
+from ingest.batch import Batch
 from ingest.courier import Spool, backoff_s
 from ingest.history import HistorySettings, HistoryUnavailableError
 from ingest.history.sqlite_reader import SqliteReader
 from ingest.inbox import Delivery, Inbox
 from ingest.intake import Intake
 from ingest.keeper import Keeper, open_keeper
-from ingest.ledger import Ledger, read_ledger
+from ingest.ledger import Ledger, StationLedger, read_ledger
+from ingest.service import Ingest, IngestSettings
 from tests.station_probe import community, level
 
 SITE = "order"
@@ -89,6 +92,47 @@ def test_a_kill_between_history_and_ledger_counts_each_reading_once(
     [ledger] = read_ledger(tmp_path / "ledger.db")
     assert (ledger.produced, ledger.stored) == (20, 20)
     assert len(rows(tmp_path)) == 20
+
+
+class Witness:
+    """A history that looks into the ledger at the moment it is asked to store."""
+
+    waiting_bytes = 0
+
+    def __init__(self, ledger: Path) -> None:
+        self._ledger = ledger
+        self.seen: list[list[StationLedger]] = []
+
+    def before(self, batch: Batch) -> None:
+        self.seen.append(read_ledger(self._ledger))
+        if len(self.seen) == 1:
+            raise HistoryUnavailableError(f"not now, {len(batch.points)} readings")
+
+    def within(self, batch: Batch) -> None:
+        assert batch.points
+
+    def after(self, batch: Batch) -> None:
+        assert read_ledger(self._ledger)[0].stored == len(batch.points)
+
+    def maintain(self, now_ms: int) -> None:
+        del now_ms
+
+    def close(self) -> None:
+        pass
+
+
+def test_the_service_asks_the_history_before_the_ledger_counts(
+    tmp_path: Path, deliveries: list[Delivery]
+) -> None:
+    path = tmp_path / "ledger.db"
+    ledger, witness = Ledger(path), Witness(path)
+    profile = community(SITE)
+    ingest = Ingest(IngestSettings(tmp_path), profile, BrokerAddress(port=1), ManualClock())
+    ingest._keep(deliveries, Intake(profile, ledger), ledger, witness, threading.Event())
+    ledger.close()
+    assert witness.seen == [[], []]
+    assert (ingest.counters.commits, ingest.counters.readings) == (1, 20)
+    assert read_ledger(path)[0].balanced
 
 
 def test_a_batch_that_could_not_be_written_leaves_no_trace(

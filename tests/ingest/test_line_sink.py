@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ingest.history.line_protocol import escape, station_of, tags
 from ingest.history.line_sink import (
-    MAX_REQUESTS,
+    MAX_REJECTIONS,
     BodyTooLargeError,
     LinesRejectedError,
     deliver,
@@ -38,6 +38,7 @@ def lines_of(count: int, bad: set[int]) -> list[bytes]:
 
 
 @settings(max_examples=60, deadline=None)
+@example(148, {143}, 75)
 @given(st.integers(1, 300), st.sets(st.integers(0, 299), max_size=6), st.integers(60, 10_000))
 def test_every_good_line_arrives_and_every_bad_one_is_told(
     count: int, bad: set[int], largest: int
@@ -53,7 +54,7 @@ def test_every_good_line_arrives_and_every_bad_one_is_told(
 def test_a_batch_of_nothing_but_bad_lines_ends_after_a_bounded_number_of_requests() -> None:
     server = Server()
     refused = deliver(b"".join(lines_of(3000, set(range(3000)))), server.send)
-    assert server.requests <= 2 * MAX_REQUESTS
+    assert server.requests <= 2 * MAX_REJECTIONS
     assert sum(refusal.stations["one"] for refusal in refused) == 3000
 
 

@@ -189,6 +189,35 @@ def test_a_full_disk_stops_the_receipts_says_so_and_heals(
     assert len(stored(tmp_path)) == 50
 
 
+def test_what_is_not_committed_stays_with_the_broker_through_a_kill(
+    mosquitto: Mosquitto, site: str, station: Keeping, tmp_path: Path
+) -> None:
+    start = RunClock().now_ms() - 600_000
+    process = IngestProcess(tmp_path, site, mosquitto.address)
+    process.limit_files(1)
+    station.produce(5, start)
+    wait_until(lambda: process.said("nothing can be stored"), what="the complaint")
+    process.kill()
+    process = IngestProcess(tmp_path, site, mosquitto.address)
+    for seq in range(1, 6):
+        station.wait_receipt(seq)  # the station has sent each pack once only
+    assert process.end() == 0
+    assert ledger_of(tmp_path).stored == 25
+
+
+def test_what_is_committed_is_acknowledged_and_does_not_come_again(
+    mosquitto: Mosquitto, site: str, station: Keeping, tmp_path: Path
+) -> None:
+    start = RunClock().now_ms() - 600_000
+    with running_ingest(tmp_path, community(site), mosquitto.address):
+        station.produce(5, start)
+        station.wait_receipt(5)
+    with running_ingest(tmp_path, community(site), mosquitto.address) as again:
+        station.produce(1, start)
+        station.wait_receipt(6)
+        assert (again.counters.packs, again.counters.duplicates) == (1, 0)
+
+
 def test_a_killed_broker_costs_nothing(own_mosquitto: Mosquitto, site: str, tmp_path: Path) -> None:
     start = RunClock().now_ms() - 600_000
     station = Keeping(site, own_mosquitto.address)
