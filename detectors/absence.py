@@ -2,7 +2,8 @@
 
 Deadlines count from the last thing heard, but never from before the detectors began to listen or
 the station came back: whoever was not listening can't call others silent. A lost station explains
-its sensors: one `link` finding with its members, and no `silence` of theirs.
+its sensors: one `link` finding with its members, and no `silence` of theirs. A sensor is silent
+only while its station is heard: a station that says nothing proves nothing about its sensors.
 """
 
 from __future__ import annotations
@@ -23,7 +24,12 @@ from detectors.plan import SeriesPlan
 from detectors.zones import common_zone
 
 # Of a series; LOST and STOPPED are of a station. UNHEARD: nothing yet, and not yet overdue.
-PRESENT, SILENT, FAULTY, EXPLAINED, UNHEARD, LOST, STOPPED = 0, 1, 2, 3, 4, 5, 6
+# OVERDUE: stopped on purpose, and not started again for too long.
+PRESENT, SILENT, FAULTY, EXPLAINED, UNHEARD, LOST, STOPPED, OVERDUE = 0, 1, 2, 3, 4, 5, 6, 7
+_AWAY = (LOST, STOPPED, OVERDUE)
+# Choice of this project: a planned stop is no alarm, but one that lasts is a forgotten station.
+# One hour of run time, plus a minute of wall time at any speed.
+_STOP_S, _STOP_WALL_S = 3600.0, 60.0
 _UNHEARD, _ONLINE, _OFFLINE, _STOPPED = 0, 1, 2, 3
 _LINKS = {Link.ONLINE: _ONLINE, Link.OFFLINE: _OFFLINE, Link.STOPPED: _STOPPED}
 # Choice of this project: a sensor that watches for water or fire must be looked after at once.
@@ -58,6 +64,7 @@ class Absence:
         )
         self.station_allowed_ms = np.full(count, np.iinfo(np.int64).max)
         np.minimum.at(self.station_allowed_ms, self.station_of, self.allowed_ms)
+        self.stop_allowed_ms = round((_STOP_S + _STOP_WALL_S * speed) * 1000)
         self.heard_at: Ints = np.full(size, NEVER, np.int64)
         self.usable_at: Ints = np.full(size, NEVER, np.int64)
         self.last_reason = np.full(size, NO_REASON, np.int8)
@@ -103,14 +110,14 @@ class Absence:
         self._set_link(index, _LINKS[link], now_ms)
 
     def _set_link(self, index: int, link: int, now_ms: int) -> None:
-        if link == _ONLINE and self.station_state[index] in (LOST, STOPPED):
+        if link == _ONLINE and self.station_state[index] in _AWAY:
             self.station_since[index] = now_ms
         self.link[index] = link
 
     def tick(self, now_ms: int) -> list[Finding]:
         """Return what has become silent, lost or heard again."""
         stations = self._station_states(now_ms)
-        series = self._states(np.isin(stations, (LOST, STOPPED)), now_ms)
+        series = self._states(np.isin(stations, _AWAY))
         moved = np.flatnonzero(stations != self.station_state)
         slots = np.flatnonzero(series != self.state)
         self.station_state, self.state = stations, series
@@ -124,12 +131,14 @@ class Absence:
         unheard = now_ms - anchor > self.station_allowed_ms
         never = (self.station_heard_at == NEVER) & (self.link == _UNHEARD)
         state = np.where(unheard | (self.link == _OFFLINE), LOST, np.where(never, UNHEARD, PRESENT))
-        return np.where(self.link == _STOPPED, STOPPED, state).astype(np.int8)
+        stopped = np.where(now_ms - anchor > self.stop_allowed_ms, OVERDUE, STOPPED)
+        return np.where(self.link == _STOPPED, stopped, state).astype(np.int8)
 
-    def _states(self, lost: Flags, now_ms: int) -> Bytes:
+    def _states(self, lost: Flags) -> Bytes:
         floor = self.station_since[self.station_of]
-        silent = now_ms - np.maximum(self.heard_at, floor) > self.allowed_ms
-        unusable = now_ms - np.maximum(self.usable_at, floor) > self.allowed_ms
+        spoke_at = self.station_heard_at[self.station_of]
+        silent = spoke_at - np.maximum(self.heard_at, floor) > self.allowed_ms
+        unusable = spoke_at - np.maximum(self.usable_at, floor) > self.allowed_ms
         state = np.where(self.heard_at == NEVER, UNHEARD, PRESENT)
         state = np.where(silent, SILENT, np.where(unusable, FAULTY, state))
         return np.where(lost[self.station_of], EXPLAINED, state).astype(np.int8)
@@ -147,14 +156,12 @@ class Absence:
     def link_finding(self, index: int, now_ms: int) -> Finding:
         """Return what is stated of a station's link."""
         station, state = self.stations[index], int(self.station_state[index])
-        lost, stopped = state in (LOST, STOPPED), state == STOPPED
+        away, stopped = state in _AWAY, state in (STOPPED, OVERDUE)
         never = self.station_heard_at[index] == NEVER and self.link[index] == _UNHEARD
         heard = int(max(self.station_heard_at[index], self.listening_since))
-        grade = Grade.GREEN
-        if lost:
-            grade = Grade.BLUE if stopped else Grade.YELLOW
-        condition = Condition.ACTIVE if lost else Condition.CLEARED
-        if state == UNHEARD:
+        grade = {LOST: Grade.YELLOW, OVERDUE: Grade.BLUE}.get(state, Grade.GREEN)
+        condition = Condition.ACTIVE if grade else Condition.CLEARED
+        if state in (UNHEARD, STOPPED):
             condition = Condition.UNKNOWN
         note = "stopped" if stopped else "never-reported" if never else "link"
         members = tuple(
@@ -171,10 +178,10 @@ class Absence:
             since=int(self.station_state_since[index]),
             judged=now_ms,
             score=_score(grade),
-            fault=Reason.MISSING.value if lost else "",
+            fault=Reason.MISSING.value if away else "",
             because=Because(
-                note=note if lost else "",
-                silent_s=(now_ms - heard) / 1000.0 if lost and not stopped else None,
+                note=note if away else "",
+                silent_s=(now_ms - heard) / 1000.0 if away and not stopped else None,
                 expected_s=min(plan.interval_s for plan in self.plans if plan.station == station),
                 members=members,
             ),

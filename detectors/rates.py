@@ -45,11 +45,12 @@ RATES: dict[Quantity, RateFacts] = {
         noise=0.005,
         grades=((Grade.BLUE, 0.30),),
         lift_from=Grade.BLUE,
-        lift_cap=Grade.RED,
+        # Red is left to the red limit itself: who reads red must be able to trust that line.
+        lift_cap=Grade.ORANGE,
         horizon_s=3600.0,
         base_tau_s=30 * _DAY_S,
         source="underpass practice of this project: a rise of 5 cm in 10 min lifts the level by "
-        "one; noise: ultrasonic gauges of 5 mm",
+        "one, up to orange; noise: ultrasonic gauges of 5 mm",
     ),
     Quantity.TEMPERATURE: RateFacts(
         tau_s=60.0,

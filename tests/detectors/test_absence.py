@@ -107,7 +107,7 @@ def test_a_silent_flood_sensor_is_yellow_after_a_minute_and_clears_when_heard(
     night: Night,
 ) -> None:
     night.play(5, "gauge-1", "air-1")
-    assert alarms(night.play(59, "air-1")) == []
+    assert alarms(night.play(60, "air-1")) == []
 
     found = night.play(1, "air-1")
 
@@ -204,15 +204,34 @@ def test_a_station_that_comes_back_gets_time_before_its_sensors_are_silent(night
     assert alarms(night.play(63, "gauge-1")) == []
 
 
-def test_a_planned_stop_is_blue_and_not_an_all_clear(night: Night) -> None:
+def test_a_planned_stop_is_no_alarm_and_no_all_clear(night: Night) -> None:
     night.play(5, "gauge-1", "air-1")
     night.watch.status("north-1", Link.STOPPED, night.now, retained=False)
 
     found = night.wait(1)
 
-    assert alarms(found) == [("station.north-1", "link", "blue")]
+    assert alarms(found) == []
     assert found[0].because.note == "stopped"
-    assert {f.condition for f in found[1:]} == {Condition.UNKNOWN}
+    assert {f.condition for f in found} == {Condition.UNKNOWN}
+
+
+def test_a_station_that_stays_stopped_is_blue_after_an_hour(night: Night) -> None:
+    night.play(5, "gauge-1", "air-1")
+    night.watch.status("north-1", Link.STOPPED, night.now, retained=False)
+    assert alarms(night.wait(3600)) == []
+
+    found = night.wait(120)
+
+    assert alarms(found) == [("station.north-1", "link", "blue")]
+
+
+def test_a_sensor_is_not_called_silent_because_its_station_is(night: Night) -> None:
+    night.play(5, "gauge-1", "air-1")
+    night.watch.hear_station("north-1", night.now + 30_000)
+
+    found = night.wait(200)
+
+    assert alarms(found) == [("station.north-1", "link", "yellow")]
 
 
 def test_a_sensor_that_only_says_it_is_broken_is_reported_with_its_reason(night: Night) -> None:
