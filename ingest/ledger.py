@@ -49,6 +49,9 @@ _BOOT = (
 )
 # A ledger holds still for readers and the courier at most this long.
 _BUSY_MS = 15_000
+# Accounts kept in memory; a boot that is silent for 30 days needs its single packs no more.
+_CACHED_BOOTS = 5_000
+_SILENT_MS = 30 * 86_400_000
 _RECENT = msgspec.msgpack.Decoder(list[tuple[int, int, int]])
 
 
@@ -165,6 +168,15 @@ class Ledger:
         connection.execute("COMMIT")
         self._touched.clear()
         self._apart.clear()
+        if len(self._accounts) > _CACHED_BOOTS:
+            self._accounts.clear()
+
+    def shorten(self, now_ms: int) -> None:
+        """Forget the single packs of boots that have been silent for long; their counts stay."""
+        self.connection.execute(
+            "UPDATE boot SET recent = ? WHERE seen_ms < ? AND length(recent) > 1",
+            (msgspec.msgpack.encode([]), now_ms - _SILENT_MS),
+        )
 
     def rollback(self) -> None:
         """Forget everything since the last commit."""

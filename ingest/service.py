@@ -232,6 +232,7 @@ class Ingest:
         try:
             keeper.maintain(self._clock.now_ms())
             trim_quarantine(ledger.connection, self._settings.quarantine_rows)
+            ledger.shorten(self._clock.now_ms())
             self._tell_holes(ledger)
         except (sqlite3.Error, HistoryUnavailableError) as error:
             log.warning("housekeeping failed, it is tried again: %s", error)

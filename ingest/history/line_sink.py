@@ -14,8 +14,8 @@ from ingest.history.line_protocol import station_of
 
 # Lines in one request; 1,000 to 5,000 is where InfluxDB is at its best.
 MAX_LINES = 5_000
-# A batch is bisected through at most this many rejections; what is rejected after them is refused as
-# it stands, so that a batch of nothing but bad lines can't hold up the queue behind it.
+# A batch is bisected through at most this many rejections; what is rejected then is refused as it
+# stands, so that a batch of nothing but bad lines cannot hold up the queue behind it.
 MAX_REJECTIONS = 200
 _RAW_BYTES = 4_096
 
