@@ -184,6 +184,13 @@ class Community(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Return the zone with this id."""
         return next((entry for entry in self.zone if entry.id == zone), None)
 
+    def place(self, zone: str, language: str) -> str:
+        """Return the name of a zone for people; the site's own id names the site as a whole."""
+        found = self.zone_of(zone)
+        if found is not None:
+            return found.name.in_language(language)
+        return self.site.name.in_language(language) if zone == self.site.id else zone
+
     def sensor_of(self, sensor: str) -> SensorEntry | None:
         """Return the sensor with this id."""
         return next((entry for entry in self.sensor if entry.id == sensor), None)

@@ -174,7 +174,8 @@ def check(
 
     try:
         for line in describe(file):
-            say(line)
+            # Units such as [ppm] are no markup.
+            console.print(line, markup=False, soft_wrap=True)
     except ConfigurationError as error:
         raise _fail(str(error)) from error
 
@@ -227,6 +228,35 @@ def replay(
         write_replay(recordings, profile, out, every=every, together=together)
     except (ConfigurationError, ValueError, OSError) as error:
         raise _fail(str(error)) from error
+
+
+@app.command()
+def grafana(
+    community: CommunityOption,
+    directory: Annotated[
+        Path | None, typer.Option(help="Write provisioning files and the dashboard here.")
+    ] = None,
+    url: Annotated[str, typer.Option(help="Publish to this running Grafana instead.")] = "",
+    token_file: Annotated[
+        Path | None, typer.Option(help="File with a service account token.")
+    ] = None,
+    hub: HubOption = None,
+) -> None:
+    """Write or publish the duty wall for Grafana (InfluxDB in InfluxQL)."""
+    from safety_eye.wall import publish_wall, write_wall  # noqa: PLC0415  # slow imports
+
+    profile, config = _load(community, hub)
+    if (directory is None) == (not url):
+        raise _fail("give exactly one of --directory and --url")
+    try:
+        if directory is not None:
+            lines = write_wall(directory, profile, config)
+        else:
+            lines = publish_wall(url, token_file, profile, config)
+    except (ConfigurationError, OSError, RuntimeError) as error:
+        raise _fail(str(error), 1) from error
+    for line in lines:
+        say(line)
 
 
 @app.command()

@@ -78,7 +78,7 @@ def run_alerts(
     token_file = config.http.token_file
     token = Path(token_file).read_text(encoding="utf-8").strip() if token_file else None
     app = build_api(service, community=community, clock=clock, token=token)
-    mount(
+    forget = mount(
         app,
         incidents=service,
         feed=feed,
@@ -101,9 +101,10 @@ def run_alerts(
     thread = threading.Thread(target=_serve, args=(server, stop), name="http", daemon=True)
     thread.start()
     stop.wait()
+    feed.stop()  # first: it ends the open page streams, for which the server would wait
     server.should_exit = True
     thread.join(8)
-    feed.stop()
+    forget()
     service.stop()
 
 

@@ -91,8 +91,7 @@ class Story:
         say(f"[dim]{time}[/]  ?  {words}: {self._place(grade)}")
 
     def _place(self, grade: ZoneGrade) -> str:
-        zone = self._community.zone_of(grade.zone)
-        name = zone.name.in_language(self._language) if zone is not None else grade.zone
+        name = self._community.place(grade.zone, self._language)
         hazard = HAZARDS[grade.hazard][0 if self._language == "zh" else 1]
         return f"{name} · {hazard}"
 

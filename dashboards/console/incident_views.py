@@ -80,13 +80,12 @@ def incident_card(
     notices = [_notice(entry, community, words) for entry in view.notified]
     newest = notices if every_notice else _newest(notices)
     shown = newest if every_notice else newest[:_CARD_NOTICES]
-    zone = community.zone_of(view.zone)
     return IncidentCard(
         view=view,
         mark=_mark(view, words),
         peak=mark_of(view.peak, Condition.ACTIVE, words),
         state="closed" if not view.open else str(view.condition),
-        place=zone.name.in_language(words.language) if zone else view.zone,
+        place=community.place(view.zone, words.language),
         headline=view.headline.in_language(words.language),
         why=view.why.in_language(words.language),
         taken_by=contact_name(community, view.acknowledged_by) if view.acknowledged else "",

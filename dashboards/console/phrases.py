@@ -126,8 +126,8 @@ PHRASES: dict[str, tuple[str, str]] = {
     "link_quiet": ("在线但无数据", "Online, but silent"),
     "link_never": ("从未出现", "Never seen"),
     "link_offline_why": (
-        "其传感器状态未知，不等于安全；站点在本地继续值守",
-        "Its sensors are unknown, which is not safe; the station goes on alone",
+        "其传感器状态未知，不等于安全；站点在本地继续记录",
+        "Its sensors are unknown, which is not safe; the station goes on recording",
     ),
     "link_stopped_why": ("计划内停止；其传感器未知", "Stopped on purpose; its sensors are unknown"),
     "link_quiet_why": ("有联系，却没有读数：未知", "It answers, but sends no readings: unknown"),

@@ -157,5 +157,4 @@ def _root(community: Community, zone: Zone) -> Zone:
 
 
 def _name(community: Community, zone: str, words: Words) -> str:
-    found = community.zone_of(zone)
-    return found.name.in_language(words.language) if found else zone
+    return community.place(zone, words.language)
