@@ -4,6 +4,7 @@ Deadlines count from the last thing heard, but never from before the detectors b
 the station came back: whoever was not listening can't call others silent. A lost station explains
 its sensors: one `link` finding with its members, and no `silence` of theirs. A sensor is silent
 only while its station is heard: a station that says nothing proves nothing about its sensors.
+A new deadline is no sign of life: what was silent or lost stays so until it is heard.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ _LINKS = {Link.ONLINE: _ONLINE, Link.OFFLINE: _OFFLINE, Link.STOPPED: _STOPPED}
 # Choice of this project: a sensor that watches for water or fire must be looked after at once.
 _URGENT = (Hazard.FLOOD, Hazard.FIRE)
 _WARMING_UP = REASON_CODES[Reason.WARMING_UP]
-STATE = ("heard_at", "usable_at", "last_reason", "station_heard_at", "link")
+STATE = ("heard_at", "usable_at", "last_reason", "state", "state_since")
+STATION_STATE = ("station_heard_at", "link", "station_state", "station_state_since")
 
 
 class Absence:
@@ -130,7 +132,9 @@ class Absence:
         anchor = np.maximum(self.station_heard_at, self.station_since)
         unheard = now_ms - anchor > self.station_allowed_ms
         never = (self.station_heard_at == NEVER) & (self.link == _UNHEARD)
-        state = np.where(unheard | (self.link == _OFFLINE), LOST, np.where(never, UNHEARD, PRESENT))
+        still = (self.station_state == LOST) & (self.station_heard_at < self.station_since)
+        lost = unheard | still | (self.link == _OFFLINE)
+        state = np.where(lost, LOST, np.where(never, UNHEARD, PRESENT))
         stopped = np.where(now_ms - anchor > self.stop_allowed_ms, OVERDUE, STOPPED)
         return np.where(self.link == _STOPPED, stopped, state).astype(np.int8)
 
@@ -139,7 +143,11 @@ class Absence:
         spoke_at = self.station_heard_at[self.station_of]
         silent = spoke_at - np.maximum(self.heard_at, floor) > self.allowed_ms
         unusable = spoke_at - np.maximum(self.usable_at, floor) > self.allowed_ms
-        state = np.where(self.heard_at == NEVER, UNHEARD, PRESENT)
+        # Overdue, but for a deadline that began anew: unknown, or still what it was.
+        oldest = np.minimum(self.heard_at, self.usable_at)
+        overdue = (oldest == NEVER) | (spoke_at - oldest > self.allowed_ms)
+        held = np.where(np.isin(self.state, (SILENT, FAULTY)), self.state, UNHEARD)
+        state = np.where(overdue, held, PRESENT)
         state = np.where(silent, SILENT, np.where(unusable, FAULTY, state))
         return np.where(lost[self.station_of], EXPLAINED, state).astype(np.int8)
 
@@ -158,7 +166,8 @@ class Absence:
         station, state = self.stations[index], int(self.station_state[index])
         away, stopped = state in _AWAY, state in (STOPPED, OVERDUE)
         never = self.station_heard_at[index] == NEVER and self.link[index] == _UNHEARD
-        heard = int(max(self.station_heard_at[index], self.listening_since))
+        heard = int(self.station_heard_at[index])
+        heard = self.listening_since if heard == NEVER else heard
         grade = {LOST: Grade.YELLOW, OVERDUE: Grade.BLUE}.get(state, Grade.GREEN)
         condition = Condition.ACTIVE if grade else Condition.CLEARED
         if state in (UNHEARD, STOPPED):

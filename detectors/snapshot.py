@@ -75,9 +75,8 @@ def _parts(detectors: Bank, watch: Absence | None) -> list[tuple[str, object, tu
         ("slot-counter", detectors.counters, counter_lane.STATE),
     ]
     if watch is not None:
-        by_station = ("station_heard_at", "link")
-        heard = tuple(name for name in absence.STATE if name not in by_station)
-        parts += [("slot-watch", watch, heard), ("station-watch", watch, by_station)]
+        parts.append(("slot-watch", watch, absence.STATE))
+        parts.append(("station-watch", watch, absence.STATION_STATE))
     return parts
 
 

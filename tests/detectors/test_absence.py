@@ -8,6 +8,7 @@ import pytest
 from core.community import Community, parse_community
 from core.finding import Condition, Finding
 from core.grade import Grade
+from core.identity import SeriesId
 from core.quality import Quality, Reason
 from core.quantity import Quantity
 from core.reading import Reading
@@ -16,6 +17,7 @@ from detectors.absence import Absence
 from detectors.bank import Bank
 from detectors.batch import batch_of
 from detectors.plan import plan_of
+from detectors.snapshot import collect, restore
 
 NOW = 1_764_500_000_000
 PROFILE = """
@@ -253,3 +255,59 @@ def test_whoever_was_not_listening_calls_nobody_silent(night: Night) -> None:
     night.watch.listen_from(night.now)
 
     assert alarms(night.wait(1)) == []
+
+
+def test_a_silent_sensor_stays_silent_over_a_new_connection_until_it_is_heard(night: Night) -> None:
+    night.play(5, "gauge-1", "air-1")
+    assert alarms(night.play(61, "air-1")) == [("gauge-1.water-level", "silence", "yellow")]
+    night.watch.listen_from(night.now)
+
+    found = night.play(5, "air-1")
+
+    assert [f for f in found if f.subject == "gauge-1.water-level"] == []
+    slot = list(night.bank.slots).index(SeriesId("gauge-1", Quantity.WATER_LEVEL))
+    assert night.watch.silence_finding(slot, night.now).condition is Condition.ACTIVE
+    back = night.play(1, "gauge-1", "air-1")
+    assert ("silence", Condition.CLEARED) in [(f.rule, f.condition) for f in back]
+
+
+def test_a_silent_sensor_stays_silent_over_a_restart_until_it_is_heard(night: Night) -> None:
+    night.play(5, "gauge-1", "air-1")
+    night.play(62, "air-1")
+    after = Night(parse_community(PROFILE))
+    after.now = night.now + 5000
+    restore(collect(night.bank, night.watch), after.bank, after.watch)
+    after.watch.listen_from(after.now)
+
+    found = after.play(5, "air-1")
+
+    assert [f for f in found if f.rule == "silence" and f.condition is Condition.CLEARED] == []
+    slot = list(after.bank.slots).index(SeriesId("gauge-1", Quantity.WATER_LEVEL))
+    silence = after.watch.silence_finding(slot, after.now)
+    assert (silence.grade, silence.condition) == (Grade.YELLOW, Condition.ACTIVE)
+
+
+def test_a_lost_station_stays_lost_over_a_new_connection_until_it_is_heard(night: Night) -> None:
+    night.play(5, "gauge-1", "air-1")
+    assert alarms(night.wait(62)) == [("station.north-1", "link", "yellow")]
+    night.watch.listen_from(night.now)
+
+    assert night.wait(30) == []
+    assert night.watch.link_finding(0, night.now).because.silent_s == pytest.approx(92, abs=2)
+    back = night.play(1, "gauge-1", "air-1")
+    assert ("link", Condition.CLEARED) in [(f.rule, f.condition) for f in back]
+
+
+def test_a_station_that_comes_back_says_nothing_of_a_sensor_before_it_is_heard(
+    night: Night,
+) -> None:
+    night.play(5, "gauge-1", "air-1")
+    night.play(62, "air-1")
+    night.watch.status("north-1", Link.OFFLINE, night.now, retained=False)
+    night.wait(600)
+    night.watch.status("north-1", Link.ONLINE, night.now, retained=False)
+
+    found = night.play(5, "air-1")
+
+    silences = [f for f in found if f.rule == "silence" and f.subject.startswith("gauge-1")]
+    assert {f.condition for f in silences} <= {Condition.UNKNOWN}
