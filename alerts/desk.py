@@ -18,6 +18,8 @@ from core.finding import ZoneGrade
 log = structlog.get_logger()
 
 _WHO_LENGTH = 80
+# More than a database's integer column holds is no number of an incident.
+LARGEST_NUMBER = (1 << 31) - 1
 
 
 class IncidentDesk:
@@ -45,11 +47,13 @@ class IncidentDesk:
 
     def incidents(self, limit: int = 100, before: int | None = None) -> list[IncidentView]:
         """Incidents by number, newest first; `before` pages on."""
+        if before is not None:
+            before = max(0, min(before, LARGEST_NUMBER))
         return self._views(self._store.latest(limit, before))
 
     def incident(self, number: int) -> IncidentView | None:
         """One incident."""
-        kept = self._store.kept(number)
+        kept = self._store.kept(number) if 0 < number <= LARGEST_NUMBER else None
         return self._views([kept.incident])[0] if kept else None
 
     def journal(self, number: int) -> list[JournalView]:
@@ -65,7 +69,7 @@ class IncidentDesk:
         name = " ".join("".join(sign for sign in who if sign.isprintable()).split())
         if not name or len(name) > _WHO_LENGTH:
             raise IncidentError(f"who takes it over? 1 to {_WHO_LENGTH} characters are expected")
-        if self._store.kept(number) is None:
+        if self.incident(number) is None:
             raise IncidentError(f"incident {number}: there is none")
         self._watch.acknowledge(number, self._store.person_id(name), how[:20])
         self._wake()

@@ -55,6 +55,7 @@ def judge(
     holders: Mapping[str, Grade],
     explained: frozenset[str],
     community: Community,
+    zone: str,
 ) -> Judgement:
     """Judge one (zone, hazard).
 
@@ -62,19 +63,24 @@ def judge(
         entries: The board's entries of it, by name.
         holders: What holds its open incident so far; empty if none is open.
         explained: Subjects that a known loss explains.
-        community: For names, and to forget holders whose sensor is no longer in the profile.
+        community: For names, and to forget holders whose sensor is not there any more.
+        zone: Which.
     """
-    held = {name: grade for name, grade in holders.items() if _exists(name, community)}
+    held = {name: grade for name, grade in holders.items() if _exists(name, community, zone)}
     known: dict[str, Finding] = {}
+    ended: dict[str, Grade] = {}
     for name, entry in entries.items():
         if not entry.known or _is_explained(entry, explained):
             continue  # unknown: what it held it goes on holding
         if entry.finding.condition is Condition.ACTIVE and entry.finding.grade > Grade.GREEN:
             held[name] = entry.finding.grade
             known[name] = entry.finding
-        else:
-            held.pop(name, None)
-    return _judgement(held, known, entries, community)
+        elif name in held:
+            ended[name] = held.pop(name)
+    if held:
+        return _judgement(held, known, entries, community)
+    last = max(ended, key=lambda name: ended[name], default="")
+    return _all_clear(entries[last].finding if last else None, community)
 
 
 def all_known(entries: Mapping[str, Entry]) -> bool:
@@ -94,13 +100,25 @@ def _is_explained(entry: Entry, explained: frozenset[str]) -> bool:
     )
 
 
-def _exists(name: str, community: Community) -> bool:
+def _exists(name: str, community: Community, zone: str) -> bool:
     kind, _, rest = subject_of(name).partition(".")
     if kind == "station":
         return rest in community.stations
     if kind in ("zone", "program", "channel"):
         return True
-    return community.sensor_of(kind) is not None
+    sensor = community.sensor_of(kind)
+    return sensor is not None and sensor.zone == zone
+
+
+def _all_clear(finding: Finding | None, community: Community) -> Judgement:
+    """Return that nothing holds any more, in the words of what held worst and has just ended."""
+    return Judgement(
+        grade=Grade.GREEN,
+        condition=Condition.CLEARED,
+        since=finding.since if finding else 0,
+        headline=_headline(finding, community),
+        why=_why(finding, {finding.rule: finding} if finding else {}, community),
+    )
 
 
 def _judgement(
@@ -109,8 +127,6 @@ def _judgement(
     entries: Mapping[str, Entry],
     community: Community,
 ) -> Judgement:
-    if not held:
-        return Judgement(grade=Grade.GREEN, condition=Condition.CLEARED)
     # Worst first; of equals the one that is known, then the longest standing, then by name.
     order = sorted(
         held, key=lambda name: (-held[name], name not in known, _since(name, known), name)

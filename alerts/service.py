@@ -221,6 +221,8 @@ class AlertService(IncidentDesk):
                 # One bad step must not end the watch: everything else still has to be told.
                 self.metrics.errors.labels("bug").inc()
                 log.exception("a step of the watch failed; going on")
+                # Kept back, a few hundred messages would stop the broker from sending more.
+                self._acknowledge()
                 self._stop.wait(ERROR_REST_S)
 
     def _next(self) -> Message | None:

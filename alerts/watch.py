@@ -9,6 +9,8 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from alerts.board import Board, Key, subject_of
 from alerts.decisions import Patience, acknowledge, announcement, observe, opening, tick
 from alerts.grading import Judgement, all_known, judge
@@ -94,16 +96,24 @@ class Watch:
             return True
 
     def retry(self) -> None:
-        """Judge what is marked; what fails stays marked.
+        """Judge what is marked; what fails stays marked and holds up nothing else.
 
         Raises:
             SQLAlchemyError: The database failed.
+            Exception: Any other failure, once everything else has been judged.
         """
         with self._lock:
-            while self._dirty:
-                key = next(iter(self._dirty))
-                self._judge(key)
-                self._dirty.discard(key)
+            failure: Exception | None = None
+            for key in list(self._dirty):
+                try:
+                    self._judge(key)
+                    self._dirty.discard(key)
+                except SQLAlchemyError:
+                    raise
+                except Exception as error:  # noqa: BLE001  # raised below, after the others
+                    failure = error
+            if failure is not None:
+                raise failure
 
     def tick(self) -> None:
         """Let time pass: findings run out, falls are told, incidents close.
@@ -160,13 +170,13 @@ class Watch:
         with self._lock:
             now = self._clock.now_ms()
             kept = self._open.get(key)
+            grade, condition, number = Grade.GREEN, Condition.CLEARED, 0
             if kept is not None:
                 incident = kept.incident
                 grade, condition, number = incident.grade, incident.condition, incident.number
-            else:
-                known = all_known(self._board.of(key))
-                grade, number = Grade.GREEN, 0
-                condition = Condition.CLEARED if known else Condition.UNKNOWN
+            # What has cleared is green only while it is known to be so.
+            if condition is Condition.CLEARED and not all_known(self._board.of(key)):
+                condition = Condition.UNKNOWN
             before = self._since.get(key)
             if before is None or before[:2] != (grade, condition):
                 began = kept.incident.grade_at if kept and before is None else now
@@ -191,7 +201,11 @@ class Watch:
         with self._lock:
             key = Key(incident.zone, incident.hazard)
             return judge(
-                self._board.of(key), incident.judgement.holders, self._explained, self._community
+                self._board.of(key),
+                incident.judgement.holders,
+                self._explained,
+                self._community,
+                key.zone,
             )
 
     def changes(self) -> Changes:
@@ -218,7 +232,7 @@ class Watch:
             kept = self._open.get(key)
             holders = kept.incident.judgement.holders if kept else {}
             entries = self._board.of(key)
-            judgement = judge(entries, holders, self._explained, self._community)
+            judgement = judge(entries, holders, self._explained, self._community, key.zone)
             if kept is not None and self._too_early(kept.incident, judgement, set(entries)):
                 return
             now = self._clock.now_ms()

@@ -74,7 +74,8 @@ def test_a_finding_runs_out_when_its_message_expires_and_becomes_unknown() -> No
 
     assert board.expire(1029.9) == set()
     assert board.expire(1030.0) == {FLOOD}
-    assert judge(board.of(FLOOD), HELD, frozenset(), place()).condition is Condition.UNKNOWN
+    judgement = judge(board.of(FLOOD), HELD, frozenset(), place(), FLOOD.zone)
+    assert judgement.condition is Condition.UNKNOWN
 
 
 def test_a_refresh_keeps_a_finding_alive_and_no_expiry_means_two_minutes() -> None:
@@ -91,7 +92,7 @@ def test_the_loss_of_a_station_explains_the_silence_of_its_sensors() -> None:
     for finding in (link(lost=True), silence("gauge-1"), silence("gauge-2")):
         board.put(finding, 0.0, 120)
 
-    judgement = judge(board.of(EQUIPMENT), {}, board.explained(), place())
+    judgement = judge(board.of(EQUIPMENT), {}, board.explained(), place(), EQUIPMENT.zone)
 
     assert judgement.subjects == ("station.north-1",)
     assert "north-1" in judgement.headline.zh
@@ -102,7 +103,7 @@ def test_the_silence_of_a_sensor_counts_again_once_its_station_is_back() -> None
     for finding in (link(lost=True), silence("gauge-1"), link(lost=False)):
         board.put(finding, 0.0, 120)
 
-    judgement = judge(board.of(EQUIPMENT), {}, board.explained(), place())
+    judgement = judge(board.of(EQUIPMENT), {}, board.explained(), place(), EQUIPMENT.zone)
 
     assert judgement.subjects == ("gauge-1.water-level",)
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
 from alerts import tables
-from alerts.incident import Stage
-from alerts.store import StaleError, Store
+from alerts.desk import IncidentDesk
+from alerts.incident import Event, Stage
+from alerts.outbox import Times
+from alerts.store import Kept, StaleError, Store
 from alerts.views import IncidentError
-from core.finding import Condition
+from alerts.watch import Watch
+from core.finding import Because, Condition, Hazard
 from core.grade import Grade
 from tests.alerts.scenery import EQUIPMENT, FLOOD, Scene, level, link, silence
 
@@ -353,3 +357,78 @@ def test_a_store_sees_only_the_incidents_of_its_own_site(scene: Scene) -> None:
 
     assert other.open_incidents() == []
     assert other.kept(1) is None
+
+
+def test_a_zone_that_recovers_is_unknown_and_not_green_once_its_data_ends(scene: Scene) -> None:
+    scene.say(level(Grade.YELLOW), level(Grade.GREEN))
+    assert scene.watch.grade(FLOOD).condition is Condition.CLEARED
+
+    scene.later(125)
+
+    assert scene.store.open_incidents()[0].incident.condition is Condition.CLEARED
+    grade = scene.watch.grade(FLOOD)
+    assert (grade.grade, grade.condition) == (Grade.GREEN, Condition.UNKNOWN)
+
+
+def test_a_cleared_incident_says_so_and_not_what_it_said_on_its_way_back(scene: Scene) -> None:
+    falling = Because(value=0.04, unit="m", limit=0.05, limit_grade="blue", side="high")
+    low = Because(value=0.02, unit="m", limit=0.05, limit_grade="blue", side="high")
+    scene.say(level(Grade.BLUE))
+    scene.say(msgspec.structs.replace(level(Grade.BLUE), because=falling))
+    scene.say(msgspec.structs.replace(level(Grade.GREEN), because=low))
+
+    [kept] = scene.store.open_incidents()
+    judgement = kept.incident.judgement
+    assert judgement.headline.en == "Underpass: water level 0.02 m, clear of the blue limit 0.05 m"
+    assert judgement.why.en == "back to normal"
+    scene.store.verify_journal()
+
+
+def test_an_incident_of_which_one_step_fails_holds_up_no_other(scene: Scene) -> None:
+    class Broken(Store):
+        def commit(
+            self,
+            kept: Kept | None,
+            events: Sequence[Event],
+            times: Times,
+            *,
+            everybody: bool = False,
+        ) -> Kept:
+            if kept is None and events[0].hazard is Hazard.EQUIPMENT:
+                raise RuntimeError("a bug")
+            return super().commit(kept, events, times, everybody=everybody)
+
+    store = Broken(scene.database, scene.community, "http://hub", scene.channels)
+    watch = Watch(store, scene.community, scene.clock, scene.patience)
+    with pytest.raises(RuntimeError, match="a bug"):
+        watch.take(silence("gauge-1"), 120)
+    for zone in ("underpass", "north", "east", "south", "west"):
+        with pytest.raises(RuntimeError, match="a bug"):
+            watch.take(
+                msgspec.structs.replace(level(Grade.RED), subject=f"zone.{zone}", zone=zone), 9
+            )
+
+    assert len(store.open_incidents()) == 5
+
+
+def test_a_holder_whose_sensor_was_moved_to_another_zone_is_forgotten(scene: Scene) -> None:
+    scene.say(level(Grade.YELLOW))
+    moved = [
+        msgspec.structs.replace(entry, zone="north") if entry.id == "gauge-1" else entry
+        for entry in scene.community.sensor
+    ]
+    scene.restart()
+    profile = msgspec.structs.replace(scene.community, sensor=tuple(moved))
+    scene.watch = Watch(scene.store, profile, scene.clock, scene.patience)
+
+    scene.later(180, level(Grade.GREEN, sensor="gauge-2"))
+
+    assert scene.store.open_incidents()[0].incident.condition is Condition.CLEARED
+
+
+def test_a_number_that_no_database_can_hold_is_no_incident(scene: Scene) -> None:
+    desk = IncidentDesk(scene.store, scene.watch, scene.clock, lambda: None)
+    scene.say(level(Grade.YELLOW))
+
+    assert desk.incident(1 << 80) is None
+    assert [view.number for view in desk.incidents(10, 1 << 80)] == [1]
