@@ -208,8 +208,8 @@ STAGES = {
 NOTICE_STATES = {
     "pending": ("待发送", "waiting"),
     "accepted": ("通道已接收", "accepted by the channel"),
-    "failed": ("失败，将再试", "failed, will retry"),
-    "dead": ("没有送达", "not delivered"),
+    "failed": ("失败，此条不再重发", "failed, not tried again"),
+    "dead": ("逾期未送达", "not delivered in time"),
     "superseded": ("已被更新取代", "superseded"),
     "suppressed": ("已抑制", "suppressed"),
 }
