@@ -8,6 +8,7 @@ memory: the spool, the snapshot or the journal of the caller is the buffer, neve
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import ssl
 import threading
@@ -24,6 +25,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from core.topics import MAX_PAYLOAD_BYTES, SESSION_EXPIRY_S, WILL_DELAY_S
+
+LOG = logging.getLogger(__name__)
 
 
 class BrokerAddress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -260,20 +263,26 @@ class Broker:
     def _received(self, _client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
         if self._on_message is None:
             return
-        properties = message.properties
-        user = dict(getattr(properties, "UserProperty", ())) if properties else {}
-        expiry = getattr(properties, "MessageExpiryInterval", None) if properties else None
-        self._on_message(
-            Message(
-                message.topic,
-                bytes(message.payload),
-                message.retain,
-                user,
-                expiry,
-                message.mid,
-                message.qos,
-            )
-        )
+        try:
+            self._on_message(_message_of(message))
+        except Exception:
+            # It would end the network thread, and the program would be deaf without a word.
+            LOG.exception("broker: a message broke its receiver; it is passed over")
+
+
+def _message_of(message: mqtt.MQTTMessage) -> Message:
+    properties = message.properties
+    user = dict(getattr(properties, "UserProperty", ())) if properties else {}
+    expiry = getattr(properties, "MessageExpiryInterval", None) if properties else None
+    return Message(
+        message.topic,
+        bytes(message.payload),
+        message.retain,
+        user,
+        expiry,
+        message.mid,
+        message.qos,
+    )
 
 
 def _send_at_once(_client: mqtt.Client, _userdata: object, sock: object) -> None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
 
 from core.grade import Grade
+
+# What a JSON number can hold exactly; beyond it neither SQLite nor other readers follow.
+_MOST = 2**53
+_Whole = Annotated[int, msgspec.Meta(ge=-_MOST, le=_MOST)]
 
 
 class Hazard(StrEnum):
@@ -97,9 +102,9 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     grade: Grade
     condition: Condition
     certainty: Certainty = Certainty.OBSERVED
-    at: int
-    since: int
-    judged: int
+    at: _Whole
+    since: _Whole
+    judged: _Whole
     late: bool = False
     score: float = 0.0
     fault: str = ""
@@ -127,7 +132,7 @@ def decode_finding(payload: bytes) -> Finding:
     """
     try:
         return _DECODER.decode(payload)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise FindingError(f"finding: {error}") from error
 
 
@@ -147,9 +152,9 @@ class ZoneGrade(msgspec.Struct, frozen=True, kw_only=True):
     hazard: Hazard
     grade: Grade
     condition: Condition
-    since: int
-    at: int
-    incident: int = 0
+    since: _Whole
+    at: _Whole
+    incident: _Whole = 0
 
 
 _GRADE_DECODER = msgspec.json.Decoder(ZoneGrade)
@@ -168,5 +173,5 @@ def decode_zone_grade(payload: bytes) -> ZoneGrade:
     """
     try:
         return _GRADE_DECODER.decode(payload)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise FindingError(f"zone grade: {error}") from error

@@ -15,6 +15,7 @@ underscore makes readers that do not know it refuse the pack, as RFC 8428 sectio
 from __future__ import annotations
 
 from math import isfinite
+from typing import Annotated
 
 import msgspec
 
@@ -119,7 +120,8 @@ class _Record(msgspec.Struct, omit_defaults=True, gc=False):
     why: tuple[Reason, ...] | None = None
     min: float | None = None
     max: float | None = None
-    cnt: int | None = None
+    # Larger than 64 bits it could not be written again, not even into the quarantine.
+    cnt: Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)] | None = None
 
 
 _ENCODER = msgspec.json.Encoder()
@@ -331,17 +333,20 @@ class _Resolver:
         value = record.v
         if value is None or self.value or record.vb is not None:
             value = self._value(record)
+        value *= factor
+        if not isfinite(value):
+            raise ValueError("value is not finite")
         if record.q is None and record.cnt is None and record.min is None and record.max is None:
-            return Reading(sensor, quantity, at, value * factor, reasons=record.why or ())
+            return Reading(sensor, quantity, at, value, reasons=record.why or ())
         return Reading(
             sensor,
             quantity,
             at,
-            value * factor,
+            value,
             record.q or Quality.GOOD,
             record.why or (),
-            record.min * factor if record.min is not None else None,
-            record.max * factor if record.max is not None else None,
+            _extreme(record.min, factor),
+            _extreme(record.max, factor),
             record.cnt or 1,
         )
 
@@ -357,10 +362,7 @@ class _Resolver:
             return float(record.vb)
         if record.v is None and self.value == 0.0:
             raise ValueError("record has no value")
-        value = (record.v or 0.0) + self.value if self.value or record.v is None else record.v
-        if not isfinite(value):
-            raise ValueError("value is not finite")
-        return value
+        return (record.v or 0.0) + self.value if self.value or record.v is None else record.v
 
     def _at(self, offset_s: float) -> int:
         seconds = self.time + offset_s
@@ -381,6 +383,15 @@ class _Resolver:
                 raise ValueError(f"quantity {quantity!r} is not known") from error
             self._names[name] = known
         return known
+
+
+def _extreme(number: float | None, factor: float) -> float | None:
+    if number is None:
+        return None
+    number *= factor
+    if not isfinite(number):
+        raise ValueError("an extreme is not finite")
+    return number
 
 
 def _without_value(sensor: str, quantity: Quantity, at: int, record: _Record) -> Reading:

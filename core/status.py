@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
+
+# What a JSON number can hold exactly; beyond it neither SQLite nor other readers follow.
+_MOST = 2**53
+_Count = Annotated[int, msgspec.Meta(ge=0, le=_MOST)]
+_Instant = Annotated[int, msgspec.Meta(ge=-_MOST, le=_MOST)]
 
 
 class Link(StrEnum):
@@ -31,11 +37,11 @@ class StationStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
     link: Link
     boot: str = ""
-    at: int = 0
+    at: _Instant = 0
     sync: bool = True
-    monotonic_ms: int = 0
-    made: int = 0
-    spooled: int = 0
+    monotonic_ms: _Count = 0
+    made: _Count = 0
+    spooled: _Count = 0
     health: dict[str, float] = {}
 
 
@@ -60,7 +66,7 @@ def decode_status(payload: bytes) -> StationStatus:
     """
     try:
         return _DECODER.decode(payload)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise StatusError(f"status: {error}") from error
 
 
@@ -68,7 +74,7 @@ class Receipt(msgspec.Struct, frozen=True):
     """Ingest's promise: these packs of this boot are stored or quarantined, for good."""
 
     boot: str
-    seq: tuple[int, ...]
+    seq: tuple[_Count, ...]
 
 
 _RECEIPT_DECODER = msgspec.json.Decoder(Receipt)
@@ -91,5 +97,5 @@ def decode_receipt(payload: bytes) -> Receipt:
     """
     try:
         return _RECEIPT_DECODER.decode(payload)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise StatusError(f"receipt: {error}") from error
