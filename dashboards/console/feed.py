@@ -47,6 +47,10 @@ _STATEMENTS_LIMIT = 5_000
 # A pack of a fast run holds many readings of a series; a page gets the newest of them.
 _TRAIL = 60
 
+# A stamp further ahead than this (or than the lateness of its series) is no time to show: it would
+# stand as the newest reading until that time comes. The detectors draw the same line.
+_AHEAD_MS = 300_000
+
 T = TypeVar("T")
 
 
@@ -196,7 +200,7 @@ class LiveFeed:
 
     def _take_pack(self, station: str, pack: Pack) -> None:
         now = self._clock.now_ms()
-        shift = 0
+        shift = ahead = 0
         if not pack.sync and pack.readings:  # times count from boot: mapped by arrival, while live
             shift = now - max(reading.at for reading in pack.readings)
         newest: dict[SeriesId, list[Point]] = {}
@@ -210,11 +214,17 @@ class LiveFeed:
                 if trace is None or trace.entry.station != station:
                     self.unknown_readings += 1
                     continue
+                allowed_ms = late_after_ms(trace.entry.interval_s, self._clock.speed)
+                if pack.sync and reading.at - now > max(_AHEAD_MS, allowed_ms):
+                    ahead += 1
+                    continue
                 if shift:
                     reading = _shifted(reading, shift)  # noqa: PLW2901 - the same reading, mapped
                 if trace.add(reading) and trace.latest is not None:
                     newest.setdefault(reading.series, []).append(trace.latest)
-            self._stations[station] = replace(state, heard_at=now, packs=state.packs + 1)
+            self._stations[station] = replace(
+                state, heard_at=now, packs=state.packs + 1, refused=state.refused + ahead
+            )
         if newest:
             points = [(series, fresh[-_TRAIL:]) for series, fresh in newest.items()]
             self.hub.publish("readings", {"now": now, "station": station, "points": points})

@@ -82,6 +82,17 @@ def test_a_late_reading_joins_the_trace_and_never_becomes_the_newest(watched: Wa
     assert [point.at for point in watched.feed.points(LEVEL)] == [T0 - 9000, T0]
 
 
+def test_a_stamp_of_a_year_to_come_does_not_stand_as_the_newest_reading(watched: Watched) -> None:
+    future = reading("gauge-1", Quantity.WATER_LEVEL, T0 + 86_400_000, 0.01)
+    watched.stations.pack("north-1", [future])
+    watched.stations.pack("north-1", [reading("gauge-1", Quantity.WATER_LEVEL, T0, 0.3)])
+    wait_until(lambda: watched.feed.station("north-1").packs == 2, what="both packs")
+    latest = watched.feed.latest(LEVEL)
+    assert latest is not None
+    assert latest.value == 0.3
+    assert watched.feed.station("north-1").refused == 1
+
+
 def test_absence_has_four_faces_never_quiet_offline_and_stopped(watched: Watched) -> None:
     links = {state.id: state.link for state in watched.feed.stations()}
     assert links == {"centre-1": "never", "north-1": "never", "tower-3": "never"}
