@@ -97,7 +97,9 @@ class BootAccount:
         self.seen_ms = now_ms
         before = None if made is None else max(0, made - produced)
         newest = seq > self.top
-        if not self._fill(seq, before, now_ms):
+        if seq == self.top + 1 and self.top >= 0:
+            self.top = seq
+        elif not self._fill(seq, before, now_ms):
             return False
         if made is not None:
             self.made = max(self.made, made)

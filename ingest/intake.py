@@ -118,7 +118,8 @@ class Intake:
         """Store and count a pack with a name, once."""
         batch.receipt(station, boot, seq)
         account = self._ledger.account(station, boot)
-        count = pack.count if claim is None else max(pack.count, claim.count)
+        held = pack.count
+        count = held if claim is None else max(held, claim.count)
         if not account.receive(seq, pack.made, count + pack.thinned, now_ms):
             batch.duplicates += 1
             return
@@ -126,14 +127,13 @@ class Intake:
             pack = self._clocks.place(station, pack, now_ms)
         judged = self._registry.judge(station, pack, now_ms)
         problems = judged.problems
-        if count > pack.count:
-            reason = f"the pack was sent with {count} readings and holds {pack.count}"
-            missing = count - pack.count
+        if count > held:
+            reason = f"the pack was sent with {count} readings and holds {held}"
             batch.quarantined.append(
-                Quarantined(now_ms, station, boot, seq, pack.count, missing, reason, 0, b"")
+                Quarantined(now_ms, station, boot, seq, held, count - held, reason, 0, b"")
             )
         account.stored += len(judged.points)
-        account.quarantined += len(problems) + count - pack.count
+        account.quarantined += len(problems) + count - held
         account.lost += pack.thinned
         batch.points += judged.points
         if problems:
@@ -221,12 +221,9 @@ class Intake:
 def claim_of(message: Message) -> Claim | None:
     """Return what the user properties say of a pack, None without a usable name."""
     user = message.user
-    boot = user.get("boot")
-    if not boot:
-        return None
     try:
-        seq, count = int(user.get("seq", "")), int(user.get("count", "1"))
-    except ValueError:
+        boot, seq, count = user["boot"], int(user["seq"]), int(user.get("count", "1"))
+    except (KeyError, ValueError):
         return None
     if not valid_identity(boot, seq) or not 0 <= count <= _MAX_CLAIM:
         return None

@@ -53,7 +53,7 @@ class IngestSettings:
     state: Path
     history: HistorySettings = field(default_factory=HistorySettings)
     commit_interval_s: float = 0.1
-    batch: int = 500
+    batch: int = 200
     receive_maximum: int = 1000
     spool_max_mb: int = 2048
     quarantine_rows: int = 100_000

@@ -146,7 +146,15 @@ def label_problem(pack: Pack) -> str:
     """Return what is wrong with the labels of a pack, "" if nothing is."""
     if pack.boot is not None and not valid_identity(pack.boot, pack.seq):
         return f"boot {pack.boot[:80]!r}, seq {pack.seq}: expected a short name and 0 to 2^53"
-    numbers = [pack.made or 0, pack.thinned]
+    if not (0 <= (pack.made or 0) <= _MAX_NUMBER and 0 <= pack.thinned <= _MAX_NUMBER):
+        return f"made {pack.made}, thinned {pack.thinned}: expected 0 to 2^53"
+    if pack.gone or pack.unknown:
+        return _declaration_problem(pack)
+    return ""
+
+
+def _declaration_problem(pack: Pack) -> str:
+    numbers = []
     for gone in pack.gone:
         if not 0 <= gone.first <= gone.last <= _MAX_NUMBER or not valid_identity(gone.boot, 0):
             return f"gone {gone}: expected [boot, first, last, readings, reason]"
@@ -156,7 +164,7 @@ def label_problem(pack: Pack) -> str:
             return f"unknown {unknown}: expected [boot, readings]"
         numbers.append(unknown.readings)
     if not all(0 <= number <= _MAX_NUMBER for number in numbers):
-        return "a count in the labels is negative or beyond 2^53"
+        return "a declared number of readings is negative or beyond 2^53"
     return ""
 
 

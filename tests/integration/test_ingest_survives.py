@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -56,7 +56,7 @@ class IngestProcess:
             text=True,
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         )
-        self._reader = threading.Thread(target=self._read)
+        self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         wait_until(lambda: self.said("is running") or self.ended, what="ingest's start")
 
@@ -80,13 +80,32 @@ class IngestProcess:
             self._process.send_signal(how)
         code = self._process.wait(20)
         self._reader.join(5)
-        assert self._process.stderr is not None
-        self._process.stderr.close()
+        if self._process.stderr is not None:
+            self._process.stderr.close()
         return code
 
     def _read(self) -> None:
         assert self._process.stderr is not None
         self.lines.extend(iter(self._process.stderr.readline, ""))
+
+
+Starter = Callable[..., IngestProcess]
+
+
+@pytest.fixture
+def start_ingest() -> Iterator[Starter]:
+    """Starts ingest; whatever a test leaves running is killed."""
+    started: list[IngestProcess] = []
+
+    def start(
+        state: Path, site: str, broker: BrokerAddress, history: str = "sqlite"
+    ) -> IngestProcess:
+        started.append(IngestProcess(state, site, broker, history))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
 
 
 def read_lines(process: IngestProcess) -> str:
@@ -151,15 +170,15 @@ def station(mosquitto: Mosquitto, site: str) -> Iterator[Keeping]:
 
 
 def test_a_killed_ingest_loses_nothing_and_counts_nothing_twice(
-    mosquitto: Mosquitto, site: str, station: Keeping, tmp_path: Path
+    mosquitto: Mosquitto, site: str, station: Keeping, tmp_path: Path, start_ingest: Starter
 ) -> None:
     start = RunClock().now_ms() - 600_000
     for _ in range(3):
-        process = IngestProcess(tmp_path, site, mosquitto.address)
+        process = start_ingest(tmp_path, site, mosquitto.address)
         station.produce(60, start)
         process.kill()
         station.produce(10, start)
-    process = IngestProcess(tmp_path, site, mosquitto.address)
+    process = start_ingest(tmp_path, site, mosquitto.address)
     station.drain()
     assert process.end() == 0
     ledger = ledger_of(tmp_path)
@@ -169,10 +188,10 @@ def test_a_killed_ingest_loses_nothing_and_counts_nothing_twice(
 
 
 def test_a_full_disk_stops_the_receipts_says_so_and_heals(
-    mosquitto: Mosquitto, site: str, station: Keeping, tmp_path: Path
+    mosquitto: Mosquitto, site: str, station: Keeping, tmp_path: Path, start_ingest: Starter
 ) -> None:
     start = RunClock().now_ms() - 600_000
-    process = IngestProcess(tmp_path, site, mosquitto.address)
+    process = start_ingest(tmp_path, site, mosquitto.address)
     try:
         station.produce(5, start)
         station.drain()
@@ -190,19 +209,21 @@ def test_a_full_disk_stops_the_receipts_says_so_and_heals(
 
 
 def test_what_is_not_committed_stays_with_the_broker_through_a_kill(
-    mosquitto: Mosquitto, site: str, station: Keeping, tmp_path: Path
+    mosquitto: Mosquitto, site: str, station: Keeping, tmp_path: Path, start_ingest: Starter
 ) -> None:
     start = RunClock().now_ms() - 600_000
-    process = IngestProcess(tmp_path, site, mosquitto.address)
+    process = start_ingest(tmp_path, site, mosquitto.address)
+    station.produce(1, start)
+    station.drain()
     process.limit_files(1)
     station.produce(5, start)
     wait_until(lambda: process.said("nothing can be stored"), what="the complaint")
     process.kill()
-    process = IngestProcess(tmp_path, site, mosquitto.address)
-    for seq in range(1, 6):
-        station.wait_receipt(seq)  # the station has sent each pack once only
+    process = start_ingest(tmp_path, site, mosquitto.address)
+    for seq in range(2, 7):
+        station.wait_receipt(seq)  # the station has sent each of these packs once only
     assert process.end() == 0
-    assert ledger_of(tmp_path).stored == 25
+    assert ledger_of(tmp_path).stored == 30
 
 
 def test_what_is_committed_is_acknowledged_and_does_not_come_again(
@@ -236,12 +257,17 @@ def test_a_killed_broker_costs_nothing(own_mosquitto: Mosquitto, site: str, tmp_
 
 
 def test_a_lost_influxdb_costs_disk_never_data(
-    mosquitto: Mosquitto, own_influxdb: InfluxDB, site: str, station: Keeping, tmp_path: Path
+    mosquitto: Mosquitto,
+    own_influxdb: InfluxDB,
+    site: str,
+    station: Keeping,
+    tmp_path: Path,
+    start_ingest: Starter,
 ) -> None:
     start = RunClock().now_ms() - 600_000
     database = own_influxdb.create("house")
     where = f"influx-v1={own_influxdb.url}/{database}"
-    process = IngestProcess(tmp_path, site, mosquitto.address, where)
+    process = start_ingest(tmp_path, site, mosquitto.address, where)
     station.produce(10, start)
     station.drain()
     own_influxdb.stop()
@@ -249,7 +275,7 @@ def test_a_lost_influxdb_costs_disk_never_data(
     station.drain()
     wait_until(lambda: process.said("its data waits"), what="the complaint")
     process.kill()
-    process = IngestProcess(tmp_path, site, mosquitto.address, where)
+    process = start_ingest(tmp_path, site, mosquitto.address, where)
     station.produce(10, start)
     station.drain()
     own_influxdb.start()
@@ -285,9 +311,9 @@ def test_what_influxdb_refuses_moves_from_stored_to_quarantined(
 
 
 def test_ingest_that_cannot_start_says_why_and_ends_with_2(
-    mosquitto: Mosquitto, site: str, tmp_path: Path
+    mosquitto: Mosquitto, site: str, tmp_path: Path, start_ingest: Starter
 ) -> None:
     (tmp_path / "ledger.db").write_bytes(b"not a database at all, but of some length" * 100)
-    process = IngestProcess(tmp_path, site, mosquitto.address)
+    process = start_ingest(tmp_path, site, mosquitto.address)
     assert process.end() == 2
     assert "ledger.db: can't be used" in read_lines(process)
