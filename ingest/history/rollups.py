@@ -32,7 +32,7 @@ class Rollups:
     Args:
         connection: The writer's connection; transactions are the writer's business.
         raw_days: For how long raw rows stay.
-        rollup_days: For how long roll-ups, grades and station states stay.
+        rollup_days: For how long roll-ups stay.
 
     Attributes:
         known: Buckets that are marked stale already, as (series, bucket).
@@ -61,19 +61,22 @@ class Rollups:
         self.known = set(self._marked())
         self._fresh.clear()
 
-    def turn(self, now_ms: int) -> None:
+    def turn(self, now_ms: int) -> tuple[int, int] | None:
         """Roll up closed stale buckets, then let old rows go; a bounded piece of work.
 
+        Returns the beginning of what raw rows and what roll-ups keep, None without readings.
         Retention counts back from the newest reading if that is earlier than now: a hub whose clock
         has jumped into the future must not erase the past.
         """
         newest = self._newest()
         if newest is None:
-            return
+            return None
         today = min(now_ms, newest)
         horizon = self._raw_horizon(today)
+        oldest = today - self._rollup_ms
         self._roll_up(now_ms, horizon)
-        self._let_go(today, horizon)
+        self._let_go(oldest, horizon)
+        return horizon, oldest
 
     def _roll_up(self, now_ms: int, raw_horizon_ms: int) -> None:
         closed = self._connection.execute(
@@ -87,15 +90,13 @@ class Rollups:
             )
             self.known.discard((series, bucket))
 
-    def _let_go(self, today_ms: int, raw_horizon_ms: int) -> None:
-        oldest = today_ms - self._rollup_ms
+    def _let_go(self, oldest_ms: int, raw_horizon_ms: int) -> None:
         for (series,) in self._connection.execute("SELECT id FROM series").fetchall():
             self._let_readings_go(series, raw_horizon_ms)
             self._connection.execute(
-                "DELETE FROM rollup WHERE series = ? AND bucket < ?", (series, oldest // BUCKET_MS)
+                "DELETE FROM rollup WHERE series = ? AND bucket < ?",
+                (series, oldest_ms // BUCKET_MS),
             )
-        self._connection.execute("DELETE FROM grade WHERE at < ?", (oldest,))
-        self._connection.execute("DELETE FROM station WHERE at < ?", (oldest,))
 
     def _newest(self) -> int | None:
         row = self._connection.execute(

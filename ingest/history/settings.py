@@ -21,8 +21,8 @@ class HistorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         organisation: Organisation (2.x); 3.x ignores it.
         username, password_file: Basic authentication (1.x).
         token_file: Token (2.x, 3.x).
-        raw_days: For how long the embedded history keeps single readings.
-        rollup_days: For how long it keeps 10-minute roll-ups.
+        raw_days: For how long the embedded history keeps single readings and station states.
+        rollup_days: For how long it keeps 10-minute roll-ups and grades.
         timeout_s: How long one request may take, wall seconds.
     """
 

@@ -11,8 +11,6 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
-
 from core.finding import ZoneGrade
 from core.quality import Quality
 from ingest.history.base import (
@@ -28,6 +26,8 @@ from ingest.history.base import (
 )
 from ingest.history.rollups import Rollups
 from ingest.history.settings import HistorySettings
+from ingest.history.states import SCHEMA as STATES
+from ingest.history.states import States
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS series (
@@ -41,13 +41,6 @@ CREATE TABLE IF NOT EXISTS rollup (
     n INTEGER NOT NULL, worst INTEGER NOT NULL, PRIMARY KEY (series, bucket)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS stale (
     series INTEGER NOT NULL, bucket INTEGER NOT NULL, PRIMARY KEY (series, bucket)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS grade (
-    zone TEXT NOT NULL, hazard TEXT NOT NULL, at INTEGER NOT NULL, grade INTEGER NOT NULL,
-    condition TEXT NOT NULL, incident INTEGER NOT NULL,
-    PRIMARY KEY (zone, hazard, at)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS station (
-    station TEXT NOT NULL, at INTEGER NOT NULL, online INTEGER NOT NULL, health TEXT NOT NULL,
-    PRIMARY KEY (station, at)) WITHOUT ROWID;
 """
 _BUSY_MS = 15_000
 _ROWS_A_STATEMENT = 100
@@ -75,7 +68,7 @@ class SqliteWriter:
         try:
             self._connection = connect(Path(settings.path))
             self._connection.execute("PRAGMA synchronous=FULL")
-            self._connection.executescript(SCHEMA)
+            self._connection.executescript(SCHEMA + STATES)
         except sqlite3.Error as error:
             raise HistoryUnavailableError(
                 f"history {settings.path}: can't be opened: {error}", needs_attention=True
@@ -83,6 +76,7 @@ class SqliteWriter:
         self._path = settings.path
         self._ids: dict[Series, int] = {}
         self._rollups = Rollups(self._connection, settings.raw_days, settings.rollup_days)
+        self._states = States(self._connection)
 
     def write(
         self,
@@ -100,7 +94,7 @@ class SqliteWriter:
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             self._write_points(points)
-            self._write_states(grades, stations)
+            self._states.write(grades, stations)
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             self._abandon()
@@ -112,7 +106,10 @@ class SqliteWriter:
         """Roll up closed buckets and let old rows go, a bounded piece at a time."""
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-            self._rollups.turn(now_ms)
+            kept = self._rollups.turn(now_ms)
+            if kept is not None:
+                raw_ms, rolled_ms = kept
+                self._states.let_go(rolled_ms, raw_ms)
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             self._abandon()
@@ -168,24 +165,12 @@ class SqliteWriter:
         self._ids[series] = number
         return int(number)
 
-    def _write_states(self, grades: Sequence[ZoneGrade], stations: Sequence[StationState]) -> None:
-        self._connection.executemany(
-            "INSERT OR REPLACE INTO grade VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                (g.zone, str(g.hazard), g.at, int(g.grade), str(g.condition), g.incident)
-                for g in grades
-            ],
-        )
-        self._connection.executemany(
-            "INSERT OR REPLACE INTO station VALUES (?, ?, ?, ?)",
-            [(s.station, s.at, s.online, msgspec.json.encode(s.health).decode()) for s in stations],
-        )
-
     def _abandon(self) -> None:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
         self._ids.clear()
         self._rollups.abandoned()
+        self._states.abandoned()
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from core.finding import Condition, Hazard, ZoneGrade
+from core.grade import Grade
 from core.quality import Quality, Reason
 from core.quantity import Quantity
 from core.reading import Reading
-from ingest.history import HistorySettings
-from ingest.history.base import REASON_BITS, Series, reason_bits, reasons_of
+from ingest.history import HistorySettings, HistoryUnavailableError
+from ingest.history.base import REASON_BITS, Series, StationState, reason_bits, reasons_of
 from ingest.history.rollups import DAY_MS
-from ingest.history.sqlite import SqliteWriter
+from ingest.history.sqlite import SqliteWriter, connect
 from ingest.history.sqlite_reader import SqliteReader
 
 START = 1_764_460_800_000  # a midnight
@@ -133,3 +136,79 @@ def test_settings_that_cannot_work_are_refused() -> None:
         HistorySettings(kind="mysql")
     with pytest.raises(ValueError, match="raw_days"):
         HistorySettings(raw_days=900)
+
+
+def states_of(archive: Archive) -> list[tuple[int, int]]:
+    with closing(connect(archive.path)) as connection:
+        return connection.execute("SELECT at, online FROM station ORDER BY at").fetchall()
+
+
+def test_what_a_station_says_every_ten_seconds_is_kept_once_a_minute(archive: Archive) -> None:
+    for second in range(0, 3600, 10):
+        online = second != 1810
+        state = StationState(station="north-1", at=START + second * 1000, online=online)
+        archive.writer.write([], stations=[state])
+    kept = states_of(archive)
+    assert len(kept) == 62
+    assert (START + 1_810_000, 0) in kept
+    assert (START + 1_820_000, 1) in kept
+
+
+def test_a_grade_that_is_only_repeated_is_kept_once_an_hour(archive: Archive) -> None:
+    for minute in range(180):
+        grade = Grade.RED if 100 <= minute < 110 else Grade.GREEN
+        at = START + minute * 60_000
+        said = ZoneGrade(
+            zone="underpass",
+            hazard=Hazard.FLOOD,
+            grade=grade,
+            condition=Condition.ACTIVE if grade else Condition.CLEARED,
+            since=at,
+            at=at,
+        )
+        archive.writer.write([], grades=[said])
+    kept = archive.reader.grades("underpass", Hazard.FLOOD, 0, 2**53)
+    minutes = [(one.at - START) // 60_000 for one in kept]
+    assert minutes == [0, 60, 100, 110, 170]
+
+
+def test_a_state_whose_write_was_rolled_back_is_written_again(archive: Archive) -> None:
+    state = StationState(station="north-1", at=START, online=True)
+    limit = "CREATE TRIGGER full BEFORE INSERT ON grade BEGIN SELECT RAISE(ABORT, 'full'); END"
+    said = ZoneGrade(
+        zone="underpass",
+        hazard=Hazard.FLOOD,
+        grade=Grade.BLUE,
+        condition=Condition.ACTIVE,
+        since=START,
+        at=START,
+    )
+    with closing(connect(archive.path)) as connection:
+        connection.execute(limit)
+        with pytest.raises(HistoryUnavailableError, match="full"):
+            archive.writer.write([], [said], [state])
+        connection.execute("DROP TRIGGER full")
+    archive.writer.write([], [said], [state])
+    assert states_of(archive) == [(START, 1)]
+    assert len(archive.reader.grades("underpass", Hazard.FLOOD, 0, 2**53)) == 1
+
+
+def test_states_of_stations_go_with_the_raw_readings_and_grades_with_the_roll_ups(
+    archive: Archive,
+) -> None:
+    said = ZoneGrade(
+        zone="underpass",
+        hazard=Hazard.FLOOD,
+        grade=Grade.BLUE,
+        condition=Condition.ACTIVE,
+        since=START,
+        at=START,
+    )
+    archive.writer.write([], [said], [StationState(station="north-1", at=START, online=True)])
+    archive.store((START + 31 * DAY_MS, 1.0))
+    archive.writer.maintain(START + 31 * DAY_MS)
+    assert states_of(archive) == []
+    assert len(archive.reader.grades("underpass", Hazard.FLOOD, 0, 2**53)) == 1
+    archive.store((START + 731 * DAY_MS, 1.0))
+    archive.writer.maintain(START + 731 * DAY_MS)
+    assert archive.reader.grades("underpass", Hazard.FLOOD, 0, 2**53) == []
