@@ -167,7 +167,7 @@ def _why(finding: Finding | None, known: Mapping[str, Finding], community: Commu
     if not known:
         zh += "；数据现状未知，等级保持，不等于安全"
         en += "; present state unknown, the grade is held, this is not all clear"
-    others = [other for other in known.values() if other is not finding]
+    others = [other for other in known.values() if other.subject != finding.subject]
     if others:
         names = sorted({_short(other.subject, community, "zh") for other in others})
         zh += f"；另有 {'、'.join(names)}"
@@ -178,10 +178,7 @@ def _why(finding: Finding | None, known: Mapping[str, Finding], community: Commu
 
 def zone_name(zone: str, community: Community, language: str) -> str:
     """Return the name of a zone for people; the site's own name where it is no zone."""
-    entry = community.zone_of(zone)
-    if entry is not None:
-        return entry.name.in_language(language) or zone
-    return community.site.name.in_language(language) if zone == community.site.id else zone
+    return community.place(zone, language) or zone
 
 
 def hazard_name(hazard: Hazard, language: str) -> str:

@@ -60,6 +60,7 @@ PHRASES: dict[str, tuple[str, str]] = {
     "nobody": ("尚无人", "nobody yet"),
     "level": ("级别", "Grade"),
     "peak": ("最高", "Peak"),
+    "reading_now": ("现在", "Now"),
     "stage": ("阶段", "Stage"),
     "ended": ("结束", "Ended"),
     "number": ("编号", "No."),
