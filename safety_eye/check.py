@@ -5,6 +5,8 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
+from alerts.channels import open_channels
+from alerts.channels.base import ChannelError
 from core.community import Community, LimitEntry, load_community
 from core.configuration import ConfigurationError
 from core.grade import WARNING_GRADES
@@ -12,7 +14,7 @@ from core.limits import LimitRule
 from core.quantity import FACTS
 from edge.configuration import load_station
 from edge.drivers import DRIVERS
-from safety_eye.hub import load_hub
+from safety_eye.hub import HubConfig, load_hub
 
 
 def describe(file: Path) -> list[str]:
@@ -109,8 +111,22 @@ def _station_lines(file: Path) -> list[str]:
     ]
 
 
+def check_channels(config: HubConfig, file: str) -> None:
+    """Open and close every channel: its secret is there, and its address may be called.
+
+    Raises:
+        ConfigurationError: One can't be used.
+    """
+    try:
+        for channel in open_channels(config.channel).values():
+            channel.close()
+    except ChannelError as error:
+        raise ConfigurationError(file, str(error)) from error
+
+
 def _hub_lines(file: Path) -> list[str]:
     config = load_hub(file)
+    check_channels(config, str(file))
     history = config.history.kind if config.history is not None else "sqlite (embedded)"
     return [
         (

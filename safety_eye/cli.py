@@ -62,12 +62,23 @@ def _clock(text: str) -> RunClock:
 
 
 def _program(name: str, community: Path, hub: Path | None, state: Path, clock: str) -> None:
-    from safety_eye.programs import RUNNERS, stop_on_signal  # noqa: PLC0415  # slow imports
+    from safety_eye.programs import (  # noqa: PLC0415  # slow imports
+        REFUSALS,
+        RUNNERS,
+        stop_on_signal,
+    )
 
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     profile, config = _load(community, hub)
-    state.mkdir(parents=True, exist_ok=True)
-    RUNNERS[name](config, profile, state, _clock(clock), stop_on_signal())
+    run_clock = _clock(clock)
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _fail(f"--state: {error}") from error
+    try:
+        RUNNERS[name](config, profile, state, run_clock, stop_on_signal())
+    except REFUSALS as error:
+        raise _fail(str(error), 1) from error
 
 
 @app.command()
@@ -113,10 +124,16 @@ def up(
     community: CommunityOption, hub: HubOption = None, state: StateOption = Path("state")
 ) -> None:
     """Run the whole hub: broker, ingest, detectors, alerts, API and console."""
+    from safety_eye.check import check_channels  # noqa: PLC0415  # slow imports
     from safety_eye.up import run_up  # noqa: PLC0415  # slow imports
 
     profile, config = _load(community, hub)
-    raise typer.Exit(run_up(profile, community, config, hub, state, _language()))
+    try:
+        check_channels(config, str(hub))
+        code = run_up(profile, community, config, hub, state, _language())
+    except (ConfigurationError, OSError) as error:
+        raise _fail(str(error)) from error
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -154,7 +171,7 @@ def demo(
     )
     try:
         code = run_demo(options)
-    except (RuntimeError, ConfigurationError) as error:
+    except (RuntimeError, ConfigurationError, OSError) as error:
         raise _fail(str(error), 1) from error
     raise typer.Exit(code)
 

@@ -93,6 +93,18 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def is_free(host: str, port: int) -> bool:
+    """Tell whether a program could listen there at this moment."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
 def main() -> None:
     """Run the iotcore broker of the configuration file named on the command line, for ever."""
     from iotcore import IotCoreBroker  # noqa: PLC0415  # only this process needs the Rust library

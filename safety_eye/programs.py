@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 from pathlib import Path
 from types import FrameType
 
+import msgspec
 import structlog
 import uvicorn
+from fastapi import FastAPI
 
 from alerts.api import build_api
+from alerts.channels.base import ChannelError
+from alerts.database import DatabaseError
 from alerts.service import AlertService, AlertSettings
 from core.clock import Clock
 from core.community import Community
+from core.configuration import ConfigurationError
 from dashboards.console import mount
 from dashboards.console.feed import LiveFeed
 from detectors.service import Detect, DetectSettings
 from ingest.history import (
     HistoryReader,
     HistorySettings,
+    HistoryUnavailableError,
     HistoryUnreadableError,
     open_reader,
 )
-from ingest.ledger import read_ledger
+from ingest.ledger import LedgerError, read_ledger
 from ingest.service import Ingest, IngestSettings
-from safety_eye.hub import HubConfig
+from safety_eye.hub import HttpEntry, HubConfig
 
 log = structlog.get_logger()
+# Why a program can't run as it is configured: one clear line, no stack trace.
+REFUSALS = (
+    ConfigurationError,
+    ChannelError,
+    DatabaseError,
+    LedgerError,
+    HistoryUnavailableError,
+)
+# Wall seconds between two attempts to serve the page.
+_PAGE_PAUSE_S = 5.0
 
 
 def stop_on_signal() -> threading.Event:
@@ -43,8 +60,9 @@ def stop_on_signal() -> threading.Event:
 
 
 def history_settings(config: HubConfig, state: Path) -> HistorySettings:
-    """Return where history goes: as configured, else SQLite in the state directory."""
-    return config.history or HistorySettings(path=str(state / "history.db"))
+    """Return where history goes: as configured, else SQLite; its path starts in *state*."""
+    settings = config.history or HistorySettings()
+    return msgspec.structs.replace(settings, path=str(state / settings.path))
 
 
 def run_ingest(
@@ -75,9 +93,7 @@ def run_alerts(
     )
     service = AlertService(settings, community, config.broker.address, clock)
     feed = LiveFeed(config.broker.address, community, clock)
-    token_file = config.http.token_file
-    token = Path(token_file).read_text(encoding="utf-8").strip() if token_file else None
-    app = build_api(service, community=community, clock=clock, token=token)
+    app = build_api(service, community=community, clock=clock, token=_token(config.http))
     forget = mount(
         app,
         incidents=service,
@@ -87,23 +103,13 @@ def run_alerts(
         community=community,
         clock=clock,
     )
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            host=config.http.host,
-            port=config.http.port,
-            log_level="warning",
-            timeout_graceful_shutdown=3,
-        )
-    )
+    page = PageServer(app, config.http)
     service.start()
     feed.start()
-    thread = threading.Thread(target=_serve, args=(server, stop), name="http", daemon=True)
-    thread.start()
+    page.start()
     stop.wait()
     feed.stop()  # first: it ends the open page streams, for which the server would wait
-    server.should_exit = True
-    thread.join(8)
+    page.stop()
     forget()
     service.stop()
 
@@ -117,14 +123,55 @@ def _reader(settings: HistorySettings) -> HistoryReader | None:
         return None
 
 
-def _serve(server: uvicorn.Server, stop: threading.Event) -> None:
-    """Serve; if the server can't start (port taken) end the program, so that it is tried again."""
+def _token(http: HttpEntry) -> str | None:
+    if not http.token_file:
+        return None
     try:
-        server.run()
-    except SystemExit:
-        log.exception("the page can't be served", host=server.config.host, port=server.config.port)
-    finally:
-        stop.set()
+        token = Path(http.token_file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError("hub.toml", f"http.token_file: {error}") from error
+    if not token:
+        raise ConfigurationError("hub.toml", f"http.token_file: {http.token_file} is empty")
+    return token
+
+
+class PageServer:
+    """Serves the API and the console on a thread of its own.
+
+    Where the port is taken it tries again and again: people are told all the same.
+
+    Args:
+        app: What to serve.
+        http: Where.
+    """
+
+    def __init__(self, app: FastAPI, http: HttpEntry) -> None:
+        self._config = uvicorn.Config(
+            app, host=http.host, port=http.port, log_level="warning", timeout_graceful_shutdown=3
+        )
+        self._server = uvicorn.Server(self._config)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="http", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; open requests get a moment."""
+        self._stop.set()
+        self._server.should_exit = True
+        self._thread.join(8)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            with contextlib.suppress(SystemExit):  # how uvicorn says that the port is taken
+                self._server.run()
+            if self._stop.is_set():
+                return
+            log.error("the page can't be served", host=self._config.host, port=self._config.port)
+            self._stop.wait(_PAGE_PAUSE_S)
+            self._server = uvicorn.Server(self._config)
 
 
 RUNNERS = {"ingest": run_ingest, "detect": run_detect, "alerts": run_alerts}

@@ -106,7 +106,7 @@ class Supervisor:
                 self._died(child, process.returncode, now)
             if child.process is None and child.program.critical and now >= child.next_start_s:
                 child.restarts += 1
-                self._launch(child)
+                self._launch_again(child, now)
 
     def stop(self, names: Sequence[str] | None = None) -> None:
         """Stop these programs (all by default), last started first, and wait for each."""
@@ -115,6 +115,27 @@ class Supervisor:
             child = self._children.pop(name, None)
             if child is not None:
                 self._end(child)
+
+    def _launch_again(self, child: _Child, now: float) -> None:
+        try:
+            self._launch(child)
+        except (OSError, subprocess.SubprocessError) as error:
+            # A full disk or process table must not end the programs that still run.
+            child.next_start_s = now + child.pause_s
+            self._report(
+                f"{child.program.name} can't be started ({error}); trying again in "
+                f"{child.pause_s:g} s"
+            )
+            child.pause_s = min(child.pause_s * 2, _LONGEST_PAUSE_S)
+
+    def _note_pid(self, name: str, pid: int | None) -> None:
+        """Write or remove a pid file; it only helps people, so a full disk is no reason to stop."""
+        file = self._state / "run" / f"{name}.pid"
+        with contextlib.suppress(OSError):
+            if pid is None:
+                file.unlink(missing_ok=True)
+            else:
+                file.write_text(f"{pid}\n")
 
     def _launch(self, child: _Child) -> None:
         program = child.program
@@ -133,7 +154,7 @@ class Supervisor:
         )
         child.process = process
         child.started_at_s = self._clock.monotonic_s()
-        (self._state / "run" / f"{program.name}.pid").write_text(f"{process.pid}\n")
+        self._note_pid(program.name, process.pid)
         if piped:
             assert program.on_line is not None
             child.reader = threading.Thread(
@@ -146,7 +167,7 @@ class Supervisor:
 
     def _died(self, child: _Child, code: int, now: float) -> None:
         child.process = None
-        (self._state / "run" / f"{child.program.name}.pid").unlink(missing_ok=True)
+        self._note_pid(child.program.name, None)
         if not child.program.critical:
             return
         if now - child.started_at_s > _HEALTHY_AFTER_S:
@@ -174,7 +195,7 @@ class Supervisor:
             child.reader.join(2)
         if child.log is not None:
             child.log.close()
-        (self._state / "run" / f"{child.program.name}.pid").unlink(missing_ok=True)
+        self._note_pid(child.program.name, None)
 
 
 def python(*arguments: str) -> list[str]:

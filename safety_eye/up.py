@@ -8,6 +8,7 @@ from pathlib import Path
 
 from core.clock import RunClock
 from core.community import Community
+from safety_eye.embedded_broker import is_free
 from safety_eye.house import House, start_all
 from safety_eye.hub import HubConfig
 from safety_eye.output import say
@@ -41,12 +42,16 @@ def run_up(
     supervisor = Supervisor(state, clock, say)
     programs = house.programs()
     probe = None
+    taken = not is_free(config.http.host, config.http.port)
     try:
         start_all(supervisor, programs)
         say(f"[bold]{community.site.name.in_language(language)}[/]")
         say(f"  programs   {', '.join(program.name for program in programs)}")
         say(f"  broker     {config.broker.kind}, {config.broker.host}:{config.broker.port}")
         say(f"  page       [link]{config.http.url}[/]")
+        if taken:
+            say(f"  [red]port {config.http.port} is taken by another program[/]: people are told, ")
+            say("             but the page comes only when that port is free")
         say(f"  state      {state}   (logs in logs/)")
         say(f"  stations   {', '.join(community.stations) or 'none in the profile yet'}")
         if config.broker.kind != "external":

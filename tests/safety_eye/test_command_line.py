@@ -106,3 +106,45 @@ def test_bench_of_an_unknown_part_is_a_clear_error() -> None:
 
     assert done.returncode == 2
     assert "latency" in done.stderr
+
+
+def test_the_hub_file_of_the_readme_can_be_used(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[2] / "safety_eye/README.md").read_text(encoding="utf-8")
+    text = readme.partition("```toml\n")[2].partition("```")[0]
+    (tmp_path / "webhook.secret").write_text("whsec_" + "QUFB" * 10)
+    (tmp_path / "wecom.key").write_text("693axxx6-7aoc-4bc4-97a0-0ec2sifa5aaa")
+    file = tmp_path / "hub.toml"
+    file.write_text(text.replace("/etc/safety-eye", str(tmp_path)), encoding="utf-8")
+
+    done = run("check", str(file))
+
+    assert done.returncode == 0, done.stderr
+    assert "duty-wecom" in done.stderr
+
+
+@pytest.mark.parametrize("command", [("check",), ("up", "--community", str(SAMPLE), "--hub")])
+def test_a_channel_that_can_not_tell_anybody_is_one_clear_line_before_the_night(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    file = tmp_path / "hub.toml"
+    file.write_text(
+        '[[channel]]\nname = "duty"\nkind = "wecom"\nsecret_file = "/nowhere/at/all"\n',
+        encoding="utf-8",
+    )
+
+    done = run(*command, str(file))
+
+    assert done.returncode == 2
+    assert "channel 'duty'" in done.stderr
+
+
+def test_a_token_that_can_not_be_read_is_one_clear_line(tmp_path: Path) -> None:
+    file = tmp_path / "hub.toml"
+    file.write_text('[http]\ntoken_file = "/nowhere/at/all"\n', encoding="utf-8")
+
+    done = run(
+        "alerts", "--community", str(SAMPLE), "--hub", str(file), "--state", str(tmp_path / "s")
+    )
+
+    assert done.returncode == 1
+    assert "token_file" in done.stderr

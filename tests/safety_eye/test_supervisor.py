@@ -83,6 +83,24 @@ def test_a_program_that_keeps_dying_is_tried_with_growing_pauses(
     assert "exit code 3" in said[0]
 
 
+def test_a_program_that_can_not_be_started_again_leaves_the_others_running(
+    supervisor: Supervisor, said: list[str], tmp_path: Path
+) -> None:
+    tool = tmp_path / "tool"
+    tool.symlink_to(sys.executable)
+    supervisor.start(Program("steady", SLEEPER))
+    supervisor.start(Program("tool", [str(tool), *SLEEPER[1:]]))
+    tool.unlink()
+    (tmp_path / "run" / "tool.pid").unlink()
+    (tmp_path / "run" / "tool.pid").mkdir()  # nor can its pid file be written
+    supervisor._children["tool"].process.kill()  # type: ignore[union-attr]  # it runs
+
+    assert wait_for(lambda: any("can't be started" in line for line in said), supervisor)
+    assert supervisor.running("steady")
+    tool.symlink_to(sys.executable)
+    assert wait_for(lambda: supervisor.running("tool"), supervisor)
+
+
 def test_a_program_that_may_end_is_not_started_again(
     supervisor: Supervisor, said: list[str]
 ) -> None:
