@@ -107,12 +107,14 @@ class Courier:
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
-        connection = connect(self._path)
-        connection.execute("PRAGMA synchronous=NORMAL")
+        connection: sqlite3.Connection | None = None
         failures = 0
         while not self._stop.is_set():
             pause_s = 0.0
             try:
+                if connection is None:
+                    connection = connect(self._path)
+                    connection.execute("PRAGMA synchronous=NORMAL")
                 if not self._carry(connection):
                     pause_s = _IDLE_S
                 failures = 0
@@ -131,7 +133,8 @@ class Courier:
             elif pause_s:
                 self._wake.wait(pause_s)
                 self._wake.clear()
-        connection.close()
+        if connection is not None:
+            connection.close()
 
     def _carry(self, connection: sqlite3.Connection) -> bool:
         """Deliver one body; False if nothing waits."""
@@ -155,6 +158,8 @@ class Courier:
                 connection.execute("ROLLBACK")
             raise
         self._spool.count(-size)
+        for refusal in refusals:
+            log.error("%s; its lines are in the quarantine", refusal.reason)
         return True
 
     def _refuse(self, connection: sqlite3.Connection, refusals: list[Refusal]) -> None:

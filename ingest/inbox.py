@@ -1,12 +1,16 @@
 """From the network thread to the worker: a bounded queue that is emptied in batches.
 
-A batch is what came within the commit interval, or as many messages as fit. When the queue is full
-a message is left unacknowledged: the broker keeps it, or the station sends it again, since it has
-no receipt; nobody loses.
+A batch is what came within the commit interval, or as many messages as fit. The queue holds twice
+what the broker may have under way, so that a message which the broker counts as under way fits:
+left out, it would hold its place until the next reconnect, and enough of them would stop the
+stream. Room is made by what a lost connection brought, which comes again, and by keeping messages
+that nobody acknowledges (QoS 0) to one half. A pack that is left out has no receipt, so its station
+sends it again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from typing import NamedTuple
@@ -39,12 +43,12 @@ class Inbox:
     """The queue.
 
     Args:
-        capacity: Messages that may wait.
+        capacity: Messages that may wait; twice the broker's receive maximum.
         batch: Messages that are taken at once.
         interval_s: For how long a batch is collected, wall seconds.
 
     Attributes:
-        left: Messages that were left with the broker because the queue was full.
+        left: Messages that were left out because the queue was full.
     """
 
     def __init__(self, capacity: int, batch: int, interval_s: float) -> None:
@@ -62,7 +66,7 @@ class Inbox:
     def put(self, delivery: Delivery) -> None:
         """Add a message; called on the network thread, returns at once."""
         waiting = self._waiting
-        if len(waiting) >= self._capacity:
+        if not self._has_room(delivery):
             self.left += 1
             return
         waiting.append(delivery)
@@ -79,12 +83,28 @@ class Inbox:
         self._some.clear()
         self._enough.clear()
         waiting = self._waiting
-        taken = [waiting.popleft() for _ in range(min(len(waiting), self._batch))]
+        taken: list[Delivery] = []
+        # The network thread may take old ones out at the same time.
+        with contextlib.suppress(IndexError):
+            while len(taken) < self._batch:
+                taken.append(waiting.popleft())
         if waiting:
             self._some.set()
             if len(waiting) >= self._batch:
                 self._enough.set()
         return taken
+
+    def _has_room(self, delivery: Delivery) -> bool:
+        waiting = self._waiting
+        if delivery.message.qos == 0:
+            return len(waiting) < self._capacity // 2
+        with contextlib.suppress(IndexError):  # the worker may empty it at the same time
+            while len(waiting) >= self._capacity:
+                if waiting[0].connection == delivery.connection:
+                    return False
+                waiting.popleft()
+                self.left += 1
+        return True
 
     def _collect(self, stop: threading.Event) -> None:
         """Wait until the batch is full, the interval is over, or a burst has run dry.

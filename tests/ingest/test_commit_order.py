@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,19 +11,22 @@ import pytest
 from core import topics
 from core.broker import BrokerAddress, Message
 from core.clock import ManualClock
+from core.finding import ZoneGrade
 from core.identity import SeriesId
 from core.pack import Pack, encode_pack
 from core.quantity import Quantity
 from core.reading import Reading
 from ingest.batch import Batch
-from ingest.courier import Spool, backoff_s
+from ingest.courier import Courier, Spool, backoff_s
 from ingest.history import HistorySettings, HistoryUnavailableError
+from ingest.history.base import Capabilities, Point, Refusal, StationState
 from ingest.history.sqlite_reader import SqliteReader
 from ingest.inbox import Delivery, Inbox
 from ingest.intake import Intake
 from ingest.keeper import Keeper, open_keeper
 from ingest.ledger import Ledger, StationLedger, read_ledger
 from ingest.service import Ingest, IngestSettings
+from tests.servers import wait_until
 from tests.station_probe import community, level
 
 SITE = "order"
@@ -182,3 +186,84 @@ def test_a_full_inbox_leaves_messages_with_the_broker(deliveries: list[Delivery]
     for delivery in deliveries:
         inbox.put(delivery)
     assert (len(inbox), inbox.left) == (3, 2)
+
+
+def test_a_full_inbox_gives_up_what_a_lost_connection_brought(deliveries: list[Delivery]) -> None:
+    """The broker sends it again; what came on the present connection it sends only once."""
+    inbox = Inbox(capacity=3, batch=10, interval_s=0.01)
+    for delivery in deliveries[:3]:
+        inbox.put(delivery)
+    for delivery in deliveries[:2]:
+        inbox.put(delivery._replace(connection=2))
+    assert [one.connection for one in inbox.take(threading.Event())] == [1, 2, 2]
+    assert inbox.left == 2
+
+
+def test_messages_that_nobody_acknowledges_fill_half_of_the_inbox_at_most(
+    deliveries: list[Delivery],
+) -> None:
+    """Else a message that the broker waits for would be left, and with it the stream."""
+    inbox = Inbox(capacity=4, batch=10, interval_s=0.01)
+    mapped = Message("meter/1", b"1", False, {}, None, 0, 0)
+    for _ in range(5):
+        inbox.put(Delivery(mapped, NOW, 1))
+    for delivery in deliveries[:2]:
+        inbox.put(delivery)
+    assert [one.message.qos for one in inbox.take(threading.Event())] == [0, 0, 1, 1]
+    assert inbox.left == 3
+
+
+class Taker:
+    """A remote history that refuses one word."""
+
+    capabilities = Capabilities(
+        reads=False, idempotent=True, reports_refusals=True, remote=True, proven=False
+    )
+
+    def __init__(self) -> None:
+        self.taken: list[bytes] = []
+
+    def write_lines(self, body: bytes) -> list[Refusal]:
+        self.taken.append(body)
+        return [Refusal(body, "field type conflict", {"one": 1})] if b"bad" in body else []
+
+    def write(
+        self,
+        points: Sequence[Point],
+        grades: Sequence[ZoneGrade] = (),
+        stations: Sequence[StationState] = (),
+        site: str = "",
+    ) -> list[Refusal]:
+        raise NotImplementedError
+
+    def maintain(self, now_ms: int) -> None:
+        del now_ms
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_courier_that_cannot_open_the_ledger_at_first_carries_on_later(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    state, aside = tmp_path / "state", tmp_path / "aside"
+    state.mkdir()
+    ledger = Ledger(state / "ledger.db")
+    spool, taker = Spool(ledger.connection, 10**6), Taker()
+    ledger.begin()
+    spool.add(b"bad line\n", 1)
+    ledger.commit()
+    ledger.close()
+    state.rename(aside)
+    courier = Courier(state / "ledger.db", spool, taker, ManualClock())
+    courier.start()
+    try:
+        wait_until(lambda: courier.trouble)
+        aside.rename(state)
+        wait_until(lambda: taker.taken and not courier.trouble)
+    finally:
+        courier.stop()
+    assert taker.taken == [b"bad line\n"]
+    assert "field type conflict; its lines are in the quarantine" in caplog.text
+    [account] = read_ledger(state / "ledger.db")
+    assert account.quarantined == 1
