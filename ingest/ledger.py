@@ -40,6 +40,7 @@ CREATE TABLE IF NOT EXISTS quarantine (
     id INTEGER PRIMARY KEY, received_ms INTEGER NOT NULL, station TEXT NOT NULL,
     boot TEXT, seq INTEGER, position INTEGER, readings INTEGER NOT NULL, reason TEXT NOT NULL,
     bytes INTEGER NOT NULL, raw BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS quarantine_pack ON quarantine(station, boot, seq);
 CREATE TABLE IF NOT EXISTS outbound (
     id INTEGER PRIMARY KEY, readings INTEGER NOT NULL, lines BLOB NOT NULL);
 """
@@ -171,6 +172,13 @@ class Ledger:
         if len(self._accounts) > _CACHED_BOOTS:
             self._accounts.clear()
 
+    def holes(self) -> list[tuple[str, int, int]]:
+        """Return (station, packs that are missing, since when in run milliseconds)."""
+        return self.connection.execute(
+            "SELECT boot.station, sum(last - first + 1), min(since_ms) FROM absent"
+            " JOIN boot ON boot.id = absent.boot WHERE gone = 0 GROUP BY boot.station"
+        ).fetchall()
+
     def shorten(self, now_ms: int) -> None:
         """Forget the single packs of boots that have been silent for long; their counts stay."""
         self.connection.execute(
@@ -221,9 +229,10 @@ def read_ledger(path: Path, now_ms: int | None = None) -> list[StationLedger]:
         connection.execute("PRAGMA query_only=ON")
         try:
             connection.execute("BEGIN")
-            boots = [
-                _account(row, _absent(connection, row[2])) for row in connection.execute(_BOOT)
-            ]
+            absent: dict[int, list[Absent]] = {}
+            for boot, *hole in connection.execute("SELECT * FROM absent ORDER BY boot, first"):
+                absent.setdefault(boot, []).append(_hole(*hole))
+            boots = [_account(row, absent.get(row[2], [])) for row in connection.execute(_BOOT)]
             apart = connection.execute(
                 "SELECT station, apart_stored, apart_quarantined, refused FROM station"
             ).fetchall()
@@ -303,11 +312,15 @@ def _account(row: tuple[Any, ...], absent: list[Absent]) -> BootAccount:
 
 def _absent(connection: sqlite3.Connection, boot: int) -> list[Absent]:
     return [
-        Absent(first, last, since_ms, bool(gone))
-        for first, last, since_ms, gone in connection.execute(
+        _hole(*row)
+        for row in connection.execute(
             "SELECT first, last, since_ms, gone FROM absent WHERE boot = ? ORDER BY first", (boot,)
         )
     ]
+
+
+def _hole(first: int, last: int, since_ms: int, gone: int) -> Absent:
+    return Absent(first, last, since_ms, bool(gone))
 
 
 def _write_account(connection: sqlite3.Connection, account: BootAccount) -> None:

@@ -25,14 +25,14 @@ from ingest.history import HistorySettings, HistoryUnavailableError
 from ingest.inbox import Delivery, Inbox
 from ingest.intake import Intake
 from ingest.keeper import Keeper, open_keeper
-from ingest.ledger import Ledger, read_ledger
+from ingest.ledger import Ledger
 from ingest.quarantine import trim_quarantine, write_quarantine
 
 log = logging.getLogger(__name__)
 # Housekeeping and the look for holes, wall seconds.
 _TEND_S = 5.0
-# A missing pack is said loudly after this many run seconds: a station sends again within a minute.
-_HOLE_S = 300.0
+# A missing pack is said loudly after this many run ms: a station sends again within a minute.
+_HOLE_MS = 300_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,14 +239,14 @@ class Ingest:
 
     def _tell_holes(self, ledger: Ledger) -> None:
         """Say once of each station that packs are missing for too long."""
-        accounts = read_ledger(ledger.path, self._clock.now_ms())
-        missing = {a.station: a for a in accounts if (a.oldest_hole_s or 0.0) >= _HOLE_S}
-        for name in missing.keys() - self._holes:
-            account = missing[name]
-            log.error(
-                "station %s: %d packs are missing for %.0f s; it should have sent them again",
-                name,
-                account.holes,
-                account.oldest_hole_s,
-            )
-        self._holes = frozenset(missing)
+        now_ms = self._clock.now_ms()
+        late = [hole for hole in ledger.holes() if now_ms - hole[2] >= _HOLE_MS]
+        for station, packs, since_ms in late:
+            if station not in self._holes:
+                log.error(
+                    "station %s: %d packs are missing for %.0f s; it should have sent them again",
+                    station,
+                    packs,
+                    (now_ms - since_ms) / 1000,
+                )
+        self._holes = frozenset(station for station, _, _ in late)
