@@ -10,6 +10,7 @@ import base64
 import json
 import queue
 import secrets
+import shutil
 import signal
 import tempfile
 import threading
@@ -27,6 +28,7 @@ from alerts.channels.base import ChannelEntry
 from core.broker import BrokerAddress
 from core.clock import RunClock
 from core.community import Community, load_community
+from core.configuration import ConfigurationError
 from edge.configuration import PortEntry, StationConfig, StationEntry
 from edge.simulator import (
     Scenario,
@@ -35,7 +37,7 @@ from edge.simulator import (
     ports_of,
     with_window,
 )
-from safety_eye.embedded_broker import free_port
+from safety_eye.embedded_broker import free_port, is_free
 from safety_eye.house import House, start_all
 from safety_eye.hub import BrokerEntry, HttpEntry, HubConfig, load_hub
 from safety_eye.output import console, say
@@ -127,6 +129,10 @@ class Demo:
                 self._introduce(house, scenario, community, receiver)
                 story.start()
                 return self._play(supervisor, house, scenario, stations, story, started_ms)
+            except RuntimeError:
+                if self.stop.is_set():  # ended by the user while it was starting
+                    return None
+                raise
             finally:
                 story.stop()
                 self.stop.set()
@@ -144,7 +150,7 @@ class Demo:
         secret_file.chmod(0o600)
         config = HubConfig(
             broker=BrokerEntry(kind=self.options.broker, port=free_port()),
-            http=HttpEntry(port=self.options.port or free_port()),
+            http=HttpEntry(port=_page_port(self.options.port)),
             channel=(
                 ChannelEntry(
                     name="duty-webhook",
@@ -340,8 +346,22 @@ class Demo:
             if accounted(self.state) and _drained(url):
                 break
         story.flush(everything=True)
-        incidents, journals = fetch_incidents(url)
+        try:
+            incidents, journals = fetch_incidents(url)
+        except httpx.HTTPError as error:
+            log = self.state / "logs" / "alerts.log"
+            raise RuntimeError(f"alerts does not answer ({error}); see {log}") from error
         return summary(reading_totals(self.state), incidents, journals, started_ms)
+
+
+def _page_port(wanted: int) -> int:
+    """Return the wanted port, or a free one where another program has it."""
+    if wanted and is_free("127.0.0.1", wanted):
+        return wanted
+    port = free_port()
+    if wanted:
+        say(f"Port {wanted} is taken by another program: the page takes {port}.")
+    return port
 
 
 def _drained(url: str) -> bool:
@@ -383,14 +403,31 @@ def _progress(scenario: Scenario) -> Iterator[tuple[Progress, TaskID]]:
         yield bar, task
 
 
+@contextmanager
+def _state(given: Path | None) -> Iterator[Path]:
+    """Give a state directory; one of our own goes with the run, unless it failed: logs are in it.
+
+    Raises:
+        ConfigurationError: The given one holds an earlier run.
+    """
+    if given is None:
+        own = Path(tempfile.mkdtemp(prefix="safety-eye-"))
+        yield own.resolve()
+        shutil.rmtree(own, ignore_errors=True)
+        return
+    if any((given / name).exists() for name in ("alerts.db", "ledger.db", "stations")):
+        # A fast run leaves times that lie ahead, and its figures would be counted again.
+        raise ConfigurationError(str(given), "holds an earlier run; give an empty directory")
+    given.mkdir(parents=True, exist_ok=True)
+    yield given.resolve()
+
+
 def run_demo(options: DemoOptions) -> int:
     """Run the demo as the command line asks; return the exit code.
 
     Exit code 0 if the ledger balances (with `once`), or if the user ended it.
     """
-    with tempfile.TemporaryDirectory(prefix="safety-eye-") as temporary:
-        state = (options.state or Path(temporary)).resolve()
-        state.mkdir(parents=True, exist_ok=True)
+    with _state(options.state) as state:
         demo = Demo(options, state)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: demo.stop.set())

@@ -16,7 +16,7 @@ import msgspec
 
 from core.grade import WARNING_GRADES, Grade, grade_named
 from edge import read_spool
-from ingest.ledger import read_ledger
+from ingest.ledger import LedgerError, read_ledger
 
 
 class ReadingTotals(msgspec.Struct, frozen=True):
@@ -49,7 +49,7 @@ def reading_totals(state: Path) -> ReadingTotals:
 
 def accounted(state: Path) -> bool:
     """Tell whether every reading of every station is accounted for; False while files are busy."""
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, LedgerError):
         return reading_totals(state).balanced
     return False
 
