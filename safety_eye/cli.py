@@ -283,9 +283,10 @@ def bench(
     ] = "all",
     as_json: Annotated[bool, typer.Option("--json", help="Only JSON, to standard output.")] = False,
 ) -> None:
-    """Measure speed on this machine, each figure as a ratio to a baseline of the same run."""
+    """Measure speed on this machine, beside a baseline of the same run; 1 if a gate is missed."""
     from safety_eye.bench import PARTS, run_parts  # noqa: PLC0415  # slow imports
 
     if part != "all" and part not in PARTS:
         raise _fail(f"bench {part!r}: expected one of {', '.join(PARTS)}")
-    run_parts(list(PARTS) if part == "all" else [part], as_json=as_json)
+    held = run_parts(list(PARTS) if part == "all" else [part], as_json=as_json)
+    raise typer.Exit(0 if held else 1)

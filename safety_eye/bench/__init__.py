@@ -8,6 +8,7 @@ import platform
 from collections.abc import Sequence
 from typing import Any
 
+from safety_eye.bench.gates import judge
 from safety_eye.output import console, say
 
 # Part -> module that has `run() -> dict`.
@@ -17,16 +18,21 @@ PARTS = {
 }
 
 
-def run_parts(parts: Sequence[str], *, as_json: bool) -> None:
-    """Run *parts* one after the other and print what they measured."""
+def run_parts(parts: Sequence[str], *, as_json: bool) -> bool:
+    """Run *parts* one after the other, print what they measured; True if every gate held."""
     results: dict[str, Any] = {"machine": machine()}
     for part in parts:
         with console.status(f"bench {part} …"):
             results[part] = importlib.import_module(PARTS[part]).run()
         if not as_json:
             _show(part, results[part])
+    verdicts = judge(results)
+    results["gates"] = {str(verdict.gate.why): verdict.held for verdict in verdicts}
+    for verdict in verdicts:
+        console.print(str(verdict), style="" if verdict.held else "red", markup=False)
     if as_json:
         print(json.dumps(results, ensure_ascii=False, allow_nan=False))
+    return all(verdict.held for verdict in verdicts)
 
 
 def machine() -> dict[str, str]:

@@ -1,0 +1,83 @@
+"""What a run of the benchmarks must reach: ratios where there is a baseline, promises elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One figure and its bound.
+
+    Attributes:
+        path: Part and keys down to the figure.
+        bound: The bound, in the figure's own unit.
+        at_least: True if the figure must not be smaller, False if it must not be larger.
+        why: What it means for people.
+    """
+
+    path: tuple[str, ...]
+    bound: float
+    at_least: bool
+    why: str
+
+
+GATES = (
+    Gate(("ingest", "sqlite_ratio"), 0.3, True, "packs of 50 into SQLite, to raw line writes"),
+    Gate(("ingest", "influxdb_ratio"), 0.3, True, "packs of 50 into InfluxDB, to raw line writes"),
+    Gate(("ingest", "single_ratio"), 0.6, True, "one-reading packs, to a bare subscriber"),
+    Gate(
+        ("detect", "limits_and_rate_1000_series", "readings_per_s"),
+        300_000,
+        True,
+        "limits and rate of rise, 1,000 series, readings a second on one core",
+    ),
+    Gate(
+        ("latency", "serial_to_webhook_ms", "p99"),
+        150,
+        False,
+        "serial byte to webhook received at 200 readings a second, ms",
+    ),
+    Gate(("edge", "station", "resident_mb"), 40, False, "a station with 8 sensors at 1 Hz, MB"),
+    Gate(("edge", "station", "core_share"), 0.02, False, "the same, share of one core"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A gate held against a figure; the figure is None where it could not be measured."""
+
+    gate: Gate
+    figure: float | None
+
+    @property
+    def held(self) -> bool:
+        """True if the figure is there and within its bound."""
+        if self.figure is None:
+            return False
+        bound = self.gate.bound
+        return self.figure >= bound if self.gate.at_least else self.figure <= bound
+
+    def __str__(self) -> str:
+        sign = "≥" if self.gate.at_least else "≤"
+        figure = "not measured" if self.figure is None else f"{self.figure:,.4g}"
+        mark = "ok    " if self.held else "MISSED"
+        return f"{mark} {self.gate.why}: {figure} ({sign} {self.gate.bound:,g})"
+
+
+def judge(results: Mapping[str, Any]) -> list[Verdict]:
+    """Return the verdict of each gate whose part was run.
+
+    >>> judge({"ingest": {"sqlite_ratio": 0.5, "influxdb_ratio": 0.1}})[1].held
+    False
+    """
+    return [Verdict(gate, _figure(results, gate)) for gate in GATES if gate.path[0] in results]
+
+
+def _figure(results: Mapping[str, Any], gate: Gate) -> float | None:
+    found: Any = results
+    for key in gate.path:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return float(found) if isinstance(found, (int, float)) else None
