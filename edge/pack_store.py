@@ -282,7 +282,6 @@ class PackStore:
         while self.waiting().size + needed > self._max_bytes:
             if not (self._thin_some() or self._drop_some()):
                 return
-            self._waiting = None
 
     def _thin_some(self) -> bool:
         rows = self._db.execute(
@@ -300,13 +299,14 @@ class PackStore:
             " WHERE boot = ? AND seq = ?",
             (result.payload, result.count, result.taken, *pack.id),
         )
+        self._count(0, result.count - pack.count, len(result.payload) - len(pack.payload))
         self._db.execute(
             "UPDATE boot SET thinned = thinned + ? WHERE boot = ?", (result.taken, pack.id.boot)
         )
 
     def _drop_some(self) -> bool:
         """Drop the oldest packs; those that the hub can't have go first."""
-        columns = "SELECT boot, seq, count, thinned FROM pack"
+        columns = "SELECT boot, seq, count, thinned, length(payload) FROM pack"
         order = "ORDER BY ordinal LIMIT ?"
         rows = (
             self._db.execute(f"{columns} WHERE sent = 0 {order}", (BATCH_PACKS,)).fetchall()
@@ -316,8 +316,8 @@ class PackStore:
         runs = groupby(enumerate(rows), key=lambda item: (item[1][0], item[1][1] - item[0]))
         for (boot, _), run in runs:
             packs = [row for _, row in run]
-            readings = sum(count + thinned for _, _, count, thinned in packs)
             thinned = sum(row[3] for row in packs)
+            readings = sum(row[2] for row in packs) + thinned
             self._db.executemany(
                 "DELETE FROM pack WHERE boot = ? AND seq = ?", [row[:2] for row in packs]
             )
@@ -330,6 +330,8 @@ class PackStore:
                 "UPDATE boot SET thinned = thinned - ? WHERE boot = ?", (thinned, boot)
             )
             self._declare_gone(Gone(boot, packs[0][1], packs[-1][1], readings, OVERFLOW))
+            size = sum(row[4] for row in packs) + ROW_BYTES * len(packs)
+            self._count(-len(packs), thinned - readings, -size)
         return bool(rows)
 
     def _declare_gone(self, gone: Gone) -> None:

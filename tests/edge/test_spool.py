@@ -18,7 +18,7 @@ from core.quantity import Quantity
 from core.reading import Reading
 from core.topics import MAX_PACK_BYTES
 from edge import read_spool
-from edge.pack_books import PackId, StoredPack
+from edge.pack_books import PackId, StoredPack, read_waiting
 from edge.spool import RETRY_S, Spool
 from edge.spool_file import SpoolBusyError, SpoolTotals
 from edge.thinning import thin
@@ -414,3 +414,20 @@ def test_a_spool_can_be_read_while_the_station_writes_it(tmp_path: Path) -> None
         assert not spool.degraded
     other.close()
     spool.close()
+
+
+def test_a_full_spool_makes_room_without_reading_all_of_itself(tmp_path: Path) -> None:
+    """On an SD card that takes ten seconds, and the urgent lane would wait for it."""
+    spool = open_spool(tmp_path / "spool.db", "a", max_bytes=60_000)
+    for start in range(0, 2000, 10):
+        spool.commit(readings(10, start), sync=True, sent=start % 50 == 0)
+    said: list[str] = []
+    store = spool._disk
+    assert store is not None
+    store._db.set_trace_callback(said.append)
+    for start in range(2000, 4000, 10):
+        spool.commit(readings(10, start), sync=True, sent=start % 50 == 0)
+    store._db.set_trace_callback(None)
+    assert [text for text in said if "count(*)" in text] == []
+    assert any(text.startswith("DELETE FROM pack") for text in said)
+    assert store.waiting() == read_waiting(store._db)
