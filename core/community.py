@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import zoneinfo
 from collections.abc import Iterable
+from math import inf
 from pathlib import Path
 
 import msgspec
@@ -18,7 +19,7 @@ from core.finding import Hazard
 from core.grade import Grade
 from core.identity import SeriesId, is_slug
 from core.limits import DEFAULT_DWELL_DOWN_MS, LimitRule, default_rule, rule_from_limits
-from core.quantity import FACTS, Danger, Quantity
+from core.quantity import FACTS, Danger, Quantity, UnknownUnitError, factor_to_canonical
 
 
 class Name(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -277,19 +278,28 @@ def problems(community: Community) -> list[str]:
         found += _sensor_problems(sensor, zones)
     seen: set[tuple[str, Quantity, str]] = set()
     for limit in community.limit:
-        found += _limit_problems(limit, zones)
+        if limit.zone not in zones:
+            found.append(f"limit {limit.zone}/{limit.quantity}: zone is not in the profile")
+        found += limit_problems(limit)
         key = (limit.zone, limit.quantity, limit.side)
         if key in seen:
             found.append(
                 f"limit {limit.zone}/{limit.quantity}: a second [[limit]] for side {limit.side}"
             )
         seen.add(key)
+    for mapping in community.mapping:
+        found += _mapping_problems(mapping, community.sensor_of(mapping.sensor))
+    return found + _site_problems(community.site)
+
+
+def _site_problems(site: Site) -> list[str]:
+    found = []
     try:
-        zoneinfo.ZoneInfo(community.site.timezone)
+        zoneinfo.ZoneInfo(site.timezone)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError):
-        found.append(f"site.timezone {community.site.timezone!r}: expected an IANA zone")
-    if community.site.language not in ("zh", "en"):
-        found.append(f"site.language {community.site.language!r}: expected zh or en")
+        found.append(f"site.timezone {site.timezone!r}: expected an IANA zone")
+    if site.language not in ("zh", "en"):
+        found.append(f"site.language {site.language!r}: expected zh or en")
     return found
 
 
@@ -330,6 +340,8 @@ def _sensor_problems(sensor: SensorEntry, zones: set[str]) -> list[str]:
         found.append(f"{where}: station {sensor.station!r} is not a slug")
     if sensor.zone not in zones:
         found.append(f"{where}: zone {sensor.zone!r} is not in the profile")
+    if len({*sensor.quantities}) < len(sensor.quantities):
+        found.append(f"{where}: a quantity stands in it twice (quantity and also)")
     if not 0 < sensor.interval_s <= 86_400:
         found.append(f"{where}: interval_s {sensor.interval_s}: expected above 0, at most 86400")
     if sensor.mount_height_m is not None and not 0 < sensor.mount_height_m <= 50:
@@ -337,17 +349,30 @@ def _sensor_problems(sensor: SensorEntry, zones: set[str]) -> list[str]:
     return found
 
 
-def _limit_problems(limit: LimitEntry, zones: set[str]) -> list[str]:
+def _mapping_problems(mapping: JsonMapping, sensor: SensorEntry | None) -> list[str]:
+    where = f"mapping {mapping.topic!r}"
+    if sensor is None:
+        return [f"{where}: sensor {mapping.sensor!r} is not in the profile"]
+    try:
+        factor_to_canonical(sensor.quantity, mapping.unit or FACTS[sensor.quantity].unit)
+    except UnknownUnitError as error:
+        return [f"{where}: unit {mapping.unit!r}: {error}"]
+    return []
+
+
+def limit_problems(limit: LimitEntry) -> list[str]:
+    """Return what is wrong with a limit in itself, in words; `station.toml` has them, too."""
     where = f"limit {limit.zone}/{limit.quantity}"
     found = []
-    if limit.zone not in zones:
-        found.append(f"{where}: zone is not in the profile")
     if limit.side not in ("high", "low"):
         found.append(f"{where}: side {limit.side!r}: expected high or low")
     if FACTS[limit.quantity].danger is Danger.NONE:
         found.append(f"{where}: {limit.quantity} is never judged")
-    if min(limit.hysteresis, limit.dwell_up_s, limit.dwell_down_s) < 0:
-        found.append(f"{where}: hysteresis and dwell must not be negative")
+    # Written so that NaN is refused, too; infinity would mean "never".
+    spans = (limit.hysteresis, limit.dwell_up_s, limit.dwell_down_s)
+    if not all(0 <= span < inf for span in spans):
+        found.append(f"{where}: hysteresis and dwell must be finite and not negative")
+        return found
     try:
         limit.rule(1000)
     except ValueError as error:

@@ -15,10 +15,9 @@ from typing import Literal
 import msgspec
 
 from core.broker import BrokerAddress
-from core.community import LimitEntry, SensorEntry
+from core.community import LimitEntry, SensorEntry, limit_problems
 from core.configuration import ConfigurationError, read_toml
 from core.identity import is_slug
-from core.quantity import FACTS, Danger
 from edge.drivers import DRIVERS
 from edge.drivers.base import DriverError, Mode
 from edge.instruments import driver_of
@@ -114,7 +113,7 @@ def problems(config: StationConfig) -> list[str]:
         for port in config.port:
             found += _line_problems(port, config.sensor)
     for limit in config.limit:
-        found += _limit_problems(limit)
+        found += limit_problems(limit)
     return found
 
 
@@ -149,6 +148,8 @@ def _sensor_problems(station: StationEntry, sensor: SensorEntry, ports: set[str]
         found.append(f"{where}: interval_s {sensor.interval_s}: expected above 0, at most 86400")
     if sensor.mount_height_m is not None and not 0 < sensor.mount_height_m <= 50:
         found.append(f"{where}: mount_height_m {sensor.mount_height_m}: expected 0 to 50 m")
+    if len({*sensor.quantities}) < len(sensor.quantities):
+        found.append(f"{where}: a quantity stands in it twice (quantity and also)")
     if not -50 <= sensor.zero_offset_m <= 50:
         found.append(f"{where}: zero_offset_m {sensor.zero_offset_m}: expected -50 to 50 m")
     if sensor.driver not in DRIVERS:
@@ -178,19 +179,6 @@ def _line_problems(port: PortEntry, sensors: Iterable[SensorEntry]) -> list[str]
         if first.driver != sensor.driver:
             both = f"{first.id!r} ({first.driver}) and {sensor.id!r} ({sensor.driver})"
             return [f"port {port.id!r}: {both} have the same address {sensor.address}"]
-    return []
-
-
-def _limit_problems(limit: LimitEntry) -> list[str]:
-    where = f"limit {limit.zone}/{limit.quantity}"
-    if limit.side not in ("high", "low"):
-        return [f"{where}: side {limit.side!r}: expected high or low"]
-    if FACTS[limit.quantity].danger is Danger.NONE:
-        return [f"{where}: {limit.quantity} is never judged"]
-    try:
-        limit.rule(1000)
-    except ValueError as error:
-        return [f"{where}: {error}"]
     return []
 
 

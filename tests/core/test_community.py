@@ -14,6 +14,11 @@ from core.quantity import Quantity
 SAMPLE = Path(__file__).parents[2] / "safety_eye/sample/community.toml"
 SITE = '[site]\nid = "a"\nname = { zh = "甲", en = "A" }\n'
 ZONE = SITE + '[[zone]]\nid = "z"\nname = { zh = "区" }\n'
+LIMIT = ZONE + '[[limit]]\nzone = "z"\nquantity = "pm10"\nred = 1\n'
+SENSOR = (
+    ZONE + '[[sensor]]\nid = "s"\nstation = "n"\nzone = "z"\ndriver = "d"\nquantity = "pm10"\n'
+    'hazard = "air"\n'
+)
 
 
 def test_the_sample_community_is_valid_and_gives_its_own_limits_precedence() -> None:
@@ -43,6 +48,12 @@ def test_the_sample_community_is_valid_and_gives_its_own_limits_precedence() -> 
         (ZONE + '[[limit]]\nzone = "z"\nquantity = "distance"\nred = 1', "never judged"),
         (ZONE + '[[limit]]\nzone = "y"\nquantity = "pm10"\nred = 1', "not in the profile"),
         (ZONE + '[[limit]]\nzone = "z"\nquantity = "happiness"\nred = 1', "happiness"),
+        (LIMIT + "hysteresis = nan", "finite"),
+        (LIMIT + "dwell_up_s = inf", "finite"),
+        (LIMIT + "dwell_down_s = -1", "not negative"),
+        (SENSOR + 'also = ["pm10"]', "twice"),
+        (SENSOR + '[[mapping]]\ntopic = "m/+"\nsensor = "s-2"', "'s-2' is not in the profile"),
+        (SENSOR + '[[mapping]]\ntopic = "m/+"\nsensor = "s"\nunit = "grain"', "grain"),
     ],
 )
 def test_a_profile_that_cannot_hold_names_the_file_and_what_is_wrong(text: str, words: str) -> None:

@@ -91,6 +91,8 @@ def test_a_good_file_becomes_a_station_with_absolute_paths(tmp_path: Path) -> No
         ("address = 1", "address = 1\noptions = { wrong = 1 }", "no option 'wrong'"),
         ("baud = 9600", "baud = 5", "baud 5: expected 300"),
         ("mount_height_m = 3.20", "mount_height_m = -1.0", "mount_height_m -1.0"),
+        ("mount_height_m = 3.20", 'also = ["water-level"]', "twice"),
+        ("red = 0.27", "red = 0.27\nhysteresis = nan", "must be finite"),
         ("mount_height_m = 3.20", "interval_s = 0", "interval_s 0"),
         ('port = "rs485-0"', 'port = "uart-0"', "sends by itself and can't share with qdy30a"),
         ("red = 0.27", "red = 0.27\nblue = 0.5", "limits must rise"),
