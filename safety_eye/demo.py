@@ -112,9 +112,7 @@ class Demo:
         Raises:
             RuntimeError: Something did not start in time; the message says what to look at.
         """
-        scenario = with_window(
-            load_scenario(self.options.scenario), self.options.start, self.options.end
-        )
+        scenario = _scenario(self.options)
         speed = self.options.speed or scenario.speed
         community = derive_community(scenario, load_community(SAMPLE), speed)
         clock = RunClock(RunClock().wall_ms(), speed)
@@ -354,6 +352,17 @@ class Demo:
         return summary(reading_totals(self.state), incidents, journals, started_ms)
 
 
+def _scenario(options: DemoOptions) -> Scenario:
+    try:
+        return with_window(load_scenario(options.scenario), options.start, options.end)
+    except ConfigurationError:
+        raise
+    except ValueError as error:
+        raise ConfigurationError(
+            "--from, --to", f"{error}; expected a time such as 2015-12-26T00:00:00Z"
+        ) from error
+
+
 def _page_port(wanted: int) -> int:
     """Return the wanted port, or a free one where another program has it."""
     if wanted and is_free("127.0.0.1", wanted):
@@ -412,7 +421,13 @@ def _state(given: Path | None) -> Iterator[Path]:
     """
     if given is None:
         own = Path(tempfile.mkdtemp(prefix="safety-eye-"))
-        yield own.resolve()
+        try:
+            yield own.resolve()
+        except RuntimeError:
+            raise
+        except BaseException:
+            shutil.rmtree(own, ignore_errors=True)
+            raise
         shutil.rmtree(own, ignore_errors=True)
         return
     if any((given / name).exists() for name in ("alerts.db", "ledger.db", "stations")):

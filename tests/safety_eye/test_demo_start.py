@@ -64,10 +64,11 @@ def test_a_directory_with_an_earlier_run_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_window_that_is_no_time_is_one_clear_line(tmp_path: Path) -> None:
-    process = start(tmp_path, "--from", "yesterday")
+    process = start(tmp_path, "--scenario", "calder-2015", "--from", "yesterday")
 
     _, said = process.communicate(timeout=60)
 
     assert process.returncode == 1
     assert "Traceback" not in said
     assert "--from" in said
+    assert list(tmp_path.iterdir()) == []
