@@ -24,25 +24,21 @@ import httpx
 import msgspec
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from alerts.channels.base import ChannelEntry
-from core.broker import BrokerAddress
 from core.clock import RunClock
 from core.community import Community, load_community
 from core.configuration import ConfigurationError
-from edge.configuration import PortEntry, StationConfig, StationEntry
 from edge.simulator import (
     Scenario,
     derive_community,
     load_scenario,
-    ports_of,
     with_window,
 )
+from safety_eye.demo_site import webhook_channel, write_hub, write_stations
 from safety_eye.embedded_broker import free_port, is_free
 from safety_eye.house import House, start_all
-from safety_eye.hub import BrokerEntry, HttpEntry, HubConfig, load_hub
+from safety_eye.hub import BrokerEntry, HttpEntry, HubConfig
 from safety_eye.output import console, say
 from safety_eye.probe import BrokerProbe
-from safety_eye.profile_text import to_toml
 from safety_eye.receiver import Delivery, Receiver
 from safety_eye.story import Story
 from safety_eye.summary import (
@@ -116,15 +112,21 @@ class Demo:
         speed = self.options.speed or scenario.speed
         community = derive_community(scenario, load_community(SAMPLE), speed)
         clock = RunClock(RunClock().wall_ms(), speed)
-        with _receiver(self._delivered) as receiver:
-            house = self._prepare(community, clock, receiver)
+        with _receiver(self._delivered) as (listening, secret):
+            channel = webhook_channel(self.state, listening.url, secret)
+            config = HubConfig(
+                broker=BrokerEntry(kind=self.options.broker, port=free_port()),
+                http=HttpEntry(port=_page_port(self.options.port)),
+                channel=(channel,),
+            )
+            house = write_hub(self.state, community, config, clock)
             relays = {station: free_port() for station in scenario.relayed_stations}
-            stations = self._station_files(house, community, relays)
+            stations = write_stations(house, community, relays)
             supervisor = Supervisor(self.state, clock, say)
             story = Story(house, community, self.options.language)
             try:
                 started_ms = self._start(supervisor, house, scenario, relays, stations)
-                self._introduce(house, scenario, community, receiver)
+                self._introduce(house, scenario, community, listening.url)
                 story.start()
                 return self._play(supervisor, house, scenario, stations, story, started_ms)
             except RuntimeError:
@@ -138,65 +140,6 @@ class Demo:
 
     def _delivered(self, delivery: Delivery) -> None:
         self._events.put({"event": "delivery", "delivery": delivery})
-
-    def _prepare(
-        self, community: Community, clock: RunClock, receiver: tuple[Receiver, str]
-    ) -> House:
-        """Write the configuration files that a real site would have."""
-        secret_file = self.state / "webhook.secret"
-        secret_file.write_text(receiver[1])
-        secret_file.chmod(0o600)
-        config = HubConfig(
-            broker=BrokerEntry(kind=self.options.broker, port=free_port()),
-            http=HttpEntry(port=_page_port(self.options.port)),
-            channel=(
-                ChannelEntry(
-                    name="duty-webhook",
-                    kind="webhook",
-                    url=receiver[0].url,
-                    secret_file=str(secret_file),
-                    allow_private=True,
-                ),
-            ),
-        )
-        (self.state / "community.toml").write_text(to_toml(community), encoding="utf-8")
-        (self.state / "hub.toml").write_text(to_toml(config), encoding="utf-8")
-        return House(
-            self.state / "community.toml",
-            self.state / "hub.toml",
-            load_hub(self.state / "hub.toml"),
-            self.state,
-            clock,
-        )
-
-    def _station_files(
-        self, house: House, community: Community, relays: dict[str, int]
-    ) -> dict[str, Path]:
-        """Write one station.toml each, as an installer would."""
-        plans = ports_of(community)
-        files = {}
-        for station in community.stations:
-            directory = self.state / "stations" / station
-            directory.mkdir(parents=True, exist_ok=True)
-            zones = {entry.zone for entry in community.sensor if entry.station == station}
-            config = StationConfig(
-                station=StationEntry(id=station, site=community.site.id, clock="trusted"),
-                broker=BrokerAddress(port=relays.get(station, house.broker.port)),
-                port=tuple(
-                    PortEntry(
-                        id=plan.port,
-                        path=str(self.state / "ports" / f"{station}.{plan.port}"),
-                        baud=plan.baud,
-                    )
-                    for plan in plans
-                    if plan.station == station
-                ),
-                sensor=tuple(entry for entry in community.sensor if entry.station == station),
-                limit=tuple(entry for entry in community.limit if entry.zone in zones),
-            )
-            files[station] = directory / "station.toml"
-            files[station].write_text(to_toml(config), encoding="utf-8")
-        return files
 
     def _start(
         self,
@@ -269,7 +212,7 @@ class Demo:
         house: House,
         scenario: Scenario,
         community: Community,
-        receiver: tuple[Receiver, str],
+        receiver_url: str,
     ) -> None:
         language = self.options.language
         say(
@@ -277,7 +220,7 @@ class Demo:
             f"{scenario.name.in_language(language)}  ·  ×{house.clock.speed:g}"
         )
         say(f"  page       [link]{house.config.http.url}[/]")
-        say(f"  alerts to  {receiver[0].url}  (a receiver of the demo, signatures checked)")
+        say(f"  alerts to  {receiver_url}  (a receiver of the demo, signatures checked)")
         say(f"  state      {self.state}")
         say("")
 

@@ -76,7 +76,7 @@ def test_a_quiet_week_disturbs_nobody(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(DEMO_S + 30)
 def test_a_fire_in_the_stairwell_is_found_and_told(tmp_path: Path) -> None:
-    result, done = run_demo(tmp_path, "--scenario", "stairwell-fire")
+    result, done = run_demo(tmp_path, "--scenario", "stairwell-fire", "--speed", "32")
 
     assert done.returncode == 0
     assert balanced(result["readings"])

@@ -1,0 +1,80 @@
+"""The files of the demo's site: the very ones that a real hub and real stations would have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from alerts.channels.base import ChannelEntry
+from core.broker import BrokerAddress
+from core.clock import RunClock
+from core.community import Community
+from edge.configuration import PortEntry, StationConfig, StationEntry
+from edge.simulator import PortPlan, ports_of
+from safety_eye.house import House
+from safety_eye.hub import HubConfig, load_hub
+from safety_eye.profile_text import to_toml
+
+
+def webhook_channel(state: Path, url: str, secret: str) -> ChannelEntry:
+    """Return the channel of a receiver on this machine; its secret goes into a file of *state*."""
+    secret_file = state / "webhook.secret"
+    secret_file.touch(mode=0o600)
+    secret_file.write_text(secret)
+    return ChannelEntry(
+        name="duty-webhook",
+        kind="webhook",
+        url=url,
+        secret_file=str(secret_file),
+        allow_private=True,
+    )
+
+
+def write_hub(state: Path, community: Community, config: HubConfig, clock: RunClock) -> House:
+    """Write community.toml and hub.toml into *state*; return the house that they describe."""
+    profile, hub = state / "community.toml", state / "hub.toml"
+    profile.write_text(to_toml(community), encoding="utf-8")
+    hub.write_text(to_toml(config), encoding="utf-8")
+    return House(profile, hub, load_hub(hub), state, clock)
+
+
+def write_stations(
+    house: House, community: Community, relays: Mapping[str, int]
+) -> dict[str, Path]:
+    """Write one station.toml each, as an installer would; return them by station.
+
+    Args:
+        house: The run.
+        community: Which sensors hang on which station.
+        relays: Port of the broker's relay for stations whose uplink will be cut.
+    """
+    plans = ports_of(community)
+    files = {}
+    for station in community.stations:
+        own = [plan for plan in plans if plan.station == station]
+        config = _station(house, community, station, own, relays)
+        files[station] = house.state / "stations" / station / "station.toml"
+        files[station].parent.mkdir(parents=True, exist_ok=True)
+        files[station].write_text(to_toml(config), encoding="utf-8")
+    return files
+
+
+def _station(
+    house: House,
+    community: Community,
+    station: str,
+    plans: list[PortPlan],
+    relays: Mapping[str, int],
+) -> StationConfig:
+    sensors = tuple(entry for entry in community.sensor if entry.station == station)
+    zones = {entry.zone for entry in sensors}
+    return StationConfig(
+        station=StationEntry(id=station, site=community.site.id, clock="trusted"),
+        broker=BrokerAddress(port=relays.get(station, house.broker.port)),
+        port=tuple(
+            PortEntry(id=plan.port, path=str(house.state / "ports" / plan.link), baud=plan.baud)
+            for plan in plans
+        ),
+        sensor=sensors,
+        limit=tuple(entry for entry in community.limit if entry.zone in zones),
+    )
