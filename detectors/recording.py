@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 
 import msgspec
@@ -115,9 +116,10 @@ def _read_rows(path: Path) -> tuple[tuple[str, ...], dict[str, Floats]]:
 
 def _number(text: str) -> float:
     try:
-        return float(text) if text else float("nan")
+        value = float(text) if text else float("nan")
     except ValueError:
         return float("nan")
+    return value if isfinite(value) else float("nan")
 
 
 def _times(texts: tuple[str, ...]) -> Ints:

@@ -91,7 +91,7 @@ class Sentinel:
         except PackError:
             self.refused += 1  # ingest keeps it in the quarantine, with the reason
             return
-        arrival = self.trails.arrive(station, pack, monotonic_s)
+        arrival = self.trails.arrive(station, pack, monotonic_s, at_ms + _AHEAD_MS)
         if arrival is Arrival.DUPLICATE:
             return
         readings = self._dated(station, pack, at_ms)

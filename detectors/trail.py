@@ -75,16 +75,30 @@ class Trails:
     filled: int = 0
     closed: int = 0
 
-    def arrive(self, station: str, pack: Pack, monotonic_s: float) -> Arrival:
-        """Take note of a pack and say what it is; packs without a number are always new."""
+    def arrive(
+        self, station: str, pack: Pack, monotonic_s: float, latest_ms: int = 1 << 62
+    ) -> Arrival:
+        """Take note of a pack and say what it is; packs without a number are always new.
+
+        Args:
+            station: Whose.
+            pack: What came.
+            monotonic_s: When, wall seconds.
+            latest_ms: Stamps beyond this are of no clock and not believed.
+        """
         if pack.boot is None or pack.seq is None:
             return Arrival.NEW
         trail = self.stations.setdefault(station, StationTrail())
-        times = [reading.at for reading in pack.readings] if pack.sync else []
+        times = [reading.at for reading in pack.readings if pack.sync and reading.at <= latest_ms]
         for gone in pack.gone:
             self._close(trail, gone.boot, range(gone.first, gone.last + 1))
         oldest = min(times, default=trail.newest_ms)
+        ahead = bool(times) and max(times) > trail.newest_ms
+        if trail.boot and pack.boot != trail.boot and times and not ahead:
+            return Arrival.OLD  # the backlog of an earlier boot, between the packs of this one
         arrival = self._number(trail, pack.boot, pack.seq, oldest, monotonic_s)
+        if arrival is Arrival.DUPLICATE and ahead:
+            arrival = Arrival.NEW  # a device that counts anew under its old boot: never deaf to it
         self.duplicates += arrival is Arrival.DUPLICATE
         if arrival is Arrival.NEW:
             trail.newest_ms = max([trail.newest_ms, *times])

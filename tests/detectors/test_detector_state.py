@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -163,8 +164,42 @@ def test_a_new_boot_starts_its_own_numbering() -> None:
     trails = Trails()
     trails.arrive("north-1", pack(70), 0.0)
 
-    assert trails.arrive("north-1", pack(1, boot="b2"), 0.0) is Arrival.NEW
+    fresh = msgspec.structs.replace(pack(71, boot="b2"), seq=1)
+    assert trails.arrive("north-1", fresh, 0.0) is Arrival.NEW
     assert trails.stations["north-1"].holes == []
+
+
+def test_a_stamp_of_the_future_does_not_make_the_next_boot_the_past() -> None:
+    trails = Trails()
+    future = msgspec.structs.replace(pack(90_000), seq=1)
+    trails.arrive("north-1", future, 0.0, EPOCH + 60_000)
+
+    assert trails.arrive("north-1", pack(2, boot="b2"), 0.0, EPOCH + 60_000) is Arrival.NEW
+
+
+def test_the_backlog_of_an_earlier_boot_is_the_past_and_makes_no_holes() -> None:
+    trails = Trails()
+    for seq in (1, 2):
+        trails.arrive("north-1", pack(seq, boot="b1"), 0.0)
+    later = [(50, "b2", 1), (10, "b1", 3), (51, "b2", 2), (11, "b1", 4), (52, "b2", 3)]
+
+    seen = [
+        trails.arrive("north-1", msgspec.structs.replace(pack(at, boot=boot), seq=seq), 0.0)
+        for at, boot, seq in later
+    ]
+
+    assert seen == [Arrival.NEW, Arrival.OLD, Arrival.NEW, Arrival.OLD, Arrival.NEW]
+    assert trails.stations["north-1"].holes == []
+
+
+def test_a_device_that_counts_anew_under_its_old_boot_is_still_judged() -> None:
+    trails = Trails()
+    trails.arrive("north-1", msgspec.structs.replace(pack(1), seq=70_000), 0.0)
+
+    again = msgspec.structs.replace(pack(2), seq=1)
+
+    assert trails.arrive("north-1", again, 0.0) is Arrival.NEW
+    assert trails.arrive("north-1", again, 0.0) is Arrival.DUPLICATE
 
 
 def test_an_untrusted_clock_is_mapped_by_the_earliest_arrival() -> None:
