@@ -89,7 +89,9 @@ def read_recording(path: Path) -> Recording:
         facts = msgspec.json.decode(facts_path.read_bytes(), type=Facts)
         texts, columns = _read_rows(path)
         at = _times(texts)
-    except (OSError, EOFError, msgspec.MsgspecError, ValueError) as error:
+    except OSError as error:
+        raise RecordingError(f"{error.filename or path}: {error.strerror or error}") from error
+    except (EOFError, msgspec.MsgspecError, ValueError) as error:
         raise RecordingError(f"{path}: {error}") from error
     channels = tuple(
         _channel(facts, name, columns[name]) for name in facts.channels if name in columns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,6 +34,10 @@ def write_replay(
             stream.write(encoder.encode(line))
             stream.write(b"\n")
         stream.flush()
+    except BrokenPipeError:
+        # Whoever read our lines has seen enough (`| head`); what Python still holds must not fail
+        # again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     finally:
         if out is not None:
             stream.close()
