@@ -4,7 +4,8 @@ A Raspberry Pi has no battery clock. Until the operating system says that the cl
 instants count milliseconds since this boot of the station (`sync` false); afterwards they are run
 time. A clock that jumps forward is followed at once. A clock that jumps back is not: the station's
 time goes on at nine tenths of its rate until the clock has caught up, so that readings keep their
-order and their spacing, and nothing that counts time to an alarm stands still.
+order and their spacing, and nothing that counts time to an alarm stands still. Only after a long
+way back (`MOST_AHEAD_S`) the station begins a new boot with the new time.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from core.clock import Clock
 JUMP_MS = 500
 # Rate of the station's time while it waits for a clock that was set back.
 WAIT_RATE = 0.9
+# A station that is further ahead of its clock than this begins anew: ingest and detectors refuse
+# readings from more than five minutes ahead, and at nine tenths of the rate an hour would take ten.
+MOST_AHEAD_S = 240.0
 # Wall seconds between two looks at the operating system while the clock is not trusted.
 LOOK_S = 1.0
 

@@ -17,7 +17,7 @@ from math import ceil
 
 from core.broker import Broker
 from core.clock import Clock
-from edge.chronometer import Chronometer
+from edge.chronometer import MOST_AHEAD_S, Chronometer
 from edge.configuration import StationConfig
 from edge.health import flow_health, link_health, machine_health, port_health
 from edge.instruments import instruments_on
@@ -109,9 +109,12 @@ class Station:
         """Work until *stop*; then send what is left, unless *hurry*.
 
         Returns:
-            True after a clean stop; False if a part failed that the station can't do without: the
-            process should end and be started again.
+            True after a clean stop; False if a part failed that the station can't do without, or
+            the clock was set back too far: the process should end and be started again.
         """
+        hurry = hurry or threading.Event()
+        # A fast run has the same allowance as lateness: 10 s for each unit of speed (interfaces, Time).
+        most_ahead_s = MOST_AHEAD_S + 10 * max(self._clock.speed - 1, 0)
         LOG.info(
             "station %s of %s, boot %s: %d ports, %d sensors",
             self._config.station.id,
@@ -129,9 +132,18 @@ class Station:
                 LOG.error("station: the publisher ended; ending, to be started again")
                 self._stop_ports()
                 return False
+            ahead_s = self._chronometer.health().ahead_s
+            if ahead_s > most_ahead_s:
+                LOG.error(
+                    "station: the clock was set back, %.0f s of its time are ahead; ending, to be"
+                    " started again with the new time",
+                    ahead_s,
+                )
+                self._finish(hurry)
+                return False
             self._watch()
         self._notice.say(STOPPING)
-        return self._finish(hurry or threading.Event())
+        return self._finish(hurry)
 
     def health(self, spool: Spool, broker: Broker) -> dict[str, float]:
         """Return the numbers of the status."""

@@ -370,3 +370,43 @@ def test_a_port_that_can_not_be_opened_does_not_disturb_the_others(site: Site, h
     assert "heat-1" not in sensors
     with pytest.raises(PortLostError):
         open_serial(PortEntry("x", str(site.file.parent / "usb-0")), 9600)
+
+
+class SteppedClock:
+    """The clock of the run, set wrong by hand."""
+
+    speed = 1.0
+
+    def __init__(self, wrong_by_ms: int) -> None:
+        self.wrong_by_ms = wrong_by_ms
+
+    def now_ms(self) -> int:
+        return RunClock().now_ms() + self.wrong_by_ms
+
+    def wall_ms(self) -> int:
+        return self.now_ms()
+
+    def monotonic_s(self) -> float:
+        return RunClock().monotonic_s()
+
+
+def test_a_station_whose_clock_was_set_back_by_an_hour_begins_anew_with_nothing_lost(
+    site: Site, hub: Hub
+) -> None:
+    clock = SteppedClock(3_600_000)
+    station = Station(load_station(site.file), clock, notice=ServiceNotice({}))
+    ended: list[bool] = []
+    thread = threading.Thread(target=lambda: ended.append(station.run(threading.Event())))
+    thread.start()
+    wait_until(lambda: any(pack.readings for pack in hub.packs), 30)
+    clock.wrong_by_ms = 0
+    thread.join(30)
+    assert ended == [False]
+    site.run()
+    now_ms = RunClock().now_ms()
+    wait_until(
+        lambda: any(abs(one.at - now_ms) < 120_000 for pack in hub.packs for one in pack.readings),
+        30,
+    )
+    totals = read_spool(load_station(site.file).spool_path)
+    assert (totals.boots, totals.unknown, totals.lost) == (2, 0, 0)
