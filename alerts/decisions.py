@@ -50,7 +50,8 @@ def observe(incident: Incident, judgement: Judgement, now: int) -> list[Event]:
     if what is None:
         return []
     events = [Event(at=now, what=what, judgement=judgement)]
-    if incident.acknowledged and judgement.grade > incident.acknowledged_grade:
+    voided = incident.acknowledged and judgement.grade > incident.acknowledged_grade
+    if voided:
         events.append(
             Event(
                 at=now,
@@ -59,7 +60,7 @@ def observe(incident: Incident, judgement: Judgement, now: int) -> list[Event]:
                 contact=incident.acknowledged_by,
             )
         )
-    if judgement.grade > incident.told:
+    if voided or judgement.grade > incident.told:
         events.append(announcement(incident, Kind.ALERT, judgement.grade, now))
     return events
 

@@ -183,6 +183,17 @@ def test_a_rise_above_the_acknowledged_grade_voids_the_acknowledgement(scene: Sc
     assert "voided" in scene.happened()
 
 
+def test_a_rise_that_voids_is_told_even_if_the_fall_before_it_was_not(scene: Scene) -> None:
+    scene.say(level(Grade.RED), level(Grade.YELLOW))
+    scene.watch.acknowledge(1, "duty-1", "console")
+    before = len(scene.notes())
+
+    scene.say(level(Grade.RED))
+
+    assert scene.happened()[-2:] == ["voided", "announced"]
+    assert {note[:2] for note in scene.notes()[before:]} == {("alert", "red")}
+
+
 def test_a_rise_up_to_the_acknowledged_grade_does_not_void_it(scene: Scene) -> None:
     scene.say(level(Grade.ORANGE))
     scene.watch.acknowledge(1, "duty-1", "console")
