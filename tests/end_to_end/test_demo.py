@@ -114,6 +114,8 @@ def test_ctrl_c_ends_everything_and_leaves_no_process(tmp_path: Path) -> None:
 
     assert process.wait(60) == 0
     reader.join(5)
+    assert process.stderr is not None
+    process.stderr.close()
     assert "Traceback" not in "".join(lines)
     assert [pid for pid in pids if Path(f"/proc/{pid}").exists() and not _zombie(pid)] == []
 
