@@ -32,6 +32,8 @@ class StationStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         monotonic_ms: Milliseconds since boot at `at`, so that the hub can map unsynced packs.
         made: Readings produced by this boot so far.
         spooled: Packs that wait in the spool.
+        ended: Earlier boots without a trusted clock whose packs still wait: how many milliseconds
+            after its start each made its last reading. All of them ended before this boot began.
         health: Named numbers for the wall, unit in the name (`cpu_celsius`, `discarded_bytes`…).
     """
 
@@ -42,6 +44,7 @@ class StationStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     monotonic_ms: _Count = 0
     made: _Count = 0
     spooled: _Count = 0
+    ended: dict[str, _Count] = {}
     health: dict[str, float] = {}
 
 

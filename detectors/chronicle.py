@@ -12,6 +12,9 @@ from msgspec.structs import replace
 
 from core.reading import Reading
 
+# Boots that are remembered of a station: the present one, and those whose packs it still sends.
+MOST_BOOTS = 24
+
 
 @dataclass(slots=True)
 class Chronicle:
@@ -22,10 +25,10 @@ class Chronicle:
     def learn(self, station: str, boot: str, monotonic_ms: int, now_ms: int) -> None:
         """Take note that the boot is *monotonic_ms* old now, or was some time ago."""
         key = (station, boot)
-        for other in [other for other in self.begun if other[0] == station and other != key]:
-            del self.begun[other]
         begun = now_ms - monotonic_ms
-        self.begun[key] = min(begun, self.begun.get(key, begun))
+        self.begun[key] = min(begun, self.begun.pop(key, begun))
+        for oldest in [other for other in self.begun if other[0] == station][:-MOST_BOOTS]:
+            del self.begun[oldest]
 
     def dated(self, station: str, boot: str, readings: tuple[Reading, ...]) -> tuple[Reading, ...]:
         """Return *readings* with times of the run's clock; empty if the boot is not known."""

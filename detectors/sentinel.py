@@ -12,7 +12,7 @@ from core.community import Community
 from core.finding import Finding
 from core.pack import Pack, PackError, decode_pack
 from core.reading import Reading
-from core.status import StatusError, decode_receipt, decode_status
+from core.status import StationStatus, StatusError, decode_receipt, decode_status
 from core.topics import parse_station
 from detectors.absence import Absence
 from detectors.bank import Bank
@@ -142,7 +142,15 @@ class Sentinel:
             log.warning("status can't be read", station=station, error=str(error))
             return
         self.absence.status(station, status.link, at_ms, retained=message.retain)
-        if not status.sync and status.monotonic_ms and not message.retain:
+        if status.monotonic_ms and (status.sync or not message.retain):
+            self._take_ends(station, status, at_ms)
+
+    def _take_ends(self, station: str, status: StationStatus, at_ms: int) -> None:
+        """Earlier boots without a clock ended before this one began: their backlog is the past."""
+        now_ms = status.at if status.sync else at_ms
+        for boot, last_ms in status.ended.items():
+            self.chronicle.learn(station, boot, last_ms, now_ms - status.monotonic_ms)
+        if not status.sync:
             self.chronicle.learn(station, status.boot, status.monotonic_ms, at_ms)
 
     def _take_receipt(self, station: str, message: Message) -> list[tuple[str, Hole]]:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import groupby
 
-from core.pack import Gone, Unknown
+from core.pack import Gone, Unknown, decode_pack
 from edge.pack_books import (
     CLEAN,
     DECLARED,
@@ -132,6 +132,23 @@ class PackStore:
             "SELECT boot, seq FROM pack ORDER BY ordinal DESC LIMIT ?", (limit,)
         ).fetchall()
         return self._sending([PackId(*row) for row in reversed(rows) if PackId(*row) not in skip])
+
+    def ended_unsynced(self, boot: str, limit: int) -> dict[str, int]:
+        """Return when the newest other boots without a trusted clock made their last reading.
+
+        Milliseconds after the start of each; only those of which packs wait.
+        """
+        rows = self._db.execute(
+            "SELECT boot, payload FROM pack WHERE ordinal IN (SELECT max(ordinal) FROM pack"
+            " WHERE boot != ? AND count > 0 GROUP BY boot) ORDER BY ordinal DESC LIMIT ?",
+            (boot, limit),
+        ).fetchall()
+        packs = [(name, decode_pack(payload)) for name, payload in rows]
+        return {
+            name: max(reading.at for reading in pack.readings)
+            for name, pack in packs
+            if not pack.sync and pack.readings
+        }
 
     def declarations(self, limit: int) -> list[Declaration]:
         """Return declarations that no pack carries yet, oldest first."""

@@ -201,6 +201,7 @@ class Publisher(threading.Thread):
             monotonic_ms=instant.elapsed_ms,
             made=self._spool.made,
             spooled=self._spool.waiting.packs,
+            ended=self._spool.ended,
             health=self._health(self._spool, self._broker),
         )
         sent = self._broker.publish(self._status_topic, encode_status(status), retain=True)

@@ -35,6 +35,8 @@ RETRY_S = 10.0
 # Declarations in one pack; more of them wait for the next one.
 _MOST_DECLARATIONS = 40
 _READINGS_A_PACK = 500
+# Boots without a trusted clock of whose end the status tells.
+_MOST_ENDED = 20
 # Receipts that wait for a failed disk; beyond, packs are sent once more, which does no harm.
 _MOST_RECEIPTS = 10_000
 # Receipts that make a deletion of their own worth its commit (a backlog drains).
@@ -51,6 +53,9 @@ class Spool:
         max_bytes: Upper bound of what waits on disk.
         at_risk: How many readings may be in memory between two commits.
 
+    Attributes:
+        ended: Ends of earlier boots without a trusted clock, see `StationStatus`.
+
     Raises:
         SpoolBusyError: Another process holds it.
     """
@@ -63,6 +68,7 @@ class Spool:
         self.made = 0
         self.corrupt = False
         self.error = ""
+        self.ended: dict[str, int] = {}
         self._clock = clock
         self._max_bytes = max_bytes
         self._at_risk = at_risk
@@ -264,6 +270,7 @@ class Spool:
             store, set_aside = open_store(self.path, self._max_bytes, self.boot)
             self.corrupt |= set_aside
             killed = store.open_boot(self.boot, self._at_risk)
+            self.ended = store.ended_unsynced(self.boot, _MOST_ENDED)
             if self.made:
                 told = [] if set_aside else self._carried_elsewhere
                 store.adopt(self._memory, self.boot, self.made, told)

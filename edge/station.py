@@ -113,7 +113,7 @@ class Station:
             the clock was set back too far: the process should end and be started again.
         """
         hurry = hurry or threading.Event()
-        # A fast run has the same allowance as lateness: 10 s for each unit of speed (interfaces, Time).
+        # A fast run has the allowance of lateness: 10 s for each unit of speed (interfaces, Time).
         most_ahead_s = MOST_AHEAD_S + 10 * max(self._clock.speed - 1, 0)
         LOG.info(
             "station %s of %s, boot %s: %d ports, %d sensors",

@@ -16,6 +16,7 @@ from core.pack import Pack
 from core.quality import Quality, Reason
 from core.reading import Reading
 from core.status import Link, StationStatus
+from ingest.validation import MAX_BOOT_CHARS
 
 # Times below 2^28 s count from boot (core.pack refuses them as absolute times).
 _FIRST_ABSOLUTE_MS = 2**28 * 1000
@@ -39,10 +40,14 @@ class BootClocks:
         """Learn from a status: exact if it has a trusted clock, else by its arrival if live."""
         if not status.boot or status.monotonic_ms <= 0 or status.link is Link.OFFLINE:
             return
-        if status.sync:
-            self._learn(station, status.boot, status.at - status.monotonic_ms, exact=True)
-        elif live:
-            self._learn(station, status.boot, now_ms - status.monotonic_ms, exact=False)
+        if not (status.sync or live):
+            return
+        begun = (status.at if status.sync else now_ms) - status.monotonic_ms
+        self._learn(station, status.boot, begun, exact=status.sync)
+        for boot, last_ms in status.ended.items():
+            # It ended before this boot began: the best that will ever be known of it.
+            if 0 < len(boot) <= MAX_BOOT_CHARS:
+                self._learn(station, boot, begun - last_ms, exact=True)
 
     def place(self, station: str, pack: Pack, now_ms: int) -> Pack:
         """Return an unsynced pack with times since the epoch and quality uncertain (clock)."""

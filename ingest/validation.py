@@ -28,7 +28,7 @@ HUB_CLOCK_FROM_MS = 1_735_689_600_000
 # SQLite and line protocol hold signed 64-bit integers; sequence numbers stay exact in JSON, too.
 _MAX_NUMBER = 2**53
 _MAX_SAMPLES = 2**31
-_MAX_BOOT_CHARS = 64
+MAX_BOOT_CHARS = 64
 
 
 class Problem(NamedTuple):
@@ -170,7 +170,7 @@ def _declaration_problem(pack: Pack) -> str:
 
 def valid_identity(boot: str, seq: int | None) -> bool:
     """Tell whether a pack may be called this."""
-    return 0 < len(boot) <= _MAX_BOOT_CHARS and seq is not None and 0 <= seq <= _MAX_NUMBER
+    return 0 < len(boot) <= MAX_BOOT_CHARS and seq is not None and 0 <= seq <= _MAX_NUMBER
 
 
 def _sensor(site: str, entry: SensorEntry) -> _Sensor:

@@ -271,3 +271,19 @@ def test_an_ingest_that_does_not_answer_is_probed_and_not_flooded() -> None:
     assert window.room(UNANSWERED_S) == PROBE_PACKS
     window.receipted([], UNANSWERED_S + 1)
     assert window.room(UNANSWERED_S + 2) == WINDOW_PACKS
+
+
+def test_the_birth_tells_when_earlier_boots_without_a_clock_ended(
+    mosquitto: Mosquitto, hub: Hub, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    early = Spool(tmp_path / "spool.db", "early", RunClock(), max_bytes=10_000_000, at_risk=5)
+    early.commit([Reading("s", Quantity.TEMPERATURE, 7000, 20.0)], sync=False, sent=False)
+    early.close()
+    sender = Sender(mosquitto.address, tmp_path, "later", site_of(request))
+    sender.publisher.start()
+    try:
+        wait_until(lambda: hub.last_status is not None and hub.packs)
+        assert hub.last_status is not None
+        assert hub.last_status.ended == {"early": 7000}
+    finally:
+        sender.stop()

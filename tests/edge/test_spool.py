@@ -431,3 +431,21 @@ def test_a_full_spool_makes_room_without_reading_all_of_itself(tmp_path: Path) -
     assert [text for text in said if "count(*)" in text] == []
     assert any(text.startswith("DELETE FROM pack") for text in said)
     assert store.waiting() == read_waiting(store._db)
+
+
+def test_the_ends_of_boots_without_a_clock_are_known_while_their_packs_wait(tmp_path: Path) -> None:
+    path = tmp_path / "spool.db"
+    first = open_spool(path, "a")
+    for at in (1000, 2500):
+        first.commit([Reading("s", Quantity.TEMPERATURE, at, 1.0)], sync=False, sent=False)
+    kill(first)
+    second = open_spool(path, "b")
+    assert second.ended == {"a": 2500}
+    second.commit(readings(2), sync=True, sent=False)
+    kill(second)
+    third = open_spool(path, "c")
+    assert third.ended == {"a": 2500}
+    third.receipt([PackId("a", 1), PackId("a", 2)])
+    third.settle()
+    kill(third)
+    assert open_spool(path, "d").ended == {}

@@ -21,7 +21,6 @@ PROFILE = parse_community(
     community_text("s")
     + '[[mapping]]\ntopic = "dev/+/up"\nsensor = "one-0"\nvalue = "data.level"\nunit = "mm"\n'
     + '[[mapping]]\ntopic = "dev/#"\nsensor = "one-1"\n'
-    + '[[mapping]]\ntopic = "dev/7/up"\nsensor = "nobody"\n'
 )
 ENTRY = PROFILE.sensor[0]
 
@@ -129,3 +128,14 @@ def test_an_untrusted_absolute_clock_keeps_its_times_and_gets_the_reason(
         Quality.UNCERTAIN,
         (Reason.CLOCK,),
     )
+
+
+def test_a_boot_that_never_had_a_clock_ends_where_the_next_boot_begins(clocks: BootClocks) -> None:
+    birth = StationStatus(
+        link=Link.ONLINE, boot="c", at=NOW, monotonic_ms=5000, ended={"b": 7_200_000}
+    )
+    clocks.hear("one", birth, NOW + 200, live=True)
+    first = times(clocks.place("one", unset(1000, 2000), NOW + 300))
+    last = times(clocks.place("one", unset(7_199_000, 7_200_000), NOW + 300))
+    assert first == [NOW - 5000 - 7_199_000, NOW - 5000 - 7_198_000]
+    assert last == [NOW - 6000, NOW - 5000]
