@@ -11,6 +11,7 @@ from core.clock import late_after_ms
 from core.community import Community
 from core.finding import Finding
 from core.pack import Pack, PackError, decode_pack
+from core.quantity import FACTS
 from core.reading import Reading
 from core.status import StationStatus, StatusError, decode_receipt, decode_status
 from core.topics import parse_station
@@ -133,6 +134,11 @@ class Sentinel:
     def _acceptable(self, reading: Reading, station: str, at_ms: int) -> bool:
         if self._station.get(reading.series) != station:
             return False
+        if reading.value is not None:
+            # What the ingest quarantines as beyond belief must not warn anybody either.
+            facts = FACTS[reading.quantity]
+            if not facts.lowest <= reading.value <= facts.highest:
+                return False
         return reading.at - at_ms <= max(_AHEAD_MS, self._late_ms[reading.series])
 
     def _take_status(self, station: str, message: Message, at_ms: int) -> None:

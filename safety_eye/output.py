@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import zoneinfo
 
@@ -31,8 +32,9 @@ _SHAPES = {
 
 
 def say(text: str) -> None:
-    """Print a line."""
-    console.print(text, soft_wrap=True)
+    """Print a line; nobody listening any more must not end a hub."""
+    with contextlib.suppress(OSError):
+        console.print(text, soft_wrap=True)
 
 
 def grade_mark(grade: Grade, language: str) -> Text:

@@ -68,7 +68,7 @@ class Story:
         before = self._grades.get(key)
         self._grades[key] = grade
         was = before.grade if before is not None else Grade.GREEN
-        if grade.grade is was:
+        if grade.grade is was or grade.condition is Condition.UNKNOWN:
             if before is not None and before.condition is not grade.condition:
                 self._tell_condition(grade)
             return
@@ -84,7 +84,7 @@ class Story:
         )
 
     def _tell_condition(self, grade: ZoneGrade) -> None:
-        if grade.condition is not Condition.UNKNOWN or grade.grade is Grade.GREEN:
+        if grade.condition is not Condition.UNKNOWN:
             return
         words = "未知，不等于安全" if self._language == "zh" else "unknown, which is not safe"
         time = clock_text(self._clock.now_ms(), self._community.site.timezone)

@@ -27,6 +27,8 @@ _LONGEST_PAUSE_S = 30.0
 # A program that ran this long is healthy again: its next death starts at the first pause.
 _HEALTHY_AFTER_S = 60.0
 _PR_SET_PDEATHSIG = 1
+# A log larger than this begins anew at the next start.
+_LARGEST_LOG_BYTES = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,7 @@ class Supervisor:
     def _launch(self, child: _Child) -> None:
         program = child.program
         if child.log is None:
-            child.log = (self._state / "logs" / f"{program.name}.log").open("ab")
+            child.log = _open_log(self._state / "logs" / f"{program.name}.log")
         piped = program.on_line is not None
         # The programs' own output is for the log; people read what the roof prints.
         process = subprocess.Popen(  # noqa: S603  # argv is ours, never a shell line
@@ -196,6 +198,13 @@ class Supervisor:
         if child.log is not None:
             child.log.close()
         self._note_pid(child.program.name, None)
+
+
+def _open_log(path: Path) -> BinaryIO:
+    """Open a log to append; one that has grown large begins anew and keeps its predecessor."""
+    if path.exists() and path.stat().st_size > _LARGEST_LOG_BYTES:
+        path.replace(path.with_suffix(".log.1"))
+    return path.open("ab")
 
 
 def python(*arguments: str) -> list[str]:

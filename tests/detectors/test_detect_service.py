@@ -245,6 +245,16 @@ def test_broken_packs_and_strangers_do_not_stop_the_judging(street: Street, duty
     assert duty.detect.sentinel.refused == 3
 
 
+def test_water_higher_than_any_mountain_stream_warns_nobody(street: Street, duty: Duty) -> None:
+    street.send(1, 1e9, 1e9, 1e9)
+
+    street.send(2, 0.0, 0.0, 0.0)
+
+    street.wait_for("limit-high", Grade.GREEN, Condition.CLEARED)
+    assert duty.detect.sentinel.refused == 3
+    assert {finding.grade for finding in street.said("limit-high")} == {Grade.GREEN}
+
+
 def test_a_plain_json_device_of_the_profile_is_judged(street: Street, duty: Duty) -> None:
     street.status(Link.ONLINE)
     payload = b'{"state": {"alarm": true}}'
