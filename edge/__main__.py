@@ -13,7 +13,7 @@ from types import FrameType
 
 from core.clock import RunClock, parse_clock
 from core.configuration import ConfigurationError
-from edge.configuration import load_station
+from edge.configuration import describe_station, load_station
 from edge.spool_file import SpoolBusyError
 from edge.station import Station
 
@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("station", type=Path, help="station.toml")
     parser.add_argument("--clock", default="", help="clock of the run, EPOCH_MS:SPEED")
+    parser.add_argument("--check", action="store_true", help="read the file, say what it means")
     parser.add_argument("--verbose", action="store_true", help="say more")
     options = parser.parse_args(arguments)
     logging.basicConfig(
@@ -44,6 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ConfigurationError, ValueError) as error:
         print(f"safety-eye edge: {error}", file=sys.stderr)
         return WRONG_CALL
+    if options.check:
+        for line in describe_station(config):
+            print(line)
+        return 0
     stop, hurry = threading.Event(), threading.Event()
     _listen_to_signals(stop, hurry)
     try:

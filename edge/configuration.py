@@ -200,3 +200,14 @@ def _with_absolute_paths(config: StationConfig, base: Path) -> StationConfig:
         ),
         port=tuple(replace(port, path=absolute(port.path)) for port in config.port),
     )
+
+
+def describe_station(config: StationConfig) -> list[str]:
+    """Return what a station's file means: who it is, its lines, and what hangs on them."""
+    station, broker = config.station, config.broker
+    lines = [f"station {station.id} of {station.site}, broker {broker.host}:{broker.port}"]
+    lines += [f"  port {port.id:<12} {port.path}" for port in config.port]
+    for entry in config.sensor:
+        words = ", ".join(str(quantity) for quantity in entry.quantities)
+        lines.append(f"  {entry.id:<12} {entry.driver:<18} on {entry.port:<10} {words}")
+    return lines

@@ -11,8 +11,17 @@ def main() -> None:
         from edge.__main__ import main as edge_main  # noqa: PLC0415  # a Pi has no typer, no rich
 
         sys.exit(edge_main(sys.argv[2:]))
-    from safety_eye.cli import app  # noqa: PLC0415  # not on a station
-
+    try:
+        from safety_eye.cli import app  # noqa: PLC0415  # not on a station
+    except ModuleNotFoundError as error:
+        if error.name in ("core", "edge", "ingest", "detectors", "alerts", "dashboards"):
+            raise
+        print(
+            f"safety-eye: {error.name} is not installed; this machine has only the station "
+            "program (safety-eye edge). For everything else: pip install 'safety-eye[hub]'",
+            file=sys.stderr,
+        )
+        sys.exit(2)
     app()
 
 

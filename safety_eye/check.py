@@ -12,7 +12,7 @@ from core.configuration import ConfigurationError
 from core.grade import WARNING_GRADES
 from core.limits import LimitRule
 from core.quantity import FACTS
-from edge.configuration import load_station
+from edge.configuration import describe_station, load_station
 from edge.drivers import DRIVERS
 from safety_eye.hub import HubConfig, load_hub
 
@@ -32,7 +32,7 @@ def describe(file: Path) -> list[str]:
     if "site" in keys:
         return describe_community(load_community(file), str(file))
     if "station" in keys:
-        return _station_lines(file)
+        return describe_station(load_station(file))
     return _hub_lines(file)
 
 
@@ -97,18 +97,6 @@ def _advice(community: Community) -> list[str]:
 
 def _name(limit: LimitEntry) -> str:
     return f"{limit.zone}/{limit.quantity}"
-
-
-def _station_lines(file: Path) -> list[str]:
-    config = load_station(file)
-    return [
-        (
-            f"{file}: station {config.station.id} of {config.station.site}, "
-            f"broker {config.broker.host}:{config.broker.port}"
-        ),
-        *(f"  port {port.id:<12} {port.path}" for port in config.port),
-        *(f"  {entry.id:<12} {entry.driver:<18} on {entry.port}" for entry in config.sensor),
-    ]
 
 
 def check_channels(config: HubConfig, file: str) -> None:

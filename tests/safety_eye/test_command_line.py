@@ -148,3 +148,32 @@ def test_a_token_that_can_not_be_read_is_one_clear_line(tmp_path: Path) -> None:
 
     assert done.returncode == 1
     assert "token_file" in done.stderr
+
+
+def test_an_installer_can_check_a_station_on_the_pi_itself(tmp_path: Path) -> None:
+    station = tmp_path / "station.toml"
+    station.write_text(
+        '[station]\nid = "north-1"\nsite = "riverside"\n'
+        '[[port]]\nid = "uart-0"\npath = "/dev/edge/uart-0"\n'
+        '[[sensor]]\nid = "gauge-1"\nstation = "north-1"\nzone = "underpass"\n'
+        'driver = "dfrobot_a02yyuw"\nquantity = "water-level"\nhazard = "flood"\n'
+        'mount_height_m = 3.2\nport = "uart-0"\n'
+    )
+
+    on_pi = run("edge", str(station), "--check")
+    on_hub = run("check", str(station))
+
+    assert (on_pi.returncode, on_hub.returncode) == (0, 0)
+    assert "gauge-1      dfrobot_a02yyuw    on uart-0     water-level" in on_pi.stdout
+    assert on_pi.stdout == on_hub.stderr
+
+
+def test_a_station_file_with_a_wrong_key_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    station = tmp_path / "station.toml"
+    station.write_text('[station]\nid = "north-1"\nsite = "riverside"\ncolour = "red"\n')
+
+    done = run("edge", str(station), "--check")
+
+    assert done.returncode == 2
+    assert "colour" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
