@@ -41,7 +41,7 @@ class Receiver:
 
     Args:
         secret: `whsec_…` shared with the sender.
-        on_delivery: Called for each accepted post, on the server's thread.
+        on_delivery: Called for each accepted post, on the server's thread, before the answer.
         port: 0 takes a free one.
     """
 
@@ -86,6 +86,11 @@ class Receiver:
             self.ids[webhook_id] = before + 1
         return Delivery(webhook_id, before > 0, content)
 
+    def refuse(self) -> None:
+        """Count a post that was not accepted."""
+        with self._lock:
+            self.refused += 1
+
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         receiver = self
 
@@ -100,12 +105,13 @@ class Receiver:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 delivery = receiver.accept(headers, self.rfile.read(length))
                 if delivery is None:
-                    receiver.refused += 1
+                    receiver.refuse()
                     self.send_error(401)
                     return
+                # Said to be accepted only once it is: who was answered finds it there.
+                receiver._on_delivery(delivery)  # the handler is a part of it
                 self.send_response(204)
                 self.end_headers()
-                receiver._on_delivery(delivery)  # the handler is a part of it
 
             def log_message(self, *_arguments: object) -> None:
                 """Stay quiet: the demo prints what matters."""
