@@ -90,6 +90,14 @@ PHRASES: dict[str, tuple[str, str]] = {
         "但有 {} 路读数未知，{} 个站点不在线：那里没有报警不等于安全。",
         "But {} readings are unknown and {} stations are not online: no alarm there is not safe.",
     ),
+    "quiet_silent": (
+        "但有 {} 路读数未知：那里没有报警不等于安全。",
+        "But {} readings are unknown: no alarm there is not safe.",
+    ),
+    "quiet_down": (
+        "但有 {} 个站点不在线：那里没有报警不等于安全。",
+        "But {} stations are not online: no alarm there is not safe.",
+    ),
     "no_incidents_yet": (
         "还没有发生过事件。第一个事件会出现在这里，并保留它的时间线。",
         "There has been no incident yet. The first one will stand here with its timeline.",
