@@ -72,6 +72,7 @@ class Publisher(threading.Thread):
         self._hurry = threading.Event()
         self._relinked = threading.Event()
         self._online = False
+        self._said_sync = False
         self._pack_s = config.station.pack_interval_s
         self._pack_due_s = self._status_due_s = self.beat_s = clock.monotonic_s()
         self.failed = False
@@ -124,7 +125,8 @@ class Publisher(threading.Thread):
             self._pack(now_s)
         if self._online:
             self._drain(now_s)
-            if now_s >= self._status_due_s:
+            # That the clock is trusted now is said at once: it places what was seen before.
+            if now_s >= self._status_due_s or self._chronometer.now().sync != self._said_sync:
                 self._say(Link.ONLINE)
                 self._status_due_s = now_s + STATUS_S
 
@@ -144,7 +146,11 @@ class Publisher(threading.Thread):
         batches, dropped = self._tray.take()
         for batch in batches:
             packs = self._spool.commit(
-                batch.readings, sync=batch.sync, sent=self._online, dropped=dropped
+                batch.readings,
+                sync=batch.sync,
+                sent=self._online,
+                dropped=dropped,
+                alarm=batch.alarm,
             )
             dropped = 0
             for pack in packs:
@@ -193,6 +199,7 @@ class Publisher(threading.Thread):
 
     def _say(self, link: Link) -> bool:
         instant = self._chronometer.now()
+        self._said_sync = instant.sync
         status = StationStatus(
             link=link,
             boot=self._spool.boot,
@@ -202,6 +209,7 @@ class Publisher(threading.Thread):
             made=self._spool.made,
             spooled=self._spool.waiting.packs,
             ended=self._spool.ended,
+            closed=self._spool.closed,
             health=self._health(self._spool, self._broker),
         )
         sent = self._broker.publish(self._status_topic, encode_status(status), retain=True)

@@ -40,6 +40,7 @@ _RESTART_S = 5.0
 # Frames a second that one line brings at most (interfaces, demo): bounds what may be in memory.
 _FRAMES_PER_S = 20.0
 _JOIN_S = 2.0
+_DAY_MS = 86_400_000
 
 
 @dataclass(slots=True)
@@ -90,6 +91,7 @@ class Station:
             max_bytes=round(config.station.spool_max_mb * 1e6),
             # What arrives while the flush itself is under way comes on top.
             at_risk=at_risk + series,
+            max_age_ms=round(config.station.spool_max_days * _DAY_MS),
         )
         self._posts: dict[str, _Post] = {}
         for port in config.port:
