@@ -14,10 +14,12 @@ from edge.thinning import Thinned, thin
 
 # How many packs are thinned or dropped together: one declaration for all of them.
 BATCH_PACKS = 64
-# Why a pack is gone: the spool was full, it was too old, or memory was full before it was a pack.
+# Why a pack is gone: the spool was full, it was too old, memory was full before it was a pack, or
+# it stood on a page that can't be read any more.
 OVERFLOW = "overflow"
 AGE = "age"
 MEMORY = "memory"
+BROKEN = "broken"
 # Batches of aged packs dropped at a time: the urgent lane waits for it.
 _AGED_BATCHES = 8
 
@@ -60,7 +62,8 @@ def _thin_some(tables: PackTables) -> bool:
     return bool(packs)
 
 
-def _replace(tables: PackTables, pack: StoredPack, result: Thinned) -> None:
+def _replace(tables: PackTables, pack: StoredPack, thinned: Thinned | None) -> None:
+    result = thinned or Thinned(pack.payload, pack.count, 0)
     tables.database.execute(
         "UPDATE pack SET payload = ?, count = ?, thinned = thinned + ?, level = 1"
         " WHERE boot = ? AND seq = ?",

@@ -57,6 +57,7 @@ def link_health(spool: Spool, broker: Broker) -> dict[str, float]:
         "spool_mb": round(waiting.size / _MB, 3),
         "spool_in_memory": float(spool.degraded),
         "spool_set_aside": float(spool.corrupt),
+        "spool_salvaged_packs": spool.salvaged,
         "connects": broker.reconnects,
     }
 

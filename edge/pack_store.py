@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterable
+from contextlib import suppress
+from pathlib import Path
 
-from core.pack import Gone, Unknown, decode_pack
-from edge.eviction import drop_aged, make_room
+from core.pack import Gone, PackError, Unknown, decode_pack
+from edge.eviction import BROKEN, drop_aged, make_room
 from edge.pack_books import (
     CLEAN,
     DECLARED,
@@ -23,6 +25,7 @@ from edge.pack_books import (
     read_totals,
 )
 from edge.pack_tables import PackTables
+from edge.salvage import salvage
 
 # Packs with something urgent that go out with the newest ones after a reconnect.
 MOST_URGENT = 40
@@ -49,6 +52,23 @@ class PackStore:
         self._db = database
         self._max_bytes = max_bytes
         self._tables = PackTables(database)
+
+    def salvage(self, broken: Path, at_risk: int) -> int:
+        """Take what can be read of a broken spool; return how many packs that were."""
+        return salvage(broken, self._tables, at_risk)
+
+    def declare_holes(self, boot: str, top: int) -> None:
+        """Declare gone what is not held of a boot's numbers up to *top*, readings not known.
+
+        What the hub has of it stays; what it has not, and nothing tells of, it calls unknown.
+        """
+        rows = self._db.execute("SELECT seq FROM pack WHERE boot = ? ORDER BY seq", (boot,))
+        before = 0
+        with self._tables.transaction():
+            for (seq,) in [*rows.fetchall(), (top + 1,)]:
+                if seq > before + 1:
+                    self._tables.declare_gone(Gone(boot, before + 1, seq - 1, 0, BROKEN))
+                before = seq
 
     def open_boot(self, boot: str, at_risk: int) -> int:
         """Begin a boot; declare what killed boots may have lost. Return how many those were."""
@@ -166,12 +186,13 @@ class PackStore:
             " WHERE boot != ? AND count > 0 GROUP BY boot) ORDER BY ordinal DESC LIMIT ?",
             (boot, limit),
         ).fetchall()
-        packs = [(name, decode_pack(payload)) for name, payload in rows]
-        return {
-            name: max(reading.at for reading in pack.readings)
-            for name, pack in packs
-            if not pack.sync and pack.readings
-        }
+        ended = {}
+        for name, payload in rows:
+            with suppress(PackError):
+                pack = decode_pack(payload)
+                if not pack.sync and pack.readings:
+                    ended[name] = max(reading.at for reading in pack.readings)
+        return ended
 
     def declarations(self, limit: int) -> list[Declaration]:
         """Return declarations that no pack carries yet, oldest first."""

@@ -58,6 +58,10 @@ class Spool:
         max_age_ms: Upper bound of the age of what waits, in run milliseconds; alarms stay.
 
     Attributes:
+        made: Readings that this boot has produced.
+        corrupt: True if a broken file was set aside since the start.
+        salvaged: Packs that were read from broken files since then.
+        error: What the disk said when it failed last; empty while all is well.
         ended: Ends of earlier boots without a trusted clock, see `StationStatus`.
 
     Raises:
@@ -78,6 +82,7 @@ class Spool:
         self.boot = boot
         self.made = 0
         self.corrupt = False
+        self.salvaged = 0
         self.error = ""
         self.ended: dict[str, int] = {}
         self._clock = clock
@@ -319,14 +324,18 @@ class Spool:
 
     def _open_disk(self) -> None:
         try:
-            store, set_aside = open_store(self.path, self._max_bytes, self.boot)
-            self.corrupt |= set_aside
+            opened = open_store(self.path, self._max_bytes, self.boot, self._at_risk)
+            store = opened.store
+            self.corrupt |= opened.set_aside
+            self.salvaged += opened.salvaged
             killed = store.open_boot(self.boot, self._at_risk)
             self.ended = store.ended_unsynced(self.boot, _MOST_BOOTS)
             if self.made:
-                told = [] if set_aside else self._carried_elsewhere
+                told = [] if opened.set_aside else self._carried_elsewhere
                 store.adopt(self._memory, self.boot, self.made, told)
                 self._memory.clear()
+                if opened.set_aside:
+                    store.declare_holes(self.boot, self._seq)
         except (sqlite3.Error, OSError) as error:
             self._disk_failed(sqlite3.OperationalError(str(error)))
             return

@@ -48,27 +48,57 @@ class SpoolTotals(NamedTuple):
         return self.thinned + self.gone
 
 
-def open_store(path: Path, max_bytes: int, boot: str) -> tuple[PackStore, bool]:
-    """Open a spool's file; return it, and whether a broken one was set aside.
+class OpenedStore(NamedTuple):
+    """A spool's file in use.
 
-    A broken file is renamed to `*.corrupt-<boot>`: what it held may still be read by hand.
+    Attributes:
+        store: Its packs.
+        set_aside: True if the file before it was broken.
+        salvaged: Packs that were read from that one.
+    """
+
+    store: PackStore
+    set_aside: bool = False
+    salvaged: int = 0
+
+
+def open_store(path: Path, max_bytes: int, boot: str, at_risk: int) -> OpenedStore:
+    """Open a spool's file.
+
+    A broken file is renamed to `*.corrupt-<boot>`, and what can be read of it is taken over. Only
+    the newest such file is kept.
 
     Raises:
         sqlite3.Error, OSError: The disk can't be used now.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        return _open_checked(path, max_bytes), False
+        return OpenedStore(_open_checked(path, max_bytes))
     except sqlite3.DatabaseError as error:
         if getattr(error, "sqlite_errorcode", None) not in _BROKEN:
             raise
         why = str(error)
-    LOG.error("spool %s: %s; set aside as .corrupt-%s", path, why, boot)
+    broken = _set_aside(path, boot)
+    LOG.error("spool %s: %s; set aside as %s", path, why, broken.name)
+    store = _open_checked(path, max_bytes)
+    salvaged = 0
+    try:
+        salvaged = store.salvage(broken, at_risk)
+    except (sqlite3.Error, OSError) as error:
+        LOG.error("spool %s: %s can't be taken over: %s", path, broken.name, error)  # noqa: TRY400  # no stack trace reaches an operator
+    LOG.warning("spool %s: %d packs taken over from the broken file", path, salvaged)
+    return OpenedStore(store, set_aside=True, salvaged=salvaged)
+
+
+def _set_aside(path: Path, boot: str) -> Path:
+    for old in path.parent.glob(f"{path.name}.corrupt-*"):
+        old.unlink()
+    broken = Path(f"{path}.corrupt-{boot}")
     for suffix in ("", "-wal", "-shm"):
         part = Path(f"{path}{suffix}")
         if part.exists():
-            part.rename(f"{path}.corrupt-{boot}{suffix}")
-    return _open_checked(path, max_bytes), True
+            part.rename(f"{broken}{suffix}")
+    return broken
 
 
 def read_spool(path: Path) -> SpoolTotals:
