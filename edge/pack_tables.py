@@ -9,6 +9,10 @@ from contextlib import contextmanager
 from core.pack import Gone
 from edge.pack_books import MIGRATION, SCHEMA, PackId, StoredPack, Waiting, read_waiting
 
+# What a database that can't be used raises. A broken one quotes itself in its messages, and Python
+# can't always decode that.
+UNUSABLE = (sqlite3.Error, UnicodeDecodeError)
+
 
 class PackTables:
     """An open database with the tables of `SCHEMA`.

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from core.pack import PackError, decode_pack
-from edge.pack_tables import PackTables
+from edge.pack_tables import UNUSABLE, PackTables
 
 _PAGE_BYTES = 4096
 _PACKS = (
@@ -90,7 +90,7 @@ def _packs(source: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
                     yield tuple(row)
             else:
                 return
-        except (sqlite3.Error, OverflowError):
+        except UNUSABLE:
             pass
         # Each look begins one row further, until it begins on a page that can be read.
         last += 1
@@ -117,7 +117,7 @@ def _readable(source: sqlite3.Connection, query: str) -> list[tuple[Any, ...]]:
     rows: list[tuple[Any, ...]] = []
     try:
         rows.extend(source.execute(query))
-    except sqlite3.Error:
+    except UNUSABLE:
         return rows
     return rows
 

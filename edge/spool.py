@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -24,6 +23,7 @@ from core.topics import MAX_PACK_BYTES
 from edge.eviction import MEMORY
 from edge.pack_books import Declaration, PackId, StoredPack, Waiting
 from edge.pack_store import PackStore
+from edge.pack_tables import UNUSABLE
 from edge.spool_file import connect, lock_spool, open_store
 
 Result = TypeVar("Result")
@@ -197,7 +197,7 @@ class Spool:
             self._changed_disk(lambda store: store.close_boot(self.boot))
         for store in (self._disk, self._memory):
             if store is not None:
-                with contextlib.suppress(sqlite3.Error):
+                with contextlib.suppress(*UNUSABLE):
                     store.close()
         if self._lock_file is not None:
             self._lock_file.close()
@@ -295,7 +295,7 @@ class Spool:
             return None
         try:
             return action(self._disk)
-        except sqlite3.Error as error:
+        except UNUSABLE as error:
             self._disk_failed(error)
             return None
 
@@ -306,16 +306,16 @@ class Spool:
         self._on_disk(action)
         return self._disk is not None
 
-    def _disk_failed(self, error: sqlite3.Error) -> None:
+    def _disk_failed(self, error: Exception) -> None:
         if str(error) != self.error:
             LOG.error("spool %s: %s; keeping packs in memory", self.path, error)
         self.error = str(error)
         self._retry_s = self._clock.monotonic_s() + RETRY_S
         disk, self._disk = self._disk, None
         if disk is not None:
-            with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(*UNUSABLE):
                 self._out_of_reach = disk.waiting()
-            with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(*UNUSABLE):
                 disk.close()
 
     def _try_disk_again(self) -> None:
@@ -336,8 +336,8 @@ class Spool:
                 self._memory.clear()
                 if opened.set_aside:
                     store.declare_holes(self.boot, self._seq)
-        except (sqlite3.Error, OSError) as error:
-            self._disk_failed(sqlite3.OperationalError(str(error)))
+        except (*UNUSABLE, OSError) as error:
+            self._disk_failed(error)
             return
         self._disk = store
         self._out_of_reach = None

@@ -11,11 +11,13 @@ from typing import IO, NamedTuple
 
 from edge.pack_books import read_totals, read_waiting
 from edge.pack_store import PackStore
+from edge.pack_tables import UNUSABLE
 
 LOG = logging.getLogger(__name__)
 
 _BUSY_MS = 5000
-_BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+# What a file says that is no spool of ours any more; SQLITE_ERROR: its tables are other ones.
+_BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 
 
 class SpoolBusyError(RuntimeError):
@@ -74,8 +76,9 @@ def open_store(path: Path, max_bytes: int, boot: str, at_risk: int) -> OpenedSto
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         return OpenedStore(_open_checked(path, max_bytes))
-    except sqlite3.DatabaseError as error:
-        if getattr(error, "sqlite_errorcode", None) not in _BROKEN:
+    except UNUSABLE as error:
+        # The lowest byte is the kind of error, the others are its details.
+        if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF not in _BROKEN:
             raise
         why = str(error)
     broken = _set_aside(path, boot)
@@ -84,7 +87,7 @@ def open_store(path: Path, max_bytes: int, boot: str, at_risk: int) -> OpenedSto
     salvaged = 0
     try:
         salvaged = store.salvage(broken, at_risk)
-    except (sqlite3.Error, OSError) as error:
+    except (*UNUSABLE, OSError) as error:
         LOG.error("spool %s: %s can't be taken over: %s", path, broken.name, error)  # noqa: TRY400  # no stack trace reaches an operator
     LOG.warning("spool %s: %d packs taken over from the broken file", path, salvaged)
     return OpenedStore(store, set_aside=True, salvaged=salvaged)
@@ -136,7 +139,7 @@ def _open_checked(path: Path, max_bytes: int) -> PackStore:
             broken.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
             raise broken
         return PackStore(database, max_bytes)
-    except sqlite3.Error:
+    except UNUSABLE:
         database.close()
         raise
 
@@ -153,7 +156,7 @@ def connect(path: str) -> sqlite3.Connection:
             "cache_size=-1024",
         ):
             database.execute(f"PRAGMA {pragma}")
-    except sqlite3.Error:
+    except UNUSABLE:
         database.close()
         raise
     return database
