@@ -72,7 +72,7 @@ class Publisher(threading.Thread):
         self._hurry = threading.Event()
         self._relinked = threading.Event()
         self._online = False
-        self._said_sync = False
+        self._said = (False, False)
         self._pack_s = config.station.pack_interval_s
         self._pack_due_s = self._status_due_s = self.beat_s = clock.monotonic_s()
         self.failed = False
@@ -125,8 +125,9 @@ class Publisher(threading.Thread):
             self._pack(now_s)
         if self._online:
             self._drain(now_s)
-            # That the clock is trusted now is said at once: it places what was seen before.
-            if now_s >= self._status_due_s or self._chronometer.now().sync != self._said_sync:
+            # Said at once: a clock that is trusted now places what was seen before; a spool that
+            # is in memory now is a reason to come.
+            if now_s >= self._status_due_s or self._condition() != self._said:
                 self._say(Link.ONLINE)
                 self._status_due_s = now_s + STATUS_S
 
@@ -197,9 +198,12 @@ class Publisher(threading.Thread):
             self._window.receipted(names, now_s)
             self._spool.receipt(names)
 
+    def _condition(self) -> tuple[bool, bool]:
+        return self._chronometer.now().sync, self._spool.degraded
+
     def _say(self, link: Link) -> bool:
         instant = self._chronometer.now()
-        self._said_sync = instant.sync
+        self._said = self._condition()
         status = StationStatus(
             link=link,
             boot=self._spool.boot,
