@@ -9,6 +9,7 @@ from itertools import groupby
 
 from core.pack import Gone
 from edge.pack_books import ROW_BYTES, PackId, StoredPack
+from edge.pack_code import squeeze
 from edge.pack_tables import PackTables
 from edge.thinning import Thinned, thin
 
@@ -64,12 +65,16 @@ def _thin_some(tables: PackTables) -> bool:
 
 def _replace(tables: PackTables, pack: StoredPack, thinned: Thinned | None) -> None:
     result = thinned or Thinned(pack.payload, pack.count, 0)
+    kept = squeeze(result.payload)
+    (size,) = tables.database.execute(
+        "SELECT length(payload) FROM pack WHERE boot = ? AND seq = ?", pack.id
+    ).fetchone()
     tables.database.execute(
         "UPDATE pack SET payload = ?, count = ?, thinned = thinned + ?, level = 1"
         " WHERE boot = ? AND seq = ?",
-        (result.payload, result.count, result.taken, *pack.id),
+        (kept, result.count, result.taken, *pack.id),
     )
-    tables.count(0, result.count - pack.count, len(result.payload) - len(pack.payload))
+    tables.count(0, result.count - pack.count, len(kept) - size)
     tables.database.execute(
         "UPDATE boot SET thinned = thinned + ? WHERE boot = ?", (result.taken, pack.id.boot)
     )

@@ -24,6 +24,7 @@ from edge.pack_books import (
     Waiting,
     read_totals,
 )
+from edge.pack_code import expand, squeeze
 from edge.pack_tables import PackTables
 from edge.salvage import salvage
 
@@ -116,13 +117,14 @@ class PackStore:
             self._remove(receipts)
             if oldest_ms is not None:
                 drop_aged(self._tables, oldest_ms)
-            needed = sum(len(pack.payload) + ROW_BYTES for pack in packs)
+            rows = [_row(pack, sent) for pack in packs]
+            needed = sum(len(squeezed) + ROW_BYTES for *_, squeezed in rows)
             make_room(self._tables, needed, self._max_bytes)
             self._tables.count(len(packs), sum(pack.count for pack in packs), needed)
             self._db.executemany(
-                "INSERT INTO pack(boot, seq, count, thinned, sent, payload, alarm, newest_ms)"
+                "INSERT INTO pack(boot, seq, count, thinned, sent, alarm, newest_ms, payload)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                [_row(pack, sent) for pack in packs],
+                rows,
             )
             self._db.execute("UPDATE boot SET produced = ? WHERE boot = ?", (made, boot))
             self._carry(carried)
@@ -189,7 +191,7 @@ class PackStore:
         ended = {}
         for name, payload in rows:
             with suppress(PackError):
-                pack = decode_pack(payload)
+                pack = decode_pack(expand(payload))
                 if not pack.sync and pack.readings:
                     ended[name] = max(reading.at for reading in pack.readings)
         return ended
@@ -305,7 +307,7 @@ class PackStore:
         )
 
 
-def _row(pack: StoredPack, sent: bool) -> tuple[str | int | bytes | None, ...]:
+def _row(pack: StoredPack, sent: bool) -> tuple[*tuple[str | int | None, ...], bytes]:
     """Return a pack as it stands in the table."""
-    kept = (pack.count, pack.thinned, int(sent), pack.payload, int(pack.alarm), pack.newest_ms)
-    return (*pack.id, *kept)
+    facts = (pack.count, pack.thinned, int(sent), int(pack.alarm), pack.newest_ms)
+    return (*pack.id, *facts, squeeze(pack.payload))

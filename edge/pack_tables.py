@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from core.pack import Gone
 from edge.pack_books import MIGRATION, SCHEMA, PackId, StoredPack, Waiting, read_waiting
+from edge.pack_code import expand
 
 # What a database that can't be used raises. A broken one quotes itself in its messages, and Python
 # can't always decode that.
@@ -80,7 +81,8 @@ class PackTables:
                 name,
             ).fetchone()
             if row is not None:
-                packs.append(StoredPack(name, *row))
+                count, kept, *rest = row
+                packs.append(StoredPack(name, count, expand(kept), *rest))
         return packs
 
     def declare_gone(self, gone: Gone) -> None:

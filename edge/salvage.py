@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from core.pack import PackError, decode_pack
+from edge.pack_code import expand
 from edge.pack_tables import UNUSABLE, PackTables
 
 _PAGE_BYTES = 4096
@@ -67,7 +68,7 @@ def salvage(broken: Path, tables: PackTables, at_risk: int) -> int:
             keep(_KEEP_BOOT, row)
         for boot, seq, *rest in _packs(source):
             packs += keep(_KEEP_PACK, (boot, seq, *rest)).rowcount
-            made[boot] = max(made.get(boot, 0), decode_pack(rest[4]).made or 0)
+            made[boot] = max(made.get(boot, 0), decode_pack(expand(rest[4])).made or 0)
         for boot, readings in made.items():
             keep(_KEEP_BOOT, (boot, 0, at_risk, readings, 0, 0, 0))
         for row in _readable(source, _LOSSES):
@@ -106,7 +107,7 @@ def _highest(source: sqlite3.Connection) -> int:
 def _is_whole(row: list[Any]) -> bool:
     boot, seq, count, *_, payload, _alarm, _newest_ms = row
     try:
-        pack = decode_pack(payload)
+        pack = decode_pack(expand(payload))
     except (PackError, TypeError):
         return False
     return (pack.boot, pack.seq, pack.count) == (boot, seq, count)

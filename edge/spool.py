@@ -29,7 +29,7 @@ from edge.spool_file import connect, lock_spool, open_store
 Result = TypeVar("Result")
 LOG = logging.getLogger(__name__)
 
-# What waits in memory while the disk fails: half an hour of 8 sensors at 1 Hz.
+# What waits in memory while the disk fails: an hour and a half of 8 sensors at 1 Hz.
 MEMORY_BYTES = 2_000_000
 # Wall seconds between two attempts to use a disk that failed.
 RETRY_S = 10.0

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 import sqlite3
 import subprocess
 import sys
@@ -34,6 +35,16 @@ def readings(
         Reading(f"s{index % 4}", quantity, START + 1000 * (start + index), float(index % 50))
         for index in range(count)
     ]
+
+
+def wild_readings(count: int, seed: int) -> list[Reading]:
+    """Readings that nothing can make small."""
+    chance = random.Random(seed)
+    return [
+        Reading(f"s{index}-{chance.randrange(10**15)}", Quantity.TEMPERATURE,
+                START + chance.randrange(10**9), chance.random())
+        for index in range(count)
+    ]  # fmt: skip
 
 
 def open_spool(
@@ -280,8 +291,8 @@ def test_memory_is_bounded_while_the_disk_is_full_and_says_what_it_lost(tmp_path
     spool = open_spool(tmp_path / "s.db", "b1", clock)
     assert spool._disk is not None
     spool._disk._db.execute("PRAGMA max_page_count=12")
-    for start in range(600):
-        spool.commit(readings(60, 60 * start), sync=True, sent=False)
+    for start in range(400):
+        spool.commit(wild_readings(200, start), sync=True, sent=False)
     assert spool.degraded
     assert "full" in spool.error
     assert spool.waiting.size <= 2_100_000
@@ -291,9 +302,9 @@ def test_memory_is_bounded_while_the_disk_is_full_and_says_what_it_lost(tmp_path
     got += receipt_all(spool)
     stored, lost, _ = accounted(got)
     assert lost > 0
-    assert stored + lost == 36_000
+    assert stored + lost == 80_000
     spool.close()
-    assert read_spool(tmp_path / "s.db").produced == 36_000
+    assert read_spool(tmp_path / "s.db").produced == 80_000
 
 
 def test_a_declaration_that_went_out_from_memory_is_not_made_again(tmp_path: Path) -> None:
@@ -338,7 +349,7 @@ def test_of_a_broken_spool_all_whole_packs_are_taken_over(tmp_path: Path, damage
     assert second.corrupt
     assert (tmp_path / "s.db.corrupt-b2").stat().st_size == len(before)
     found = waiting(second)
-    assert second.salvaged == len(found) >= (200 if offset == 0 else 180)
+    assert second.salvaged == len(found) >= (200 if offset == 0 else 150)
     assert found == [whole[pack.id] for pack in found]
     assert second.closed is None
     receipt_all(second)
