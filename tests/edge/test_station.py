@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -267,6 +268,41 @@ def test_sigkill_loses_nothing_that_is_not_declared(site: Site, hub: Hub) -> Non
     assert totals.unknown == readings_at_risk(load_station(site.file), 1.0) + 6
     assert totals.boots == 2
     assert produced_of(hub) == totals.produced
+
+
+def killed_again_and_again(site: Site, hub: Hub, times: int) -> None:
+    chance = random.Random(times)
+    pause = threading.Event()
+    for _ in range(times):
+        heard = len(hub.messages)
+        process = site.run()
+        wait_until(lambda heard=heard: len(hub.messages) > heard, 30)  # type: ignore[misc]  # bound default
+        pause.wait(chance.random())
+        process.kill()
+        process.wait(10)
+    begun = len(hub.statuses)
+    last = site.run()
+    wait_until(lambda: any(status.closed is not None for status in hub.statuses[begun:]), 30)
+    last.terminate()
+    assert last.wait(20) == 0
+    totals = read_spool(site.spool)
+    assert (totals.waiting_packs, totals.lost, totals.boots) == (0, 0, times + 1)
+    assert produced_of(hub) == totals.produced
+    closed = [status.closed for status in hub.statuses if status.closed is not None][-1]
+    made = {pack.boot: pack.made for pack in hub.packs if pack.boot in closed}
+    assert made == closed, "the hub has every pack that a killed boot had committed"
+
+
+def test_a_station_that_is_killed_again_and_again_loses_nothing_unsaid(
+    site: Site, hub: Hub
+) -> None:
+    killed_again_and_again(site, hub, 3)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_a_station_that_is_killed_twenty_times_loses_nothing_unsaid(site: Site, hub: Hub) -> None:
+    killed_again_and_again(site, hub, 20)
 
 
 def test_a_fast_clock_stamps_in_run_time(site: Site, hub: Hub) -> None:
