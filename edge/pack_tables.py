@@ -116,7 +116,7 @@ class PackTables:
         )
 
     def _migrate(self) -> None:
-        """Bring the tables of a version before 0.2 up to date."""
+        """Bring the tables of an earlier version up to date."""
         columns = {row[1] for row in self.database.execute("PRAGMA table_info(pack)")}
         if columns and "alarm" not in columns:
             for statement in MIGRATION:

@@ -11,14 +11,19 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from core.pack import PackError, decode_pack
+from core.pack import Pack, PackError, decode_pack
 from edge.pack_code import expand
 from edge.pack_tables import UNUSABLE, PackTables
 
 _PAGE_BYTES = 4096
+# Packs copied in one transaction: bounds memory, and what a kill undoes.
+_PIECE_PACKS = 1000
+# Where the payload stands in a row.
+_PAYLOAD = 6
 _PACKS = (
     "SELECT ordinal, boot, seq, count, thinned, sent, level, payload, alarm, newest_ms FROM pack"
     " WHERE ordinal > ? ORDER BY ordinal"
@@ -48,7 +53,9 @@ _FREE_LOSSES = (
 
 
 def salvage(broken: Path, tables: PackTables, at_risk: int) -> int:
-    """Copy what can be read of *broken* into empty *tables*; return how many packs that were.
+    """Copy what can be read of *broken* into *tables*; return how many packs that were.
+
+    What was copied stays copied if the process is killed; another call goes on.
 
     Args:
         broken: The file that was set aside, with its write-ahead log beside it.
@@ -56,29 +63,33 @@ def salvage(broken: Path, tables: PackTables, at_risk: int) -> int:
         at_risk: For boots that are known from packs only: what they may have had in memory.
 
     Raises:
-        sqlite3.Error: *tables* can't be written; nothing was copied.
+        sqlite3.Error: *tables* can't be written.
     """
     _mend_first_page(broken)
-    packs = 0
-    made: dict[str, int] = {}
     source = sqlite3.connect(f"file:{broken}?mode=ro", uri=True, isolation_level=None)
-    with closing(source), tables.transaction():
-        keep = tables.database.execute
-        for row in _readable(source, _BOOTS):
-            keep(_KEEP_BOOT, row)
-        for boot, seq, *rest in _packs(source):
-            packs += keep(_KEEP_PACK, (boot, seq, *rest)).rowcount
-            made[boot] = max(made.get(boot, 0), decode_pack(expand(rest[4])).made or 0)
-        for boot, readings in made.items():
-            keep(_KEEP_BOOT, (boot, 0, at_risk, readings, 0, 0, 0))
-        for row in _readable(source, _LOSSES):
-            keep(_KEEP_LOSS, row)
-        keep(_FREE_LOSSES)
+    database = tables.database
+    with closing(source):
+        with tables.transaction():
+            database.executemany(_KEEP_BOOT, _readable(source, _BOOTS))
+        packs = 0
+        newest: dict[str, bytes] = {}
+        rows = _packs(source)
+        while piece := list(islice(rows, _PIECE_PACKS)):
+            newest |= {row[0]: row[_PAYLOAD] for row in piece}
+            with tables.transaction():
+                packs += database.executemany(_KEEP_PACK, piece).rowcount
+        with tables.transaction():
+            for boot, kept in newest.items():
+                made = _decoded(kept).made or 0
+                database.execute(_KEEP_BOOT, (boot, 0, at_risk, made, 0, 0, 0))
+            if not database.execute("SELECT 1 FROM declaration").fetchone():
+                database.executemany(_KEEP_LOSS, _readable(source, _LOSSES))
+            database.execute(_FREE_LOSSES)
     tables.recount()
     return packs
 
 
-def _packs(source: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
+def _packs(source: sqlite3.Connection) -> Iterator[list[Any]]:
     """Yield the rows of all packs that can be read and are what they say, without ordinals."""
     last, ceiling = 0, _highest(source)
     while last < ceiling:
@@ -88,7 +99,7 @@ def _packs(source: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
                     break  # what this page says is not true
                 last = ordinal
                 if _is_whole(row):
-                    yield tuple(row)
+                    yield row
             else:
                 return
         except UNUSABLE:
@@ -105,12 +116,22 @@ def _highest(source: sqlite3.Connection) -> int:
 
 
 def _is_whole(row: list[Any]) -> bool:
-    boot, seq, count, *_, payload, _alarm, _newest_ms = row
-    try:
-        pack = decode_pack(expand(payload))
-    except (PackError, TypeError):
+    """Tell whether a pack is what its row says; squeezed ones carry a checksum of their own."""
+    boot, seq, kept = row[0], row[1], row[_PAYLOAD]
+    if not (isinstance(boot, str) and isinstance(seq, int) and isinstance(kept, bytes)):
         return False
-    return (pack.boot, pack.seq, pack.count) == (boot, seq, count)
+    payload = expand(kept)
+    if payload is not kept:
+        return f'"boot":"{boot}","seq":{seq},'.encode() in payload
+    pack = _decoded(payload)
+    return (pack.boot, pack.seq, pack.count) == (boot, seq, row[2])
+
+
+def _decoded(kept: bytes) -> Pack:
+    try:
+        return decode_pack(expand(kept))
+    except PackError:
+        return Pack()
 
 
 def _readable(source: sqlite3.Connection, query: str) -> list[tuple[Any, ...]]:

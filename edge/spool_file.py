@@ -17,6 +17,7 @@ LOG = logging.getLogger(__name__)
 
 _BUSY_MS = 5000
 # What a file says that is no spool of ours any more; SQLITE_ERROR: its tables are other ones.
+_DONE = "-done"
 _BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 
 
@@ -67,33 +68,47 @@ class OpenedStore(NamedTuple):
 def open_store(path: Path, max_bytes: int, boot: str, at_risk: int) -> OpenedStore:
     """Open a spool's file.
 
-    A broken file is renamed to `*.corrupt-<boot>`, and what can be read of it is taken over. Only
-    the newest such file is kept.
+    A broken file is renamed to `*.corrupt-<boot>`, what can be read of it is taken over, and then
+    it is called `*.corrupt-<boot>-done`. Only the newest such file is kept.
 
     Raises:
         sqlite3.Error, OSError: The disk can't be used now.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        return OpenedStore(_open_checked(path, max_bytes))
+        store = _open_checked(path, max_bytes)
     except UNUSABLE as error:
         # The lowest byte is the kind of error, the others are its details.
         if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF not in _BROKEN:
             raise
-        why = str(error)
-    broken = _set_aside(path, boot)
-    LOG.error("spool %s: %s; set aside as %s", path, why, broken.name)
-    store = _open_checked(path, max_bytes)
-    salvaged = 0
+        LOG.error("spool %s: %s; set aside", path, error)  # noqa: TRY400  # no stack trace reaches an operator
+        _set_aside(path, boot)
+        store = _open_checked(path, max_bytes)
+    # One is also there if a station was killed while it took over what could be read.
+    broken = [file for file in path.parent.glob(f"{path.name}.corrupt-*") if _is_open(file)]
+    salvaged = sum(_take_over(file, store, at_risk) for file in broken)
+    return OpenedStore(store, set_aside=bool(broken), salvaged=salvaged)
+
+
+def _is_open(broken: Path) -> bool:
+    """Tell whether there may be more to take over of a file that was set aside."""
+    return not broken.name.endswith((_DONE, "-wal", "-shm"))
+
+
+def _take_over(broken: Path, store: PackStore, at_risk: int) -> int:
     try:
         salvaged = store.salvage(broken, at_risk)
     except (*UNUSABLE, OSError) as error:
-        LOG.error("spool %s: %s can't be taken over: %s", path, broken.name, error)  # noqa: TRY400  # no stack trace reaches an operator
-    LOG.warning("spool %s: %d packs taken over from the broken file", path, salvaged)
-    return OpenedStore(store, set_aside=True, salvaged=salvaged)
+        LOG.error("spool: %s can't be taken over now: %s", broken.name, error)  # noqa: TRY400  # no stack trace reaches an operator
+        return 0
+    LOG.warning("spool: %d packs taken over from %s", salvaged, broken.name)
+    for suffix in ("-wal", "-shm"):
+        Path(f"{broken}{suffix}").unlink(missing_ok=True)
+    broken.rename(f"{broken}{_DONE}")
+    return salvaged
 
 
-def _set_aside(path: Path, boot: str) -> Path:
+def _set_aside(path: Path, boot: str) -> None:
     for old in path.parent.glob(f"{path.name}.corrupt-*"):
         old.unlink()
     broken = Path(f"{path}.corrupt-{boot}")
@@ -101,7 +116,6 @@ def _set_aside(path: Path, boot: str) -> Path:
         part = Path(f"{path}{suffix}")
         if part.exists():
             part.rename(f"{broken}{suffix}")
-    return broken
 
 
 def read_spool(path: Path) -> SpoolTotals:
