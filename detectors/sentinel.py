@@ -152,12 +152,14 @@ class Sentinel:
             self._take_ends(station, status, at_ms)
 
     def _take_ends(self, station: str, status: StationStatus, at_ms: int) -> None:
-        """Earlier boots without a clock ended before this one began: their backlog is the past."""
+        """Learn when this boot began; earlier ones without a clock ended before: the past.
+
+        A boot that has got its clock still sends what it saw before it had one, perhaps hours ago.
+        """
         now_ms = status.at if status.sync else at_ms
         for boot, last_ms in status.ended.items():
             self.chronicle.learn(station, boot, last_ms, now_ms - status.monotonic_ms)
-        if not status.sync:
-            self.chronicle.learn(station, status.boot, status.monotonic_ms, at_ms)
+        self.chronicle.learn(station, status.boot, status.monotonic_ms, now_ms)
 
     def _take_receipt(self, station: str, message: Message) -> list[tuple[str, Hole]]:
         try:

@@ -30,6 +30,8 @@ class StationEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         id, site: Slugs.
         spool: SQLite file of the packs that are not yet receipted.
         spool_max_mb: Upper bound of the packs in the spool, in units of 10^6 bytes.
+        spool_max_days: Upper bound of the age of the packs in the spool, but for urgent ones; by
+            default what a hub keeps raw readings for (ingest, retention of the history).
         pack_interval_s: Wall seconds between two packs (and commits); 10 is kinder to SD cards.
         clock: "trusted" if the run's clock needs no proof, "auto" to ask the operating system.
     """
@@ -38,6 +40,7 @@ class StationEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     site: str
     spool: str = "spool.db"
     spool_max_mb: float = 256.0
+    spool_max_days: float = 30.0
     pack_interval_s: float = 1.0
     clock: Literal["auto", "trusted"] = "auto"
 
@@ -123,6 +126,8 @@ def _station_problems(station: StationEntry) -> list[str]:
         found.append(f"station.pack_interval_s {station.pack_interval_s}: expected 0.1 to 60 s")
     if not 1 <= station.spool_max_mb <= 100_000:
         found.append(f"station.spool_max_mb {station.spool_max_mb}: expected 1 to 100000 MB")
+    if not 1 <= station.spool_max_days <= 3650:
+        found.append(f"station.spool_max_days {station.spool_max_days}: expected 1 to 3650 days")
     return found
 
 
