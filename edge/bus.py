@@ -68,8 +68,13 @@ class Turn:
 
 
 def turns_of(instruments: Iterable[Instrument], speed: float) -> list[Turn]:
-    """Return the round of a bus; intervals are run time, turns are wall time."""
-    return [Turn(instrument, instrument.interval_s / speed) for instrument in instruments]
+    """Return the round of a bus; intervals are run time, turns are wall time.
+
+    A device that needs several requests for all of its values gets so many turns an interval.
+    """
+    return [
+        Turn(one, one.interval_s / speed / one.driver.requests_per_reading) for one in instruments
+    ]
 
 
 def next_turn(turns: list[Turn]) -> Turn:

@@ -90,10 +90,10 @@ def load_station(path: Path) -> StationConfig:
     Raises:
         ConfigurationError: It can't be used; the message says what to mend.
     """
-    config = read_toml(path, StationConfig)
+    config = _with_absolute_paths(read_toml(path, StationConfig), path.resolve().parent)
     for problem in problems(config):
         raise ConfigurationError(str(path), problem)
-    return _with_absolute_paths(config, path.resolve().parent)
+    return config
 
 
 def problems(config: StationConfig) -> list[str]:
@@ -199,7 +199,17 @@ def _with_absolute_paths(config: StationConfig, base: Path) -> StationConfig:
             key_file=absolute(broker.key_file),
         ),
         port=tuple(replace(port, path=absolute(port.path)) for port in config.port),
+        sensor=tuple(_with_absolute_profile(sensor, base) for sensor in config.sensor),
     )
+
+
+def _with_absolute_profile(sensor: SensorEntry, base: Path) -> SensorEntry:
+    """Return the entry with the profile of its device beside the station's file."""
+    profile = sensor.options.get("profile")
+    if not isinstance(profile, str) or not profile:
+        return sensor
+    options = {**sensor.options, "profile": str(base / profile)}
+    return msgspec.structs.replace(sensor, options=options)
 
 
 def describe_station(config: StationConfig) -> list[str]:
