@@ -11,10 +11,10 @@ import math
 import struct
 from collections.abc import Mapping
 
-from core.quality import Quality, Reason
+from core.quality import Reason
 from core.quantity import Quantity
 from edge.drivers.base import Check, DriverFacts, Field, Frame, Measurement, Mode, Options, Value
-from edge.drivers.stream import StreamDriver, bad, check_names, number
+from edge.drivers.stream import StreamDriver, bad, check_names, mass, number, unordered
 from edge.framing import BAD_CHECKSUM, NOT_A_FRAME, UNKNOWN_YET, Rejection
 
 _FLAG, _ESCAPE = 0x7E, 0x7D
@@ -24,6 +24,7 @@ _ERROR_FLAG, _WRONG_STATE = 0x80, 0x43
 _LONGEST = 2 * (255 + 5) + 2
 _FLOATS, _WORDS = struct.Struct(">10f"), struct.Struct(">10H")
 _RANGE_UGM3 = 1000
+_MASSES = 4  # the first fields: PM1, PM2.5, PM4, PM10
 START_REQUEST = bytes.fromhex("7E 00 00 02 01 03 F9 7E")
 READ_REQUEST = bytes.fromhex("7E 00 03 00 FC 7E")
 _FIELDS = tuple(
@@ -141,18 +142,17 @@ def _reading(values: tuple[float, ...], *, broken: bool) -> tuple[Measurement, .
         return tuple(
             bad(field.name, field.quantity, field.unit, Reason.WARMING_UP) for field in _FIELDS
         )
+    odd = unordered(values[:_MASSES])
     return tuple(
-        _value(field, value, broken=broken) for field, value in zip(_FIELDS, values, strict=True)
+        _value(field, value, odd=at in odd, broken=broken)
+        for at, (field, value) in enumerate(zip(_FIELDS, values, strict=True))
     )
 
 
-def _value(field: Field, value: float, *, broken: bool) -> Measurement:
+def _value(field: Field, value: float, *, odd: bool, broken: bool) -> Measurement:
     if not math.isfinite(value):
         return bad(field.name, field.quantity, field.unit, Reason.DEVICE_FAULT)
-    reasons: tuple[Reason, ...] = (Reason.DEVICE_FAULT,) if broken else ()
-    reasons += (Reason.SATURATED,) if value > field.high else ()
-    quality = Quality.UNCERTAIN if reasons else Quality.GOOD
-    return Measurement(field.name, field.quantity, round(value, 4), field.unit, quality, reasons)
+    return mass(field, round(value, 4), odd=odd, broken=broken)
 
 
 def _unstuffed(data: bytes) -> bytes | None:

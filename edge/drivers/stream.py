@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import ClassVar
 
 from core.quality import Quality, Reason
@@ -144,6 +145,33 @@ def beyond(
 ) -> Measurement:
     """Return "at least this bad": outside of the device's range in the danger direction."""
     return Measurement(name, quantity, value, unit, Quality.UNCERTAIN, (reason,), limit)
+
+
+def unordered(masses: Sequence[float]) -> frozenset[int]:
+    """Return the positions of masses that contradict "finer particles are part of coarser ones".
+
+    Args:
+        masses: From the finest to the coarsest class, as PM1, PM2.5, PM10.
+
+    >>> sorted(unordered([5, 90, 20]))
+    [1, 2]
+    """
+    odd = set()
+    for finer, (low, high) in enumerate(pairwise(masses)):
+        if low > high:
+            odd |= {finer, finer + 1}
+    return frozenset(odd)
+
+
+def mass(field: Field, value: float, *, odd: bool, broken: bool = False) -> Measurement:
+    """Return a particle mass with what speaks against it; above the range the number is kept."""
+    if value < 0:
+        return bad(field.name, field.quantity, field.unit, Reason.RANGE)
+    reasons: tuple[Reason, ...] = (Reason.DEVICE_FAULT,) if broken else ()
+    reasons += (Reason.SATURATED,) if value > field.high else ()
+    reasons += (Reason.IMPLAUSIBLE_PAIR,) if odd else ()
+    quality = Quality.UNCERTAIN if reasons else Quality.GOOD
+    return Measurement(field.name, field.quantity, value, field.unit, quality, reasons)
 
 
 def check_names(driver: str, values: Mapping[str, Value], known: tuple[str, ...]) -> None:

@@ -147,9 +147,10 @@ def test_a_refused_block_does_not_keep_the_others_from_their_turn(tmp_path: Path
 
 
 def test_a_single_register_needs_no_file() -> None:
-    options = {"type": "s16", "scale": 0.01, "offset": -10, "unit": "m", "register": 9}
-    assert inline("FFF6", **options).value == -10.1
-    assert inline("07D0", **options, quantity="water-level").quantity is Quantity.WATER_LEVEL
+    found = inline("FFF6", type="s16", scale=0.01, offset=-10, unit="m", register=9)
+    assert (found.value, found.quantity) == (-10.1, None)
+    named = inline("07D0", unit="mm", quantity="water-level")
+    assert (named.value, named.quantity) == (2000, Quantity.WATER_LEVEL)
 
 
 @pytest.mark.parametrize(
