@@ -120,6 +120,16 @@ def edge() -> None:
 
 
 @app.command()
+def listen() -> None:
+    """Show live what a device says: `safety-eye listen PORT --driver D` (`--help` for more)."""
+
+
+@app.command()
+def probe() -> None:
+    """Find out which device hangs on a port: `safety-eye probe PORT` (`--help` for more)."""
+
+
+@app.command()
 def up(
     community: CommunityOption, hub: HubOption = None, state: StateOption = Path("state")
 ) -> None:

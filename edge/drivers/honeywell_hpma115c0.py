@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from core.quantity import Quantity
 from edge.drivers.base import Check, DriverFacts, Field, Measurement, Mode, Value
-from edge.drivers.stream import StreamDriver, check_names, counts, mass, unordered
+from edge.drivers.stream import StreamDriver, check_names, filled_masses, mass, unordered
 from edge.framing import BAD_CHECKSUM, Rejection
 
 _RANGE_UGM3 = 1000
@@ -63,8 +63,9 @@ class HoneywellHpma115c0(StreamDriver):
     def encode(self, values: Mapping[str, Value]) -> bytes:
         """Return the frame; None for a mass is silence (no frame says it)."""
         check_names(self.FACTS.name, values, tuple(field.name for field in _FIELDS))
-        masses = [counts(self.FACTS.name, values, field, 0xFFFF) for field in _FIELDS]
-        if None in masses:
+        usual = filled_masses(self.FACTS.name, values, _FIELDS)
+        if usual is None:
             return b""
+        masses = [round(max(0, min(0xFFFF, value))) for value in usual]
         body = _HEADER + struct.pack(">4H4x", *masses)
         return body + bytes((-sum(body) & 0xFF,))

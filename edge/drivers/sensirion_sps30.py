@@ -14,7 +14,15 @@ from collections.abc import Mapping
 from core.quality import Reason
 from core.quantity import Quantity
 from edge.drivers.base import Check, DriverFacts, Field, Frame, Measurement, Mode, Options, Value
-from edge.drivers.stream import StreamDriver, bad, check_names, mass, number, unordered
+from edge.drivers.stream import (
+    StreamDriver,
+    bad,
+    check_names,
+    filled_masses,
+    mass,
+    number,
+    unordered,
+)
 from edge.framing import BAD_CHECKSUM, NOT_A_FRAME, UNKNOWN_YET, Rejection
 
 _FLAG, _ESCAPE = 0x7E, 0x7D
@@ -123,9 +131,11 @@ class SensirionSps30(StreamDriver):
     def encode(self, values: Mapping[str, Value]) -> bytes:
         """Return the reply to a reading; None is NaN."""
         check_names(self.FACTS.name, values, tuple(field.name for field in _FIELDS))
+        masses = filled_masses(self.FACTS.name, values, _FIELDS[:_MASSES])
+        usual = dict(zip((field.name for field in _FIELDS[:_MASSES]), masses or (), strict=False))
         numbers = []
         for field in _FIELDS:
-            value = values.get(field.name, field.idle)
+            value = values.get(field.name, usual.get(field.name, field.idle))
             content = math.nan if value is None else number(self.FACTS.name, field.name, value)
             numbers.append(content if math.isnan(content) else max(0.0, min(1e30, content)))
         return _sealed(bytes((0, _READ, 0, _FLOATS.size)) + _FLOATS.pack(*numbers))

@@ -163,6 +163,33 @@ def unordered(masses: Sequence[float]) -> frozenset[int]:
     return frozenset(odd)
 
 
+def filled_masses(
+    driver: str, values: Mapping[str, Value], fields: Sequence[Field]
+) -> list[float] | None:
+    """Return what a simulated particle sensor says, from the finest class to the coarsest.
+
+    Classes that are not given keep their usual ratio to those that are, and never contradict them.
+    None where a value is None.
+    """
+    given: list[float | None] = []
+    for field in fields:
+        value = values.get(field.name)
+        if value is None and field.name in values:
+            return None
+        given.append(None if value is None else number(driver, field.name, value))
+    known = [
+        (value, field.idle) for value, field in zip(given, fields, strict=True) if value is not None
+    ]
+    ratio = known[0][0] / known[0][1] if known else 1.0
+    filled = []
+    for at, (value, field) in enumerate(zip(given, fields, strict=True)):
+        least = max((one for one in given[:at] if one is not None), default=0.0)
+        most = min((one for one in given[at:] if one is not None), default=float("inf"))
+        usual = max(least, min(most, field.idle * ratio))
+        filled.append(usual if value is None else value)
+    return filled
+
+
 def mass(field: Field, value: float, *, odd: bool, broken: bool = False) -> Measurement:
     """Return a particle mass with what speaks against it; above the range the number is kept."""
     if value < 0:

@@ -14,7 +14,7 @@ from edge.drivers.base import Check, DriverFacts, Field, Measurement, Mode, Valu
 from edge.drivers.stream import (
     StreamDriver,
     check_names,
-    counts,
+    filled_masses,
     mass,
     twos_complement,
     unordered,
@@ -80,8 +80,9 @@ class WinsenZh03b(StreamDriver):
     def encode(self, values: Mapping[str, Value]) -> bytes:
         """Return the active frame; None for a mass is silence (no frame says it)."""
         check_names(self.FACTS.name, values, tuple(field.name for field in _FIELDS))
-        masses = [counts(self.FACTS.name, values, field, 0xFFFF) for field in _FIELDS]
-        if None in masses:
+        usual = filled_masses(self.FACTS.name, values, _FIELDS)
+        if usual is None:
             return b""
+        masses = [round(max(0, min(0xFFFF, value))) for value in usual]
         body = _ACTIVE + struct.pack(">6x3H6x", *masses)
         return body + sum(body).to_bytes(2, "big")

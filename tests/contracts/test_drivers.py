@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.quality import Quality
-from edge.decode import _BY_HAND, decode_lines
+from edge.decode import BY_HAND, decode_lines
 from edge.drivers import DRIVERS, make_driver
 from edge.drivers.base import Check, Driver, Field, Frame, Measurement, Mode, Value
 from edge.modbus import is_exception
@@ -74,7 +74,7 @@ def of(name: str) -> list[Sample]:
 
 def fresh(name: str) -> Driver:
     """A driver as `decode` makes it: word order and digits are guessed."""
-    return make_driver(name, _BY_HAND.get(name, {}))
+    return make_driver(name, BY_HAND.get(name, {}))
 
 
 def read(name: str, data: bytes) -> list[Frame]:
