@@ -36,7 +36,7 @@ from edge.drivers.register_profile import (
     spoil,
     spoiled,
 )
-from edge.drivers.stream import check_names
+from edge.drivers.stream import check_names, paired
 from edge.modbus import Function, Reply, Request, WordOrder, unpack_bits
 from edge.modbus_reader import Shapes
 
@@ -162,7 +162,7 @@ class RegisterDriver(ModbusDriver):
         if self._mistaken:
             return tuple(spoil(one, Reason.CONFIGURATION) for one in found)
         active = [row for row in self.profile.value if self._spoilers.get(row.name)]
-        return spoiled(found, active)
+        return spoiled(paired(found), active)
 
     def refused(self, reply: Reply) -> None:
         """Take note: a device without the identity's register is another device.

@@ -201,6 +201,36 @@ def mass(field: Field, value: float, *, odd: bool, broken: bool = False) -> Meas
     return Measurement(field.name, field.quantity, value, field.unit, quality, reasons)
 
 
+# From the finest to the coarsest class of particles.
+_DUST = (Quantity.PM1, Quantity.PM2_5, Quantity.PM10)
+
+
+def paired(measurements: tuple[Measurement, ...]) -> tuple[Measurement, ...]:
+    """Return measurements with dust that contradicts itself (PM2.5 above PM10) marked uncertain.
+
+    For devices whose values are free to choose: bridges and register profiles.
+    """
+    dust = [
+        (one.value, at)
+        for quantity in _DUST
+        for at, one in enumerate(measurements)
+        if one.quantity is quantity
+        and one.quality is Quality.GOOD
+        and isinstance(one.value, int | float)
+    ]
+    if len({measurements[at].unit for _, at in dust}) != 1:
+        return measurements
+    odd = {dust[place][1] for place in unordered([value for value, _ in dust])}
+    if not odd:
+        return measurements
+    return tuple(
+        uncertain(one.name, one.quantity, one.unit, Reason.IMPLAUSIBLE_PAIR, one.value)
+        if at in odd
+        else one
+        for at, one in enumerate(measurements)
+    )
+
+
 def check_names(driver: str, values: Mapping[str, Value], known: tuple[str, ...]) -> None:
     """Refuse values that the device does not have.
 
