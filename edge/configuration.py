@@ -220,5 +220,6 @@ def describe_station(config: StationConfig) -> list[str]:
     lines += [f"  port {port.id:<12} {port.path}" for port in config.port]
     for entry in config.sensor:
         words = ", ".join(str(quantity) for quantity in entry.quantities)
-        lines.append(f"  {entry.id:<12} {entry.driver:<18} on {entry.port:<10} {words}")
+        doubt = "" if driver_of(entry).facts.verified else "  [profile not verified]"
+        lines.append(f"  {entry.id:<12} {entry.driver:<18} on {entry.port:<10} {words}{doubt}")
     return lines

@@ -1,6 +1,6 @@
-"""The installer's commands, on a station as on a hub: `listen` and `probe`.
+"""The installer's commands, on a station as on a hub: `listen`, `probe` and `decode`.
 
-`safety-eye listen …` and `safety-eye probe …` come here; so does `python -m edge.installer …`.
+`safety-eye listen …` and so on come here; so does `python -m edge.installer listen …`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from types import FrameType
 
 from core.clock import RunClock
 from edge.configuration import PortEntry
+from edge.decode import DecodeArgumentError, decode_lines, parse_ascii, parse_hex
 from edge.drivers.base import DriverError
 from edge.listening import ListenPlan, listen
 from edge.ports import PortLostError
@@ -178,7 +179,7 @@ def _to(write: Callable[[str], object], line: str) -> None:
 
 
 def _refused(command: str, why: object, code: int) -> int:
-    _to(sys.stderr.write, f"safety-eye {command}: {why}")
+    _to(sys.stderr.write, f"safety-eye{f' {command}' if command else ''}: {why}")
     return code
 
 
@@ -190,7 +191,37 @@ def _end_on_signals(stop: threading.Event) -> None:
         signal.signal(number, handle)
 
 
-COMMANDS = {"listen": run_listen, "probe": run_probe}
+def run_decode(arguments: Sequence[str]) -> int:
+    """Print what a driver reads in some bytes; one JSON line a value.
+
+    Returns:
+        0 if at least one value is good, 1 if none is, 2 for a wrong call.
+    """
+    parser = argparse.ArgumentParser(
+        prog="safety-eye decode",
+        description="Decode the bytes of a device, without any port; one JSON line a value.",
+    )
+    parser.add_argument("driver", help="device id, e.g. dfrobot_a02yyuw")
+    parser.add_argument("--hex", dest="hexadecimal", help='"FF 07 A1 A7"')
+    parser.add_argument("--ascii", dest="text", help=r'"R0480\r"')
+    parser.add_argument("--option", type=option_of, action="append", default=[], metavar="N=V")
+    options = parser.parse_args(arguments)
+    hexadecimal, text = options.hexadecimal, options.text
+    if (hexadecimal is None) == (text is None):
+        return _refused("", "give exactly one of --hex and --ascii", WRONG_CALL)
+    try:
+        data = parse_hex(hexadecimal) if hexadecimal is not None else parse_ascii(text)
+        decoded = decode_lines(options.driver, data, dict(options.option))
+    except (DecodeArgumentError, DriverError) as error:
+        return _refused("", error, WRONG_CALL)
+    for line in decoded.lines:
+        _to(sys.stdout.write, json.dumps(line, ensure_ascii=False, allow_nan=False))
+    if decoded.note:
+        _to(sys.stderr.write, f"{options.driver}: {decoded.note}")
+    return decoded.exit_code
+
+
+COMMANDS = {"listen": run_listen, "probe": run_probe, "decode": run_decode}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

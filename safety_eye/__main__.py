@@ -11,7 +11,7 @@ def main() -> None:
         from edge.__main__ import main as edge_main  # noqa: PLC0415  # a Pi has no typer, no rich
 
         sys.exit(edge_main(sys.argv[2:]))
-    if sys.argv[1:2] in (["listen"], ["probe"]):
+    if sys.argv[1:2] in (["listen"], ["probe"], ["decode"]):
         from edge.installer import main as installer_main  # noqa: PLC0415  # same
 
         sys.exit(installer_main(sys.argv[1:]))
@@ -22,7 +22,7 @@ def main() -> None:
             raise
         print(
             f"safety-eye: {error.name} is not installed; this machine has only the station "
-            "program (safety-eye edge, listen, probe). "
+            "program (safety-eye edge, listen, probe, decode). "
             "For everything else: pip install 'safety-eye[hub]'",
             file=sys.stderr,
         )

@@ -130,6 +130,34 @@ def test_an_sps30_is_started_again_when_it_says_that_it_does_not_measure() -> No
     assert driver.request() == read
 
 
+def status_of_sps30(register: str) -> bytes:
+    body = bytes.fromhex("00 D2 00 05") + bytes.fromhex(register) + b"\x00"
+    return bytes((0x7E,)) + body + bytes((~sum(body) & 0xFF, 0x7E))
+
+
+def test_an_sps30_is_asked_for_its_status_now_and_then_and_a_stopped_fan_spoils_its_numbers() -> (
+    None
+):
+    driver, device = make_driver("sensirion_sps30"), make_driver("sensirion_sps30")
+    driver.feed(device.respond(driver.request(), {}))
+    requests = [driver.request() for _ in range(200)]
+    status = [request for request in requests if request[2] == 0xD2]
+    assert len(status) == 3
+    assert (
+        values(driver.feed(device.respond(status[0], {})))["status_register"].value == "0x00000000"
+    )
+    reading = device.encode({"pm25": 12.5})
+    assert values(driver.feed(reading))["pm25"].quality is Quality.GOOD
+    driver.feed(status_of_sps30("00 00 00 10"))
+    stopped = values(driver.feed(reading))["pm25"]
+    assert (stopped.value, stopped.reasons) == (None, (Reason.DEVICE_FAULT,))
+    driver.feed(status_of_sps30("00 20 00 00"))
+    slow = values(driver.feed(reading))["pm25"]
+    assert (slow.value, slow.quality) == (12.5, Quality.UNCERTAIN)
+    driver.feed(status_of_sps30("00 00 00 00"))
+    assert values(driver.feed(reading))["pm25"].quality is Quality.GOOD
+
+
 def test_an_sps30_frame_with_stuffed_bytes_survives() -> None:
     driver = make_driver("sensirion_sps30")
     for content in (17.0, 19.25, 125.9, 31.76):
