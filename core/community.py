@@ -70,6 +70,20 @@ class SensorEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         address: Modbus address on a shared bus.
         measure: Name of the device's measurement where it yields several (`in`, `di3`, `count`).
         invert: True for normally-closed loops: 1 on the wire means 0 here.
+        air_temperature: Id of a temperature sensor of the same station in the air between an
+            ultrasonic sensor and the water.
+        air_temperature_c: That temperature in degrees Celsius where nobody measures it, or while
+            the sensor is silent.
+        air_reference_c: The temperature that the ultrasonic sensor itself assumes, degrees Celsius.
+        believable_low, believable_high: What is possible at this place, canonical unit; beyond it
+            a reading is uncertain.
+        max_rate_per_s: Fastest change that is possible at this place, canonical unit a second;
+            by default that of the quantity, where it has one.
+        stuck_s: Seconds without any change after which a value is stuck; 0 for never, by default
+            the rule of the quantity.
+        deadband: While no limit is reached, changes up to this (canonical unit) don't leave the
+            station at every interval; 0 for "every interval".
+        heartbeat_s: Longest pause of a deadband; 0 for two intervals, at least 20 s.
         recording, channel: Binds a replayed recording's column to this sensor.
         name: For people.
         options: Driver options by name (word order, baud rate, model…), see the driver.
@@ -89,6 +103,15 @@ class SensorEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     address: int = 1
     measure: str = ""
     invert: bool = False
+    air_temperature: str = ""
+    air_temperature_c: float | None = None
+    air_reference_c: float = 20.0
+    believable_low: float | None = None
+    believable_high: float | None = None
+    max_rate_per_s: float | None = None
+    stuck_s: float | None = None
+    deadband: float = 0.0
+    heartbeat_s: float = 0.0
     recording: str = ""
     channel: str = ""
     name: Name = Name()
@@ -276,6 +299,7 @@ def problems(community: Community) -> list[str]:
             found.append(f"zone {zone.id!r}: is its own ancestor")
     for sensor in community.sensor:
         found += _sensor_problems(sensor, zones)
+        found += quality_problems(sensor, community.sensor)
     seen: set[tuple[str, Quantity, str]] = set()
     for limit in community.limit:
         if limit.zone not in zones:
@@ -347,6 +371,59 @@ def _sensor_problems(sensor: SensorEntry, zones: set[str]) -> list[str]:
     if sensor.mount_height_m is not None and not 0 < sensor.mount_height_m <= 50:
         found.append(f"{where}: mount_height_m {sensor.mount_height_m}: expected 0 to 50 m")
     return found
+
+
+def quality_problems(sensor: SensorEntry, others: Iterable[SensorEntry]) -> list[str]:
+    """Return what is wrong with a sensor's own rules of quality and sampling, in words.
+
+    `station.toml` has them, too. Written so that NaN is refused.
+    """
+    low = -inf if sensor.believable_low is None else sensor.believable_low
+    high = inf if sensor.believable_high is None else sensor.believable_high
+    silent_s = gap_ms(sensor.interval_s) / 1000
+    rules = (
+        (low < high, "believable_low, believable_high: expected low below high"),
+        (
+            sensor.max_rate_per_s is None or 0 < sensor.max_rate_per_s < inf,
+            f"max_rate_per_s {sensor.max_rate_per_s}: expected above 0",
+        ),
+        (
+            sensor.stuck_s is None or 0 <= sensor.stuck_s <= 31 * 86_400,
+            f"stuck_s {sensor.stuck_s}: expected 0 (never) to 31 days",
+        ),
+        (0 <= sensor.deadband < inf, f"deadband {sensor.deadband}: expected 0 or more"),
+        (
+            0 <= sensor.heartbeat_s < silent_s,
+            f"heartbeat_s {sensor.heartbeat_s}: expected below {silent_s:g} s (then it is silent)",
+        ),
+        (
+            -10 <= sensor.air_reference_c <= 40,
+            f"air_reference_c {sensor.air_reference_c}: expected -10 to 40 Cel",
+        ),
+        (
+            sensor.air_temperature_c is None or -50 <= sensor.air_temperature_c <= 70,
+            f"air_temperature_c {sensor.air_temperature_c}: expected -50 to 70 Cel",
+        ),
+    )
+    where = f"sensor {sensor.id!r}"
+    found = [f"{where}: {why}" for holds, why in rules if not holds]
+    return found + _air_problems(sensor, others)
+
+
+def _air_problems(sensor: SensorEntry, others: Iterable[SensorEntry]) -> list[str]:
+    where = f"sensor {sensor.id!r}"
+    asks = sensor.air_temperature or sensor.air_temperature_c is not None
+    if asks and sensor.mount_height_m is None:
+        return [f"{where}: air_temperature: only for an air gap (mount_height_m)"]
+    if not sensor.air_temperature:
+        return []
+    named = next((one for one in others if one.id == sensor.air_temperature), None)
+    if named is None or Quantity.TEMPERATURE not in named.quantities:
+        return [f"{where}: air_temperature {sensor.air_temperature!r}: is no temperature sensor"]
+    if named.station != sensor.station:
+        other = f"belongs to station {named.station!r}; expected one of the same station"
+        return [f"{where}: air_temperature {sensor.air_temperature!r}: {other}"]
+    return []
 
 
 def _mapping_problems(mapping: JsonMapping, sensor: SensorEntry | None) -> list[str]:

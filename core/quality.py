@@ -32,6 +32,7 @@ class Reason(StrEnum):
     NO_CHECKSUM = "no-checksum"  # accepted without the check that the protocol offers
     MISSING = "missing"  # there is no value
     TEST = "test"  # the device is in its test mode
+    UNCOMPENSATED = "uncompensated"  # the air temperature that corrects an echo is not known
 
 
 # Reasons that mean "the true value is at least this one in the danger direction" (interfaces,

@@ -15,7 +15,7 @@ from typing import Literal
 import msgspec
 
 from core.broker import BrokerAddress
-from core.community import LimitEntry, SensorEntry, limit_problems
+from core.community import LimitEntry, SensorEntry, limit_problems, quality_problems
 from core.configuration import ConfigurationError, read_toml
 from core.identity import is_slug
 from edge.drivers import DRIVERS
@@ -93,10 +93,10 @@ def load_station(path: Path) -> StationConfig:
     Raises:
         ConfigurationError: It can't be used; the message says what to mend.
     """
-    config = read_toml(path, StationConfig)
+    config = _with_absolute_paths(read_toml(path, StationConfig), path.resolve().parent)
     for problem in problems(config):
         raise ConfigurationError(str(path), problem)
-    return _with_absolute_paths(config, path.resolve().parent)
+    return config
 
 
 def problems(config: StationConfig) -> list[str]:
@@ -112,6 +112,7 @@ def problems(config: StationConfig) -> list[str]:
             found.append(f"port {port.id!r}: latency_ms {port.latency_ms}: expected 1 to 10000")
     for sensor in config.sensor:
         found += _sensor_problems(config.station, sensor, ports)
+        found += quality_problems(sensor, config.sensor)
     if not found:
         for port in config.port:
             found += _line_problems(port, config.sensor)
@@ -204,7 +205,17 @@ def _with_absolute_paths(config: StationConfig, base: Path) -> StationConfig:
             key_file=absolute(broker.key_file),
         ),
         port=tuple(replace(port, path=absolute(port.path)) for port in config.port),
+        sensor=tuple(_with_absolute_profile(sensor, base) for sensor in config.sensor),
     )
+
+
+def _with_absolute_profile(sensor: SensorEntry, base: Path) -> SensorEntry:
+    """Return the entry with the profile of its device beside the station's file."""
+    profile = sensor.options.get("profile")
+    if not isinstance(profile, str) or not profile:
+        return sensor
+    options = {**sensor.options, "profile": str(base / profile)}
+    return msgspec.structs.replace(sensor, options=options)
 
 
 def describe_station(config: StationConfig) -> list[str]:
@@ -214,5 +225,6 @@ def describe_station(config: StationConfig) -> list[str]:
     lines += [f"  port {port.id:<12} {port.path}" for port in config.port]
     for entry in config.sensor:
         words = ", ".join(str(quantity) for quantity in entry.quantities)
-        lines.append(f"  {entry.id:<12} {entry.driver:<18} on {entry.port:<10} {words}")
+        doubt = "" if driver_of(entry).facts.verified else "  [profile not verified]"
+        lines.append(f"  {entry.id:<12} {entry.driver:<18} on {entry.port:<10} {words}{doubt}")
     return lines

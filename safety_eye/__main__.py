@@ -6,11 +6,15 @@ import sys
 
 
 def main() -> None:
-    """Run the command line; `edge` goes straight to the station program."""
+    """Run the command line; a station's own commands go straight to `edge`."""
     if sys.argv[1:2] == ["edge"]:
         from edge.__main__ import main as edge_main  # noqa: PLC0415  # a Pi has no typer, no rich
 
         sys.exit(edge_main(sys.argv[2:]))
+    if sys.argv[1:2] in (["listen"], ["probe"], ["decode"]):
+        from edge.installer import main as installer_main  # noqa: PLC0415  # same
+
+        sys.exit(installer_main(sys.argv[1:]))
     try:
         from safety_eye.cli import app  # noqa: PLC0415  # not on a station
     except ModuleNotFoundError as error:
@@ -18,7 +22,8 @@ def main() -> None:
             raise
         print(
             f"safety-eye: {error.name} is not installed; this machine has only the station "
-            "program (safety-eye edge). For everything else: pip install 'safety-eye[hub]'",
+            "program (safety-eye edge, listen, probe, decode). "
+            "For everything else: pip install 'safety-eye[hub]'",
             file=sys.stderr,
         )
         sys.exit(2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import locale
 import sys
 from pathlib import Path
@@ -120,6 +119,16 @@ def edge() -> None:
 
 
 @app.command()
+def listen() -> None:
+    """Show live what a device says: `safety-eye listen PORT --driver D` (`--help` for more)."""
+
+
+@app.command()
+def probe() -> None:
+    """Find out which device hangs on a port: `safety-eye probe PORT` (`--help` for more)."""
+
+
+@app.command()
 def up(
     community: CommunityOption, hub: HubOption = None, state: StateOption = Path("state")
 ) -> None:
@@ -198,32 +207,8 @@ def check(
 
 
 @app.command()
-def decode(
-    driver: Annotated[str, typer.Argument(help="Device id, e.g. dfrobot_a02yyuw")],
-    hexadecimal: Annotated[str | None, typer.Option("--hex", help='"FF 07 A1 A7"')] = None,
-    ascii_text: Annotated[str | None, typer.Option("--ascii", help=r'"R0480\r"')] = None,
-) -> None:
-    """Decode the bytes of a device, without any port; one JSON line a value."""
-    from edge.decode import (  # noqa: PLC0415  # drivers are not needed by other commands
-        DecodeArgumentError,
-        decode_lines,
-        parse_ascii,
-        parse_hex,
-    )
-    from edge.drivers.base import DriverError  # noqa: PLC0415  # same
-
-    if (hexadecimal is None) == (ascii_text is None):
-        raise _fail("give exactly one of --hex and --ascii")
-    try:
-        data = parse_hex(hexadecimal) if hexadecimal is not None else parse_ascii(ascii_text or "")
-        decoded = decode_lines(driver, data)
-    except (DecodeArgumentError, DriverError) as error:
-        raise _fail(str(error)) from error
-    for line in decoded.lines:
-        print(json.dumps(line, ensure_ascii=False, allow_nan=False))
-    if decoded.note:
-        console.print(f"{driver}: {decoded.note}", markup=False, soft_wrap=True)
-    raise typer.Exit(decoded.exit_code)
+def decode() -> None:
+    """Decode the bytes of a device: `safety-eye decode DRIVER --hex "FF 07 A1 A7"`."""
 
 
 @app.command()

@@ -286,6 +286,7 @@ REASONS = {
     Reason.NO_CHECKSUM: ("未经校验", "no checksum"),
     Reason.MISSING: ("没有值", "no value"),
     Reason.TEST: ("测试状态", "test mode"),
+    Reason.UNCOMPENSATED: ("未做气温补偿", "air temperature not known"),
 }
 ACTORS = {
     "system": ("系统", "system"),

@@ -28,8 +28,12 @@ _METRES_OF = {"%/ft": 0.3048, "%/m": 1.0}
 _BARE_QUANTITIES = frozenset({"1", "{count}", "{person}"})
 
 
-def select(frame: Frame, entry: SensorEntry) -> list[tuple[Quantity, Measurement]]:
+def select(
+    frame: Frame, entry: SensorEntry, air_factor: float = 1.0
+) -> list[tuple[Quantity, Measurement]]:
     """Return what *frame* contributes to the sensor, in canonical units.
+
+    *air_factor* is true distance / echo distance (air temperature); raw distances stay raw.
 
     The entry's `measure` names the measurement of its `quantity`; without it, and for `also`, the
     first measurement of that quantity is taken, and a water level is made from a distance where
@@ -39,7 +43,7 @@ def select(frame: Frame, entry: SensorEntry) -> list[tuple[Quantity, Measurement
     for quantity in entry.quantities:
         measurement = _find(frame, entry, quantity)
         if measurement is not None:
-            found.append((quantity, _convert(measurement, quantity, entry)))
+            found.append((quantity, _convert(measurement, quantity, entry, air_factor)))
     return found
 
 
@@ -54,14 +58,16 @@ def _find(frame: Frame, entry: SensorEntry, quantity: Quantity) -> Measurement |
     return None
 
 
-def _convert(measurement: Measurement, quantity: Quantity, entry: SensorEntry) -> Measurement:
+def _convert(
+    measurement: Measurement, quantity: Quantity, entry: SensorEntry, air_factor: float
+) -> Measurement:
     """Return the measurement in the canonical unit of the quantity, seen as the entry says."""
     unit = FACTS[quantity].unit
     source = measurement.quantity or quantity
     if source is Quantity.DISTANCE and quantity is Quantity.WATER_LEVEL:
         if entry.mount_height_m is None:
             return _refused(measurement, quantity, Reason.CONFIGURATION)
-        return _level(measurement, entry.mount_height_m)
+        return _level(measurement, entry.mount_height_m, air_factor)
     raw = measurement.value if measurement.at_least is None else measurement.at_least
     if raw is None:
         return _refused(measurement, quantity)
@@ -101,7 +107,7 @@ def _db_per_m(percent: float, metres: float) -> float:
     return round(-10 * log10(1 - lost) / metres, 6)
 
 
-def _level(measurement: Measurement, mount_height_m: float) -> Measurement:
+def _level(measurement: Measurement, mount_height_m: float, air_factor: float) -> Measurement:
     """Return the water level that an air gap means.
 
     In the blind zone the level is at least height minus blind zone.
@@ -116,7 +122,7 @@ def _level(measurement: Measurement, mount_height_m: float) -> Measurement:
         gap = to_canonical(Quantity.DISTANCE, float(raw), measurement.unit)
     except UnknownUnitError:
         return _refused(measurement, quantity, Reason.CONFIGURATION)
-    level = round(mount_height_m - gap, 6)
+    level = round(mount_height_m - gap * air_factor, 6)
     if level < LOWEST_LEVEL_M:
         low = _seen(measurement, quantity, level)
         return Measurement(
