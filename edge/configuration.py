@@ -210,4 +210,4 @@ def describe_station(config: StationConfig) -> list[str]:
     for entry in config.sensor:
         words = ", ".join(str(quantity) for quantity in entry.quantities)
         lines.append(f"  {entry.id:<12} {entry.driver:<18} on {entry.port:<10} {words}")
-    return lines
+    return lines + [f"  advice: {text}" for text in broker.advice]

@@ -122,4 +122,5 @@ def _hub_lines(file: Path) -> list[str]:
             f"history {history}, page {config.http.url}"
         ),
         *(f"  channel {entry.name:<16} {entry.kind}" for entry in config.channel),
+        *(f"  advice: {text}" for text in config.broker.address.advice),
     ]

@@ -16,6 +16,7 @@ from core.community import Community, load_community
 from core.configuration import ConfigurationError
 from edge.simulator import load_scenario, scenario_names
 from safety_eye.hub import HubConfig, load_hub
+from safety_eye.kit_cli import broker_app
 from safety_eye.output import console, say
 
 app = typer.Typer(
@@ -24,6 +25,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(broker_app, name="broker")
 
 CommunityOption = Annotated[
     Path, typer.Option("--community", help="The community profile, community.toml.")
