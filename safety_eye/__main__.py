@@ -6,11 +6,15 @@ import sys
 
 
 def main() -> None:
-    """Run the command line; `edge` goes straight to the station program."""
+    """Run the command line; what a station runs goes straight to the station's own modules."""
     if sys.argv[1:2] == ["edge"]:
         from edge.__main__ import main as edge_main  # noqa: PLC0415  # a Pi has no typer, no rich
 
         sys.exit(edge_main(sys.argv[2:]))
+    if sys.argv[1:3] == ["station", "update"]:
+        from edge.update import main as update_main  # noqa: PLC0415  # same
+
+        sys.exit(update_main(sys.argv[3:]))
     try:
         from safety_eye.cli import app  # noqa: PLC0415  # not on a station
     except ModuleNotFoundError as error:

@@ -16,7 +16,7 @@ from core.community import Community, load_community
 from core.configuration import ConfigurationError
 from edge.simulator import load_scenario, scenario_names
 from safety_eye.hub import HubConfig, load_hub
-from safety_eye.kit_cli import broker_app
+from safety_eye.kit_cli import broker_app, station_app
 from safety_eye.output import console, say
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 
 app.add_typer(broker_app, name="broker")
+app.add_typer(station_app, name="station")
 
 CommunityOption = Annotated[
     Path, typer.Option("--community", help="The community profile, community.toml.")

@@ -72,7 +72,9 @@ def put_user(file: Path, line: str, *, replace: bool = False) -> None:
     lines = _lines(file)
     others = [entry for entry in lines if entry.split(":", 1)[0] != user]
     if len(others) < len(lines) and not replace:
-        raise KitError(f"{file}: {user} has a password already; --replace gives it a new one")
+        raise KitError(
+            f"{file}: {user} has a password already; `broker add --replace` gives a new one"
+        )
     write_anew(file, "".join(f"{entry}\n" for entry in [*others, line]), 0o640)
 
 

@@ -20,6 +20,8 @@ broker_app = typer.Typer(
     help="The site's Mosquitto: TLS, credentials, rules.", no_args_is_help=True
 )
 
+station_app = typer.Typer(help="A station: new, update.", no_args_is_help=True)
+
 KitArgument = Annotated[Path, typer.Argument(help="The broker's directory.")]
 CommunityOption = Annotated[
     Path, typer.Option("--community", help="The community profile, community.toml.")
@@ -118,3 +120,46 @@ def broker_check(directory: KitArgument) -> None:
 
     with refusals():
         tell(*open_kit(directory).describe(_now()))
+
+
+@station_app.command("new")
+def station_new(
+    station: Annotated[str, typer.Argument(help="Its name in the profile.")],
+    community: CommunityOption,
+    out: Annotated[Path, typer.Option("--out", help="Directory to write; must not exist.")],
+    broker: Annotated[
+        Path | None, typer.Option("--broker", help="The broker's directory on this machine.")
+    ] = None,
+    host: Annotated[str, typer.Option("--host", help="How the station calls the hub.")] = "",
+    port: Annotated[int, typer.Option(help="TLS port of the broker.", min=1, max=65535)] = 8883,
+    ca_file: Annotated[
+        Path | None, typer.Option("--ca", help="The broker's ca.crt, without --broker.")
+    ] = None,
+) -> None:
+    """Write a station's file, credential, command key, units and install steps (zh, en)."""
+    from safety_eye.broker_kit import open_kit  # noqa: PLC0415  # slow imports
+    from safety_eye.station_kit import BrokerDoor, write_station  # noqa: PLC0415  # same
+
+    with refusals():
+        if broker is not None:
+            kit = open_kit(broker)
+            name = host or kit.entry.names[0]
+            door = BrokerDoor(name, kit.entry.port, kit.ca_file, kit)
+        elif host:
+            door = BrokerDoor(host, port, ca_file)
+        else:
+            raise KitError("say where the broker is: --broker DIR (on the hub), or --host and --ca")
+        place = write_station(out, station, load_community(community), door)
+    tell(f"{place}: station {station}; it holds secrets, carry it on a medium you can wipe")
+    if door.kit is not None:
+        tell("  the broker knows it after: sudo systemctl reload mosquitto")
+    else:
+        tell(f"  append {place}/hub/broker-password.line to the broker's passwords, then reload it")
+    if door.ca_file is None:
+        tell("  ca.crt is missing: copy the broker's into it")
+    tell(f"  then follow {place}/INSTALL.md")
+
+
+@station_app.command("update")
+def station_update() -> None:
+    """Install a release beside the running one, with the way back (--help says more)."""
