@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     if bool(options.requirement) == options.resume:
-        print("safety-eye-update: give a wheel (or a name), or --resume", file=sys.stderr)
+        say("give a wheel (or a name), or --resume")
         return WRONG_CALL
     site = Site(
         options.root.absolute(), options.config, options.service, options.systemctl,
@@ -100,10 +100,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             else:
                 update(site, options.requirement, options.wheels, options.health_s)
     except UpdateError as error:
-        print(f"safety-eye-update: {error}", file=sys.stderr)
+        say(str(error))
         return FAILED
     except OSError as error:
-        print(f"safety-eye-update: {error} (as root?)", file=sys.stderr)
+        say(f"{error} (as root?)")
         return FAILED
     return DONE
 
@@ -294,7 +294,7 @@ def _run(command: list[str], timeout_s: float, what: str) -> None:
 
 def say(text: str) -> None:
     """Tell the installer."""
-    print(f"safety-eye-update: {text}", file=sys.stderr)
+    sys.stderr.write(f"safety-eye-update: {text}\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`safety-eye station new`: everything that a new station needs, in one directory to carry there."""
+"""`safety-eye station new`: all that a new station needs, in one directory to carry there."""
 
 from __future__ import annotations
 
