@@ -39,7 +39,7 @@ const char *word_of(uint8_t status) {
 
 uint16_t crc16(uint16_t crc, const char *bytes, size_t count) {
   for (size_t at = 0; at < count; ++at) {
-    crc ^= static_cast<uint16_t>(static_cast<uint8_t>(bytes[at])) << 8;
+    crc = static_cast<uint16_t>(crc ^ (static_cast<uint8_t>(bytes[at]) << 8));
     for (uint8_t bit = 0; bit < 8; ++bit) {
       crc = (crc & 0x8000) ? static_cast<uint16_t>((crc << 1) ^ 0x1021)
                            : static_cast<uint16_t>(crc << 1);
@@ -146,10 +146,10 @@ void Bridge::watch_for_stuck(uint8_t index, uint32_t now_ms) {
 }
 
 void Bridge::count(uint8_t index, uint32_t activations) {
-  if (index >= plan_.input_count || activations == 0) return;
+  if (index >= plan_.input_count) return;
   inputs_[index].total += activations;
   inputs_[index].known = 1;
-  if (plan_.inputs[index].kind == kCounter) inputs_[index].event = 1;
+  if (activations && plan_.inputs[index].kind == kCounter) inputs_[index].event = 1;
 }
 
 void Bridge::set(uint8_t index, int32_t scaled, Status status) {

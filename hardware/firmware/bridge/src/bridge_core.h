@@ -84,7 +84,8 @@ class Bridge {
   // Takes the level of an input. Call as often as possible, at least every few milliseconds.
   void sample(uint8_t input, bool level, uint32_t now_ms);
 
-  // Takes activations that an interrupt has counted (already debounced in hardware or by time).
+  // Takes activations that the board has counted itself (beams, an interrupt); 0 says that this
+  // counter is there and stands at nought.
   void count(uint8_t input, uint32_t activations);
 
   // Takes a measured number: value times 10^decimals. Sent with the next heart-beat.
