@@ -15,7 +15,7 @@ from typing import Literal
 import msgspec
 
 from core.broker import BrokerAddress
-from core.community import LimitEntry, SensorEntry, limit_problems
+from core.community import LimitEntry, SensorEntry, calibration_problems, limit_problems
 from core.configuration import ConfigurationError, read_toml
 from core.identity import is_slug
 from edge.drivers import DRIVERS
@@ -109,6 +109,7 @@ def problems(config: StationConfig) -> list[str]:
             found.append(f"port {port.id!r}: latency_ms {port.latency_ms}: expected 1 to 10000")
     for sensor in config.sensor:
         found += _sensor_problems(config.station, sensor, ports)
+        found += calibration_problems(sensor)
     if not found:
         for port in config.port:
             found += _line_problems(port, config.sensor)
