@@ -66,6 +66,8 @@ class SensorEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         interval_s: Usual seconds between readings.
         mount_height_m: Height of an air-gap sensor above the ground: level = height - distance.
         zero_offset_m: Subtracted from a pressure probe's level (its reading in air).
+        slope, offset: Calibration of `quantity`, canonical unit: slope x value + offset, before
+            quality is judged; what and when stands in `calibration.toml`.
         port: Name of the serial port in station.toml.
         address: Modbus address on a shared bus.
         measure: Name of the device's measurement where it yields several (`in`, `di3`, `count`).
@@ -99,6 +101,8 @@ class SensorEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     interval_s: float = 1.0
     mount_height_m: float | None = None
     zero_offset_m: float = 0.0
+    slope: float = 1.0
+    offset: float = 0.0
     port: str = ""
     address: int = 1
     measure: str = ""
@@ -300,6 +304,7 @@ def problems(community: Community) -> list[str]:
     for sensor in community.sensor:
         found += _sensor_problems(sensor, zones)
         found += quality_problems(sensor, community.sensor)
+        found += calibration_problems(sensor)
     seen: set[tuple[str, Quantity, str]] = set()
     for limit in community.limit:
         if limit.zone not in zones:
@@ -424,6 +429,22 @@ def _air_problems(sensor: SensorEntry, others: Iterable[SensorEntry]) -> list[st
         other = f"belongs to station {named.station!r}; expected one of the same station"
         return [f"{where}: air_temperature {sensor.air_temperature!r}: {other}"]
     return []
+
+
+def calibration_problems(sensor: SensorEntry) -> list[str]:
+    """Return what is wrong with a sensor's slope and offset; `station.toml` has them, too."""
+    where = f"sensor {sensor.id!r}"
+    if (sensor.slope, sensor.offset) == (1.0, 0.0):
+        return []
+    if FACTS[sensor.quantity].unit in ("1", "{count}", "{person}"):
+        return [f"{where}: slope, offset: {sensor.quantity} is counted or switched, not calibrated"]
+    found = []
+    # A sensor that is wrong by more than a factor of five is broken, or its unit is another.
+    if not 0.2 <= sensor.slope <= 5:
+        found.append(f"{where}: slope {sensor.slope}: expected 0.2 to 5")
+    if not -inf < sensor.offset < inf:
+        found.append(f"{where}: offset {sensor.offset}: expected a finite number")
+    return found
 
 
 def _mapping_problems(mapping: JsonMapping, sensor: SensorEntry | None) -> list[str]:

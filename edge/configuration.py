@@ -15,7 +15,13 @@ from typing import Literal
 import msgspec
 
 from core.broker import BrokerAddress
-from core.community import LimitEntry, SensorEntry, limit_problems, quality_problems
+from core.community import (
+    LimitEntry,
+    SensorEntry,
+    calibration_problems,
+    limit_problems,
+    quality_problems,
+)
 from core.configuration import ConfigurationError, read_toml
 from core.identity import is_slug
 from edge.drivers import DRIVERS
@@ -113,6 +119,7 @@ def problems(config: StationConfig) -> list[str]:
     for sensor in config.sensor:
         found += _sensor_problems(config.station, sensor, ports)
         found += quality_problems(sensor, config.sensor)
+        found += calibration_problems(sensor)
     if not found:
         for port in config.port:
             found += _line_problems(port, config.sensor)
@@ -227,4 +234,4 @@ def describe_station(config: StationConfig) -> list[str]:
         words = ", ".join(str(quantity) for quantity in entry.quantities)
         doubt = "" if driver_of(entry).facts.verified else "  [profile not verified]"
         lines.append(f"  {entry.id:<12} {entry.driver:<18} on {entry.port:<10} {words}{doubt}")
-    return lines
+    return lines + [f"  advice: {text}" for text in broker.advice]

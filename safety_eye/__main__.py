@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line; a station's own commands go straight to `edge`."""
+    """Run the command line; what a station runs goes straight to the station's own modules."""
     if sys.argv[1:2] == ["edge"]:
         from edge.__main__ import main as edge_main  # noqa: PLC0415  # a Pi has no typer, no rich
 
@@ -15,6 +15,10 @@ def main() -> None:
         from edge.installer import main as installer_main  # noqa: PLC0415  # same
 
         sys.exit(installer_main(sys.argv[1:]))
+    if sys.argv[1:3] == ["station", "update"]:
+        from edge.update import main as update_main  # noqa: PLC0415  # same
+
+        sys.exit(update_main(sys.argv[3:]))
     try:
         from safety_eye.cli import app  # noqa: PLC0415  # not on a station
     except ModuleNotFoundError as error:

@@ -14,7 +14,9 @@ from core.clock import RunClock, parse_clock
 from core.community import Community, load_community
 from core.configuration import ConfigurationError
 from edge.simulator import load_scenario, scenario_names
+from safety_eye.calibration_cli import calibration_app, today
 from safety_eye.hub import HubConfig, load_hub
+from safety_eye.kit_cli import broker_app, station_app
 from safety_eye.output import console, say
 
 app = typer.Typer(
@@ -23,6 +25,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(broker_app, name="broker")
+app.add_typer(station_app, name="station")
+app.add_typer(calibration_app, name="calibration")
 
 CommunityOption = Annotated[
     Path, typer.Option("--community", help="The community profile, community.toml.")
@@ -199,7 +205,7 @@ def check(
     from safety_eye.check import describe  # noqa: PLC0415  # slow imports
 
     try:
-        for line in describe(file):
+        for line in describe(file, today()):
             # Units such as [ppm] are no markup.
             console.print(line, markup=False, soft_wrap=True)
     except ConfigurationError as error:

@@ -3,6 +3,7 @@
 ```
 Frame ─▶ the measurement the entry names ─▶ level = height - distance, or level - zero offset
                                          ─▶ inverted (normally-closed loops) ─▶ canonical unit
+                                     ─▶ calibrated: slope x value + offset
 ```
 
 Pure: no clock, no memory of earlier frames. Stuck values, rates and warm-up are judged by the
@@ -12,6 +13,8 @@ station's quality step, which also decides whether a blind zone came "after a ri
 from __future__ import annotations
 
 from math import isfinite, log10
+
+import msgspec
 
 from core.community import SensorEntry
 from core.quality import Quality, Reason
@@ -44,7 +47,18 @@ def select(
         measurement = _find(frame, entry, quantity)
         if measurement is not None:
             found.append((quantity, _convert(measurement, quantity, entry, air_factor)))
-    return found
+    return [(quantity, _calibrated(one, quantity, entry)) for quantity, one in found]
+
+
+def _calibrated(measurement: Measurement, quantity: Quantity, entry: SensorEntry) -> Measurement:
+    """Return the measurement with the sensor's calibration applied to its own quantity."""
+    value = measurement.value
+    if quantity is not entry.quantity or (entry.slope, entry.offset) == (1.0, 0.0):
+        return measurement
+    if not isinstance(value, int | float):
+        return measurement
+    corrected = round(entry.slope * value + entry.offset, 6)
+    return msgspec.structs.replace(measurement, value=corrected)
 
 
 def _find(frame: Frame, entry: SensorEntry, quantity: Quantity) -> Measurement | None:
