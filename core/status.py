@@ -7,6 +7,8 @@ from typing import Annotated
 
 import msgspec
 
+from core.act import ActingState, LocalAct
+
 # What a JSON number can hold exactly; beyond it neither SQLite nor other readers follow.
 _MOST = 2**53
 _Count = Annotated[int, msgspec.Meta(ge=0, le=_MOST)]
@@ -35,6 +37,8 @@ class StationStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         ended: Earlier boots without a trusted clock whose packs still wait: how many milliseconds
             after its start each made its last reading. All of them ended before this boot began.
         health: Named numbers for the wall, unit in the name (`cpu_celsius`, `discarded_bytes`…).
+        acting: What it may do alone, and does; None for a station without outputs.
+        acts: Oldest local acts that the hub has not receipted yet.
     """
 
     link: Link
@@ -46,6 +50,8 @@ class StationStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     spooled: _Count = 0
     ended: dict[str, _Count] = {}
     health: dict[str, float] = {}
+    acting: ActingState | None = None
+    acts: tuple[LocalAct, ...] = ()
 
 
 class StatusError(ValueError):
@@ -73,11 +79,17 @@ def decode_status(payload: bytes) -> StationStatus:
         raise StatusError(f"status: {error}") from error
 
 
-class Receipt(msgspec.Struct, frozen=True):
-    """Ingest's promise: these packs of this boot are stored or quarantined, for good."""
+class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The hub's promise: ingest has stored or quarantined these packs of this boot, for good.
+
+    Attributes:
+        boot, seq: Which packs; from ingest.
+        acts: Ids of local acts that stand in the journal; from alerts.
+    """
 
     boot: str
     seq: tuple[_Count, ...]
+    acts: tuple[str, ...] = ()
 
 
 _RECEIPT_DECODER = msgspec.json.Decoder(Receipt)
