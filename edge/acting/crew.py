@@ -102,7 +102,7 @@ class Crew(threading.Thread):
         self._made = 0
         self._silent_ms = 0
         self._book = ActBook(config.spool_path.with_name("acts.db"))
-        self.state = ActingState(mandate=mandate_words(config.mandate))
+        self.state = ActingState(mandate=mandate_words(config.mandate), alone_ms=1)
         self.acts: tuple[LocalAct, ...] = ()
         self.news: Callable[[], None] = lambda: None
         self.failed = False
@@ -308,7 +308,7 @@ class Crew(threading.Thread):
         if acts:
             self._book.note(acts)
         waiting = self._book.waiting(ACTS_A_STATUS)
-        changed = waiting != self.acts
+        changed = bool(waiting) and waiting != self.acts
         self.acts = waiting
         before = self.state
         self.state = ActingState(
@@ -319,7 +319,9 @@ class Crew(threading.Thread):
             waiting=self._book.count(),
             dropped=self._book.dropped(),
         )
-        if (changed and waiting) or before.valid is not self.state.valid:
+        changed |= before.valid is not self.state.valid
+        changed |= bool(before.alone_ms) is not bool(self.state.alone_ms)
+        if changed:
             self.news()
 
     def _begin(self) -> None:
