@@ -100,7 +100,7 @@ class Crew(threading.Thread):
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._made = 0
-        self._silent_ms = 0
+        self._silent_ms = 1
         self._book = ActBook(config.spool_path.with_name("acts.db"))
         self.state = ActingState(mandate=mandate_words(config.mandate), alone_ms=1)
         self.acts: tuple[LocalAct, ...] = ()
