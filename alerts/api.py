@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from alerts.access import COOKIE, SESSION_S, Access
+from alerts.act_store import KeptAct
 from alerts.store import StaleError
 from alerts.views import (
     IncidentError,
@@ -79,6 +80,7 @@ def build_api(
     app.state.access = access
     _add_problems(app)
     _add_incidents(app, service, access)
+    _add_acts(app, getattr(service, "acts", None))
     _add_sessions(app, access)
     _add_health(
         app,
@@ -141,6 +143,17 @@ def _add_incidents(app: FastAPI, service: IncidentPort, access: Access) -> None:
     def outbox() -> Response:
         """How the notifications stand."""
         return _json(service.outbox())
+
+
+def _add_acts(app: FastAPI, acts: Callable[[int, str | None], list[KeptAct]] | None) -> None:
+    @app.get("/api/v1/acts", tags=["stations"], response_model=None)
+    def local_acts(
+        *,
+        station: Annotated[str | None, Query(max_length=40)] = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    ) -> Response:
+        """What stations switched by themselves or on command, newest first."""
+        return _json(acts(limit, station) if acts is not None else [])
 
 
 def _add_sessions(app: FastAPI, access: Access) -> None:
@@ -247,6 +260,7 @@ def _describe(app: FastAPI) -> None:
         "/api/v1/incidents/{number}/acknowledge": ("post", IncidentView),
         "/api/v1/grades": ("get", list[ZoneGrade]),
         "/api/v1/outbox": ("get", OutboxView),
+        "/api/v1/acts": ("get", list[KeptAct]),
     }
     original = app.openapi
 

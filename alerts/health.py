@@ -39,6 +39,11 @@ class OwnHealth:
         self._own: dict[str, Finding] = {}
         self._said_s: dict[str, float] = {}
 
+    @property
+    def judging(self) -> bool:
+        """False while detectors have been silent for too long: then nobody judges."""
+        return self._clock.monotonic_s() - self._heard_s <= SILENT_AFTER_S
+
     def heard(self) -> None:
         """Detectors have said something."""
         self._heard_s = self._clock.monotonic_s()

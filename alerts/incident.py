@@ -19,6 +19,7 @@ import msgspec
 
 from alerts.grading import Judgement
 from alerts.views import IncidentError
+from core.act import LocalAct
 from core.community import Name
 from core.finding import Condition, Hazard
 from core.grade import Grade
@@ -50,6 +51,7 @@ class Happening(StrEnum):
     ANNOUNCED = "announced"  # notifications were written to the outbox
     TOLD = "told"  # a channel accepted one
     UNDELIVERED = "undelivered"  # one has failed for good
+    ACTED = "acted"  # a station switched something by itself
     CLOSED = "closed"
 
 
@@ -73,6 +75,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         grade: Grade acknowledged, announced or told.
         seq, kind: Of an announcement.
         how: How it was acknowledged (console, api, link) or closed (settled, unattended).
+        station, act: Which station did what by itself.
         notification, contact, channel, detail: Which notification, and what the vendor answered.
     """
 
@@ -90,6 +93,19 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     contact: str = ""
     channel: str = ""
     detail: str = ""
+    station: str = ""
+    act: LocalAct | None = None
+
+
+class StationAct(msgspec.Struct, frozen=True):
+    """Something that a station did by itself, told in an incident."""
+
+    station: str
+    act: LocalAct
+
+
+# Acts that an incident remembers for its card; the journal has all of them.
+_MOST_ACTS = 24
 
 
 class Incident(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,6 +125,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
         told: Grade that the last announcement told; green after a clear.
         told_at: When.
         seq: Number of the last announcement.
+        acted: What stations did by themselves, oldest first.
     """
 
     number: int
@@ -131,6 +148,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     told: Grade = Grade.GREEN
     told_at: int = 0
     seq: int = 0
+    acted: tuple[StationAct, ...] = ()
 
     @property
     def open(self) -> bool:
@@ -243,6 +261,12 @@ def _announced(incident: Incident, event: Event) -> Incident:
     )
 
 
+def _acted(incident: Incident, event: Event) -> Incident:
+    assert event.act is not None
+    acted = (*incident.acted, StationAct(event.station, event.act))[-_MOST_ACTS:]
+    return msgspec.structs.replace(incident, acted=acted, changed_at=event.at)
+
+
 def _closed(incident: Incident, event: Event) -> Incident:
     return msgspec.structs.replace(
         incident, stage=Stage.CLOSED, closed_at=event.at, changed_at=event.at
@@ -253,5 +277,6 @@ _STEPS: dict[Happening, Callable[[Incident, Event], Incident]] = {
     Happening.ACKNOWLEDGED: _acknowledged,
     Happening.VOIDED: _voided,
     Happening.ANNOUNCED: _announced,
+    Happening.ACTED: _acted,
     Happening.CLOSED: _closed,
 }

@@ -15,10 +15,11 @@ import msgspec
 from alerts.grading import hazard_name, zone_name
 from alerts.incident import Event, Happening, Incident, Kind
 from alerts.journal import Head
+from core.act_wording import act_sentence
 from core.community import Community, Name
 from core.finding import Certainty, Hazard
 from core.grade import GRADE_FACTS, Grade
-from core.wording import grade_words
+from core.wording import duration, grade_words
 
 
 class Notification(msgspec.Struct, frozen=True, kw_only=True):
@@ -231,6 +232,7 @@ _JOURNAL = {
         "未能通知 {contact}（{channel}）：{detail}",
         "{contact} was not told over {channel}: {detail}",
     ),
+    Happening.ACTED: ("{ago}{act}", "{ago}{act}"),
     Happening.CLOSED: ("关闭（{how}）", "closed ({how})"),
 }
 _WORDS = {
@@ -263,9 +265,29 @@ def _journal_line(event: Event, grade: Grade | None, headline: Name, language: s
             kind=word(event.kind or ""),
             seq=event.seq,
             detail=event.detail,
+            act=act_sentence(event.act, event.station, language) if event.act else "",
+            ago=_ago(event, language),
         )
         .strip()
     )
+
+
+def _ago(event: Event, language: str) -> str:
+    """Return how long before its entry an act was; what is told at once needs no such words."""
+    if event.act is None:
+        return ""
+    passed_s = (event.at - event.act.at) / 1000
+    zh = language == "zh"
+    if not event.act.sync:
+        return "更早（时间不详）：" if zh else "earlier, at an unknown time: "
+    if passed_s < _TOLD_AT_ONCE_S:
+        return ""
+    text = duration(passed_s, language)
+    return f"{text}前：" if zh else f"{text} before: "
+
+
+# An act that was told within this time was told when it happened.
+_TOLD_AT_ONCE_S = 60.0
 
 
 def _both(text: Callable[[str], str]) -> Name:

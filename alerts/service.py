@@ -14,12 +14,15 @@ import msgspec
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from alerts.act_store import ActStore, KeptAct
+from alerts.acts import Acts
 from alerts.channels import open_channels
 from alerts.channels.base import ChannelEntry
 from alerts.database import open_database
 from alerts.decisions import Patience
 from alerts.desk import IncidentDesk
 from alerts.health import OwnHealth
+from alerts.heartbeat import HeartbeatPublisher
 from alerts.intake import decode
 from alerts.journal import Head
 from alerts.metrics import Metrics
@@ -34,6 +37,7 @@ from core.clock import Clock
 from core.community import Community
 from core.finding import FindingError
 from core.grade import WARNING_GRADES
+from core.status import Receipt, StatusError, decode_status, encode_receipt
 
 log = structlog.get_logger()
 
@@ -109,8 +113,14 @@ class AlertService(IncidentDesk):
             on_link=self._link,
             manual_acknowledge=True,
         )
-        self._broker.subscribe([topics.all_findings(site)])
+        self._broker.subscribe([topics.all_findings(site), topics.all_stations(site, "status")])
         self._publisher = GradePublisher(self._broker, site, clock)
+        self._heartbeat = HeartbeatPublisher(
+            self._broker, site, clock, lambda: self._health.judging
+        )
+        self._act_store = ActStore(self._database, site)
+        zones = frozenset(zone.id for zone in community.zone)
+        self._acts = Acts(self._act_store, watch, clock, zones)
         self._worker = Worker(
             self._database, self._channels, clock, self.metrics,
             owner=settings.owner, told=self._was_told, health=self._health.delivered,
@@ -147,6 +157,10 @@ class AlertService(IncidentDesk):
             alerts.journal.JournalError: It is broken; the message says where.
         """
         return self._store.verify_journal(anchor)
+
+    def acts(self, limit: int = 100, station: str | None = None) -> list[KeptAct]:
+        """Return what stations did by themselves, newest first."""
+        return self._act_store.latest(limit, station)
 
     def erase_person(self, person: str) -> bool:
         """Forget the name behind an id of the journal; True if it was known."""
@@ -186,6 +200,7 @@ class AlertService(IncidentDesk):
     def _link(self, linked: bool) -> None:
         if linked:
             self._publisher.linked()
+            self._heartbeat.linked()
         self._ring()
 
     def _ring(self) -> None:
@@ -240,6 +255,10 @@ class AlertService(IncidentDesk):
         self._acknowledge()
 
     def _take(self, message: Message) -> None:
+        where = topics.parse_station(message.topic)
+        if where is not None:
+            self._take_status(where.station, message.payload)
+            return
         try:
             finding = decode(message, self._community.site.id)
         except FindingError as error:
@@ -250,6 +269,21 @@ class AlertService(IncidentDesk):
         taken = self._watch.take(finding, message.expiry_s)
         self.metrics.findings.labels("taken" if taken else "refused").inc()
 
+    def _take_status(self, station: str, payload: bytes) -> None:
+        """A station says what it did by itself; it is told that we have it, after the commit."""
+        if station not in self._community.stations:
+            return
+        try:
+            status = decode_status(payload)
+        except StatusError as error:
+            log.warning("a status was refused", station=station, error=str(error)[:200])
+            return
+        ids = self._acts.take(station, status)
+        if ids:
+            site = self._community.site.id
+            receipt = Receipt(status.boot, (), ids)
+            self._broker.publish(topics.stored(site, station), encode_receipt(receipt))
+
     def _acknowledge(self) -> None:
         for message in self._unacknowledged:
             self._broker.acknowledge(message)
@@ -258,7 +292,9 @@ class AlertService(IncidentDesk):
     def _pass_time(self) -> None:
         for finding in self._health.findings():
             self._watch.take(finding, None)
+        self._acts.tick()
         self._watch.tick()
+        self._heartbeat.beat()
 
     def _tell_others(self) -> None:
         changes = self._watch.changes()

@@ -138,6 +138,8 @@ class Store:
             state = apply(state, event, number)
             if event.what is Happening.ANNOUNCED:
                 announced.append((state, event))
+            elif event.what is Happening.ACTED and event.act is not None:
+                self._told(connection, number, event.station, event.act.id)
         assert state is not None
         end = journal.append(connection, [(number, event) for event in events])
         version = kept.version + 1 if kept else 1
@@ -147,6 +149,15 @@ class Store:
             undone += self._announce(connection, then, event, end, times, everybody=everybody)
         journal.append(connection, undone)
         return Kept(state, version)
+
+    def _told(self, connection: Connection, number: int, station: str, act: str) -> None:
+        """An act belongs to this incident: in the same transaction, so it is told once."""
+        columns = tables.local_act.c
+        connection.execute(
+            update(tables.local_act)
+            .where(columns.site == self.site, columns.station == station, columns.id == act)
+            .values(incident=number, state="told")
+        )
 
     def _new(self, connection: Connection, event: Event) -> int:
         result = connection.execute(

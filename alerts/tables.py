@@ -15,6 +15,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
     text,
 )
 
@@ -98,6 +99,25 @@ spent = Table(
     Column("channel", String(80), nullable=False),
     Column("at_wall", BigInteger, nullable=False),
     Index("spent_window", "channel", "at_wall"),
+)
+
+# What stations switched by themselves; `running` until the station has said that it is off.
+local_act = Table(
+    "local_act",
+    metadata,
+    Column("row", Integer, primary_key=True, autoincrement=True),
+    Column("site", String(40), nullable=False),
+    Column("station", String(40), nullable=False),
+    Column("id", String(80), nullable=False),
+    Column("run", String(80), nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("running", Integer, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("incident", Integer, ForeignKey("incident.number"), nullable=True),
+    Column("body", Text, nullable=False),
+    UniqueConstraint("site", "station", "id", name="one_local_act"),
+    Index("local_act_state", "site", "state", "row"),
+    sqlite_autoincrement=True,
 )
 
 # Names that people typed; may be erased, the journal keeps only the id.

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from alerts.grading import Judgement
-from alerts.incident import Event, Incident, apply
+from alerts.incident import Event, Incident, StationAct, apply
 from alerts.message import journal_text
-from alerts.views import IncidentView, JournalView, NotifiedView, OutboxView
+from alerts.views import ActedView, IncidentView, JournalView, NotifiedView, OutboxView
+from core.act import ActEvent
+from core.act_wording import act_end, act_sentence
 from core.community import Name
 from core.grade import Grade
 
@@ -49,6 +51,44 @@ def incident_view(
         why=words.why,
         subjects=words.subjects,
         notified=tuple(notified_view(row) for row in rows),
+        acted=acted_views(incident.acted),
+    )
+
+
+def acted_views(acted: Sequence[StationAct]) -> tuple[ActedView, ...]:
+    """Return what stations did: an `on` with its `off` and what was heard is one line."""
+    ends = {(one.station, one.act.run): one for one in acted if one.act.event is ActEvent.OFF}
+    begun = {(one.station, one.act.id) for one in acted if one.act.event is ActEvent.ON}
+    views = []
+    for one in acted:
+        if one.act.event is ActEvent.HEARD or (
+            one.act.event is ActEvent.OFF and (one.station, one.act.run) in begun
+        ):
+            continue  # told with its `on`
+        end = ends.get((one.station, one.act.id))
+        views.append(_acted_view(one, end))
+    return tuple(views)
+
+
+def _acted_view(one: StationAct, end: StationAct | None) -> ActedView:
+    act = one.act
+    words = [act_sentence(act, one.station, language) for language in ("zh", "en")]
+    if end is not None:
+        words = [
+            f"{text}；{act_end(end.act, language)}"
+            if language == "zh"
+            else f"{text}; {act_end(end.act, language)}"
+            for text, language in zip(words, ("zh", "en"), strict=True)
+        ]
+    return ActedView(
+        station=one.station,
+        output=act.output,
+        at=act.at,
+        until=end.act.at if end is not None else 0,
+        exact=act.sync,
+        alone=act.alone,
+        sounded=end.act.sounded if end is not None else act.sounded,
+        text=Name(zh=words[0], en=words[1]),
     )
 
 

@@ -38,6 +38,28 @@ class NotifiedView(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
 
 
+class ActedView(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that a station did by itself. Times are run time (ms).
+
+    Attributes:
+        station, output: Which output of which station.
+        at: When; `until`: when it ended, 0 while it lasts and for what has no duration.
+        exact: False if the station had no clock then: `at` is the latest possible time.
+        alone: True if the hub could not be reached.
+        sounded: What its feedback says; None if that is not known.
+        text: What and why, in both languages.
+    """
+
+    station: str
+    output: str
+    at: int
+    until: int = 0
+    exact: bool = True
+    alone: bool = False
+    sounded: bool | None = None
+    text: Name
+
+
 class IncidentView(msgspec.Struct, frozen=True, kw_only=True):
     """One incident as people see it. Times are run time in milliseconds since the epoch.
 
@@ -53,6 +75,7 @@ class IncidentView(msgspec.Struct, frozen=True, kw_only=True):
         headline, why: One line and one sentence, in both languages.
         subjects: Subjects of the findings that hold it, worst first.
         notified: Its notifications, newest first.
+        acted: What stations did by themselves, oldest first; a run from its on to its off is one.
     """
 
     number: int
@@ -72,6 +95,7 @@ class IncidentView(msgspec.Struct, frozen=True, kw_only=True):
     why: Name
     subjects: tuple[str, ...] = ()
     notified: tuple[NotifiedView, ...] = ()
+    acted: tuple[ActedView, ...] = ()
 
     @property
     def open(self) -> bool:

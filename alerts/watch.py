@@ -14,10 +14,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from alerts.board import Board, Key, subject_of
 from alerts.decisions import Patience, acknowledge, announcement, observe, opening, tick
 from alerts.grading import Judgement, all_known, judge
-from alerts.incident import Event, Incident, Kind
+from alerts.incident import Event, Happening, Incident, Kind
 from alerts.outbox import Times
 from alerts.store import Kept, StaleError, Store
 from alerts.views import IncidentError
+from core.act import LocalAct
 from core.clock import Clock
 from core.community import Community
 from core.finding import Condition, Finding, Hazard, ZoneGrade
@@ -164,6 +165,34 @@ class Watch:
                     current = self._store.kept(number)
                     return current.incident if current else kept.incident
             raise StaleError(f"incident {number} is being changed by another program; try again")
+
+    def open_keys(self) -> set[Key]:
+        """Return the (zone, hazard) of every open incident."""
+        with self._lock:
+            return set(self._open)
+
+    def holders(self, rule: str) -> list[tuple[Key, str]]:
+        """Return what holds open incidents under rules that begin with *rule*."""
+        with self._lock:
+            return [
+                (key, name)
+                for key, kept in self._open.items()
+                for name in kept.incident.judgement.holders
+                if name.partition(" ")[2].startswith(rule)
+            ]
+
+    def tell_act(self, key: Key, station: str, act: LocalAct) -> bool:
+        """Write into the open incident what a station did; False if there is none (any more)."""
+        with self._lock:
+            for _ in range(_TRIES):
+                kept = self._open.get(key)
+                if kept is None:
+                    return False
+                now = self._clock.now_ms()
+                event = Event(at=now, what=Happening.ACTED, station=station, act=act)
+                if self._commit(kept, [event], self.times()):
+                    return True
+            return False
 
     def grade(self, key: Key) -> ZoneGrade:
         """Return the grade of one (zone, hazard)."""

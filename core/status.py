@@ -7,6 +7,8 @@ from typing import Annotated
 
 import msgspec
 
+from core.act import ActingState, LocalAct
+
 # What a JSON number can hold exactly; beyond it neither SQLite nor other readers follow.
 _MOST = 2**53
 _Count = Annotated[int, msgspec.Meta(ge=0, le=_MOST)]
@@ -37,6 +39,8 @@ class StationStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         closed: Given as soon as no pack of any earlier boot waits: what has not come of those by
             now never will. How many readings the newest of them had produced; may be empty.
         health: Named numbers for the wall, unit in the name (`cpu_celsius`, `discarded_bytes`…).
+        acting: What it may do alone, and does; None for a station without outputs.
+        acts: Oldest local acts that the hub has not receipted yet.
     """
 
     link: Link
@@ -49,6 +53,8 @@ class StationStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     ended: dict[str, _Count] = {}
     closed: dict[str, _Count] | None = None
     health: dict[str, float] = {}
+    acting: ActingState | None = None
+    acts: tuple[LocalAct, ...] = ()
 
 
 class StatusError(ValueError):
@@ -76,11 +82,17 @@ def decode_status(payload: bytes) -> StationStatus:
         raise StatusError(f"status: {error}") from error
 
 
-class Receipt(msgspec.Struct, frozen=True):
-    """Ingest's promise: these packs of this boot are stored or quarantined, for good."""
+class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The hub's promise: ingest has stored or quarantined these packs of this boot, for good.
+
+    Attributes:
+        boot, seq: Which packs; from ingest.
+        acts: Ids of local acts that stand in the journal; from alerts.
+    """
 
     boot: str
     seq: tuple[_Count, ...]
+    acts: tuple[str, ...] = ()
 
 
 _RECEIPT_DECODER = msgspec.json.Decoder(Receipt)

@@ -48,6 +48,16 @@ def grade(site: str, zone: str, hazard: str) -> str:
     return f"{ROOT}/{site}/grade/{zone}/{hazard}"
 
 
+def heartbeat(site: str) -> str:
+    """Where alerts says that the hub is alive (`core.heartbeat`)."""
+    return f"{ROOT}/{site}/heartbeat"
+
+
+def grades_of(site: str, zone: str) -> str:
+    """Filter for the grades of one zone."""
+    return f"{ROOT}/{site}/grade/{zone}/+"
+
+
 def all_stations(site: str, leaf: str) -> str:
     """Filter for one leaf (`readings`, `status`, `stored`, `command`) of all stations."""
     return f"{ROOT}/{site}/station/+/{leaf}"

@@ -185,6 +185,8 @@ def _reasons_zh(finding: Finding) -> list[str]:
         parts.append("站点失联，其传感器状态未知，不等于安全")
     if because.note == "stopped":
         parts.append("站点已停止，其传感器状态未知")
+    if because.note == "acted":
+        parts.append("站点独立动作，经过见时间线")
     if because.note == "refused":
         parts.append("通知通道拒收，须检查其配置")
     if because.rate_per_h is not None:
@@ -208,6 +210,8 @@ def _reasons_en(finding: Finding) -> list[str]:
         parts.append("station lost: its sensors are unknown, which is not safe")
     if because.note == "stopped":
         parts.append("station stopped: its sensors are unknown")
+    if because.note == "acted":
+        parts.append("the station acted by itself, see the timeline")
     if because.note == "refused":
         parts.append("the channel refuses notifications: its configuration must be checked")
     if because.rate_per_h is not None:

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from core.clock import RunClock, parse_clock
+from core.clock import Clock, RunClock, parse_clock
 from core.configuration import ConfigurationError
-from edge.configuration import describe_station, load_station
+from edge.acting.muster import switch_off
+from edge.configuration import StationConfig, describe_station, load_station
 from edge.spool_file import SpoolBusyError
 from edge.station import Station
 
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("station", type=Path, help="station.toml")
     parser.add_argument("--clock", default="", help="clock of the run, EPOCH_MS:SPEED")
     parser.add_argument("--check", action="store_true", help="read the file, say what it means")
+    parser.add_argument("--safe", action="store_true", help="switch every output off, and end")
     parser.add_argument("--verbose", action="store_true", help="say more")
     options = parser.parse_args(arguments)
     logging.basicConfig(
@@ -52,11 +54,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stop, hurry = threading.Event(), threading.Event()
     _listen_to_signals(stop, hurry)
     try:
-        station = Station(config, clock)
-    except (SpoolBusyError, OSError, ValueError) as error:
+        if options.safe:
+            return _switch_off(config, clock)
+        station = Station(config, clock, file=options.station)
+    except (SpoolBusyError, ConfigurationError, OSError, ValueError) as error:
         print(f"safety-eye edge: {error}", file=sys.stderr)
         return FAILED
     return 0 if station.run(stop, hurry) else FAILED
+
+
+def _switch_off(config: StationConfig, clock: Clock) -> int:
+    """Switch every output off, for `ExecStopPost=`: also after a kill nothing stays on."""
+    problems = switch_off(config, clock)
+    for problem in problems:
+        print(f"safety-eye edge: {problem}", file=sys.stderr)
+    return FAILED if problems else 0
 
 
 def _listen_to_signals(stop: threading.Event, hurry: threading.Event) -> None:

@@ -24,6 +24,9 @@ from core.community import (
 )
 from core.configuration import ConfigurationError, read_toml
 from core.identity import is_slug
+from edge.acting.description import describe_acting
+from edge.acting.settings import ActEntry, ButtonEntry, CommandEntry, Mandate, OutputEntry
+from edge.acting.settings_check import acting_problems
 from edge.drivers import DRIVERS
 from edge.drivers.base import DriverError, Mode
 from edge.instruments import driver_of
@@ -86,6 +89,16 @@ class StationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: tuple[PortEntry, ...] = ()
     sensor: tuple[SensorEntry, ...] = ()
     limit: tuple[LimitEntry, ...] = ()
+    mandate: Mandate | None = None
+    output: tuple[OutputEntry, ...] = ()
+    act: tuple[ActEntry, ...] = ()
+    button: tuple[ButtonEntry, ...] = ()
+    command: CommandEntry = CommandEntry()
+
+    @property
+    def acts(self) -> bool:
+        """True if there is something to switch, or somebody to obey."""
+        return bool(self.output or self.command.key_file)
 
     @property
     def spool_path(self) -> Path:
@@ -123,9 +136,12 @@ def problems(config: StationConfig) -> list[str]:
     if not found:
         for port in config.port:
             found += _line_problems(port, config.sensor)
+            found += _relay_problems(port, config)
     for limit in config.limit:
         found += limit_problems(limit)
-    return found
+    return found + acting_problems(
+        config.mandate, config.output, config.act, config.button, config.sensor, config.limit, ports
+    )
 
 
 def _station_problems(station: StationEntry) -> list[str]:
@@ -195,6 +211,21 @@ def _line_problems(port: PortEntry, sensors: Iterable[SensorEntry]) -> list[str]
     return []
 
 
+def _relay_problems(port: PortEntry, config: StationConfig) -> list[str]:
+    """A relay module hangs on a bus of devices that are asked, or has a line of its own."""
+    if not any(output.port == port.id for output in config.output):
+        return []
+    streams = [
+        sensor.id
+        for sensor in config.sensor
+        if sensor.port == port.id and driver_of(sensor).facts.mode is Mode.STREAM
+    ]
+    return [
+        f"port {port.id!r}: {name!r} sends by itself and can't share the line with a relay module"
+        for name in streams[:1]
+    ]
+
+
 def _with_absolute_paths(config: StationConfig, base: Path) -> StationConfig:
     def absolute(text: str) -> str:
         return str(base / text) if text else ""
@@ -213,6 +244,8 @@ def _with_absolute_paths(config: StationConfig, base: Path) -> StationConfig:
         ),
         port=tuple(replace(port, path=absolute(port.path)) for port in config.port),
         sensor=tuple(_with_absolute_profile(sensor, base) for sensor in config.sensor),
+        output=tuple(replace(entry, file=absolute(entry.file)) for entry in config.output),
+        command=replace(config.command, key_file=absolute(config.command.key_file)),
     )
 
 
@@ -234,4 +267,7 @@ def describe_station(config: StationConfig) -> list[str]:
         words = ", ".join(str(quantity) for quantity in entry.quantities)
         doubt = "" if driver_of(entry).facts.verified else "  [profile not verified]"
         lines.append(f"  {entry.id:<12} {entry.driver:<18} on {entry.port:<10} {words}{doubt}")
+    lines += describe_acting(
+        config.mandate, config.output, config.act, config.button, config.command
+    )
     return lines + [f"  advice: {text}" for text in broker.advice]

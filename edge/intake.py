@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.community import SensorEntry, rules_for
@@ -18,6 +19,9 @@ from edge.quality import Inspector, Verdict
 from edge.sampling import EVENTS, SLOW, Sampler
 from edge.tray import Tray
 from edge.urgency import Urgency
+
+# Sensor, quantity, value, quality, run ms since boot.
+Observer = Callable[[str, Quantity, float | None, Quality, int], None]
 
 
 @dataclass(slots=True)
@@ -52,9 +56,17 @@ class Intake:
         config: Sensors and local limits.
         chronometer: Gives the instants.
         tray: Where readings go.
+        observe: Hears of each reading that leaves (what the station acts on).
     """
 
-    def __init__(self, config: StationConfig, chronometer: Chronometer, tray: Tray) -> None:
+    def __init__(
+        self,
+        config: StationConfig,
+        chronometer: Chronometer,
+        tray: Tray,
+        observe: Observer | None = None,
+    ) -> None:
+        self._observe = observe
         self._chronometer = chronometer
         self._tray = tray
         self.counters = IntakeCounters()
@@ -126,6 +138,8 @@ class Intake:
         raises = series.urgency.raises(final, instant.elapsed_ms)
         self.counters.produced += 1
         self._tray.add(leaving, sync=instant.sync, urgent=crosses or raises)
+        if self._observe is not None:
+            self._observe(entry.id, quantity, final.value, final.quality, instant.elapsed_ms)
 
 
 def _series(

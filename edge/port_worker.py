@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, fields
 from typing import Protocol
 
 from core.clock import Clock
+from edge.acting.line_jobs import LineJobs
 from edge.bus import OwedAnswers, Turn, next_turn, reply_timeout_s, silence_s, turns_of
 from edge.configuration import PortEntry
 from edge.drivers.base import Frame, FrameCounters
@@ -65,11 +66,13 @@ class PortPlan:
         entry: The port.
         baud: Bits per second.
         instruments: Makes the port's instruments anew, for each worker its own.
+        jobs: What else is done on this line (relay modules); None if nothing is.
     """
 
     entry: PortEntry
     baud: int
     instruments: Callable[[], list[Instrument]]
+    jobs: LineJobs | None = None
 
 
 class PortWorker(threading.Thread):
@@ -116,6 +119,8 @@ class PortWorker(threading.Thread):
     def stop(self) -> None:
         """Ask it to end; it does so within a second unless it is stuck."""
         self._stopping.set()
+        if self._plan.jobs is not None:
+            self._plan.jobs.wake.set()
 
     def run(self) -> None:
         """Open, serve, lose, open again."""
@@ -145,7 +150,7 @@ class PortWorker(threading.Thread):
             for instrument in self._instruments:
                 instrument.driver.reset()
                 self._sink.powered(instrument)
-            if self._instruments and self._instruments[0].polled:
+            if not self._instruments or self._instruments[0].polled:
                 self._turns = turns_of(self._instruments, self._clock.speed)
                 while not self._stopping.is_set():
                     self._ask(port)
@@ -167,10 +172,13 @@ class PortWorker(threading.Thread):
 
     def _ask(self, port: BytePort) -> None:
         self._beat()
-        turn = next_turn(self._turns)
-        wait_s = turn.due_s - self._clock.monotonic_s()
-        if wait_s > 0:
-            self._stopping.wait(min(wait_s, _LOOK_S))
+        jobs = self._plan.jobs
+        if jobs is not None and jobs.serve(port):
+            return
+        turn = next_turn(self._turns) if self._turns else None
+        wait_s = turn.due_s - self._clock.monotonic_s() if turn is not None else _LOOK_S
+        if turn is None or wait_s > 0:
+            (self._stopping if jobs is None else jobs.wake).wait(min(wait_s, _LOOK_S))
             return
         self._stopping.wait(silence_s(self._plan.baud))
         # What comes before the request is a late answer or noise, never the answer.

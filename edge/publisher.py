@@ -11,10 +11,13 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+import msgspec
+
 from core import topics
 from core.broker import Broker, Message, Will
 from core.clock import Clock
 from core.status import Link, StationStatus, StatusError, decode_receipt, encode_status
+from edge.acting.crew import Crew
 from edge.chronometer import Chronometer
 from edge.configuration import StationConfig
 from edge.pack_books import PackId, StoredPack
@@ -45,6 +48,7 @@ class Publisher(threading.Thread):
         tray: What to put into the spool.
         chronometer, clock: For times.
         health: Gives the numbers of the status, with the spool's.
+        crew: What acts alone; its state and acts travel in the status.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class Publisher(threading.Thread):
         chronometer: Chronometer,
         clock: Clock,
         health: Callable[[Spool, Broker], dict[str, float]],
+        crew: Crew | None = None,
     ) -> None:
         super().__init__(name="publisher", daemon=True)
         site, station = config.station.site, config.station.id
@@ -66,6 +71,7 @@ class Publisher(threading.Thread):
         self._chronometer = chronometer
         self._clock = clock
         self._health = health
+        self._crew = crew
         self._window = Window()
         self._receipts: deque[tuple[PackId, ...]] = deque(maxlen=_MOST_RECEIPTS)
         self._stopping = threading.Event()
@@ -85,6 +91,9 @@ class Publisher(threading.Thread):
             will=Will(self._status_topic, encode_status(will)),
         )
         self._broker.subscribe([self._stored_topic])
+        if crew is not None:
+            self._broker.subscribe(crew.filters)
+            crew.news = self._say_soon
 
     @property
     def linked(self) -> bool:
@@ -216,6 +225,8 @@ class Publisher(threading.Thread):
             closed=self._spool.closed,
             health=self._health(self._spool, self._broker),
         )
+        if self._crew is not None:
+            status = msgspec.structs.replace(status, acting=self._crew.state, acts=self._crew.acts)
         sent = self._broker.publish(self._status_topic, encode_status(status), retain=True)
         return link is not Link.STOPPED or sent.wait(_GOODBYE_S)
 
@@ -239,16 +250,27 @@ class Publisher(threading.Thread):
 
     def _received(self, message: Message) -> None:
         if message.topic != self._stored_topic:
+            if self._crew is not None:
+                self._crew.receive(message)
             return
         try:
             receipt = decode_receipt(message.payload)
         except StatusError as error:
             LOG.warning("publisher: %s", error)
             return
+        if receipt.acts and self._crew is not None:
+            self._crew.confirmed(receipt.acts)
         self._receipts.append(tuple(PackId(receipt.boot, seq) for seq in receipt.seq))
         self._tray.wake.set()
 
+    def _say_soon(self) -> None:
+        """The crew has something to tell: the status does not wait for its turn."""
+        self._status_due_s = self._clock.monotonic_s()
+        self._tray.wake.set()
+
     def _link_changed(self, linked: bool) -> None:
+        if self._crew is not None:
+            self._crew.linked(linked=linked)
         if linked:
             LOG.info("publisher: linked to the broker")
             self._relinked.set()

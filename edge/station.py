@@ -14,11 +14,16 @@ import threading
 from dataclasses import dataclass, field
 from functools import partial
 from math import ceil
+from pathlib import Path
 
 from core.broker import Broker
 from core.clock import Clock
+from core.configuration import ConfigurationError
+from edge.acting.crew import Crew
+from edge.acting.line_jobs import LineJobs
+from edge.acting.muster import crew_of, jobs_of
 from edge.chronometer import MOST_AHEAD_S, Chronometer
-from edge.configuration import StationConfig
+from edge.configuration import StationConfig, load_station
 from edge.health import flow_health, link_health, machine_health, port_health
 from edge.instruments import instruments_on
 from edge.intake import Intake
@@ -44,6 +49,11 @@ _JOIN_S = 2.0
 # too, and the service manager bounds all threads of the station.
 _MOST_STUCK = 3
 _DAY_MS = 86_400_000
+# How long the crew may take to switch everything off (a dead relay module costs 3 s).
+_CREW_S = 6.0
+# Bits per second of a line with nothing but relay modules, unless its port says otherwise: what
+# such modules are shipped with.
+RELAY_BAUD = 9600
 
 
 @dataclass(slots=True)
@@ -65,8 +75,10 @@ class Station:
         clock: The run's clock.
         notice: Who is told that we are ready and alive.
         open_port: Opens serial ports; tests replace it.
+        file: Where `config` comes from, to be read again when the hub says so.
 
     Raises:
+        ConfigurationError: The key for commands can't be used.
         SpoolBusyError: Another process holds the spool.
     """
 
@@ -77,7 +89,10 @@ class Station:
         *,
         notice: ServiceNotice | None = None,
         open_port: OpenPort = open_serial,
+        file: Path | None = None,
     ) -> None:
+        self._file = file
+        self._anew = threading.Event()
         self._clock = clock
         self._config = config
         self._notice = notice or ServiceNotice()
@@ -87,28 +102,36 @@ class Station:
         at_risk = readings_at_risk(config, clock.speed)
         series = sum(len(entry.quantities) for entry in config.sensor)
         self._tray = Tray(flush_at=at_risk)
-        self._intake = Intake(config, self._chronometer, self._tray)
+        boot = new_boot()
         self._spool = Spool(
             config.spool_path,
-            new_boot(),
+            boot,
             clock,
             max_bytes=round(config.station.spool_max_mb * 1e6),
             # What arrives while the flush itself is under way comes on top.
             at_risk=at_risk + series,
             max_age_ms=round(config.station.spool_max_days * _DAY_MS),
         )
+        self._jobs: dict[str, LineJobs] = jobs_of(config)
+        self._crew: Crew | None = None
+        if config.acts:
+            self._crew = crew_of(config, boot, self._chronometer, clock, self._jobs, self._reload)
+        observe = self._crew.observe if self._crew is not None else None
+        self._intake = Intake(config, self._chronometer, self._tray, observe)
         self._posts: dict[str, _Post] = {}
         for port in config.port:
             instruments = partial(instruments_on, port.id, config.sensor)
             made = instruments()
-            if not made:
+            jobs = self._jobs.get(port.id)
+            if not made and jobs is None:
                 LOG.warning("port %s: no sensor uses it", port.id)
                 continue
-            plan = PortPlan(port, port.baud or made[0].driver.facts.baud, instruments)
+            baud = port.baud or (made[0].driver.facts.baud if made else RELAY_BAUD)
+            plan = PortPlan(port, baud, instruments, jobs)
             counters = PortCounters()
             self._posts[port.id] = _Post(plan, counters, self._worker(plan, counters))
         self._publisher = Publisher(
-            config, self._spool, self._tray, self._chronometer, clock, self.health
+            config, self._spool, self._tray, self._chronometer, clock, self.health, self._crew
         )
 
     def run(self, stop: threading.Event, hurry: threading.Event | None = None) -> bool:
@@ -132,11 +155,22 @@ class Station:
         self._publisher.start()
         for post in self._posts.values():
             post.worker.start()
+        if self._crew is not None:
+            self._crew.start()
         self._notice.say(READY)
         while not stop.wait(_LOOK_S):
             if not self._publisher.is_alive():
                 LOG.error("station: the publisher ended; ending, to be started again")
+                self._stop_crew()
                 self._stop_ports()
+                return False
+            if self._crew is not None and not self._crew.is_alive():
+                LOG.error("station: what acts alone ended; ending, to be started again")
+                self._finish(hurry)
+                return False
+            if self._anew.is_set():
+                LOG.warning("station: ending, to be started again with the file as it is now")
+                self._finish(hurry)
                 return False
             ahead_s = self._chronometer.health().ahead_s
             if ahead_s > most_ahead_s:
@@ -171,6 +205,7 @@ class Station:
         """Replace dead and stuck workers; tell systemd so if every thread has moved lately."""
         now_s = self._clock.monotonic_s()
         moving = now_s - self._publisher.beat_s < STUCK_S
+        moving &= self._crew is None or now_s - self._crew.beat_s < STUCK_S
         for name, post in self._posts.items():
             post.stuck = [worker for worker in post.stuck if worker.is_alive()]
             stuck = now_s - post.worker.beat_s >= STUCK_S
@@ -198,6 +233,25 @@ class Station:
         post.worker = self._worker(post.plan, post.counters)
         post.worker.start()
 
+    def _reload(self) -> str:
+        """Check the file as it is now, and begin anew with it; return why not, or ""."""
+        if self._file is None:
+            return "this station does not know its file"
+        try:
+            load_station(self._file)
+        except ConfigurationError as error:
+            return str(error)
+        self._anew.set()
+        return ""
+
+    def _stop_crew(self) -> None:
+        """Everything off, while the lines of relay modules are still served."""
+        if self._crew is not None and self._crew.ident is not None:
+            self._crew.stop()
+            self._crew.join(_CREW_S)
+            if self._crew.is_alive():
+                LOG.error("station: the outputs may still be on: the crew does not end")
+
     def _stop_ports(self) -> None:
         for post in self._posts.values():
             post.worker.stop()
@@ -206,6 +260,7 @@ class Station:
             post.worker.join(max(end_s - self._clock.monotonic_s(), 0.0))
 
     def _finish(self, hurry: threading.Event) -> bool:
+        self._stop_crew()
         self._stop_ports()
         self._publisher.stop()
         end_s = self._clock.monotonic_s() + DRAIN_S + 2 * _JOIN_S

@@ -11,6 +11,7 @@ import structlog
 import typer
 
 from core.clock import RunClock, parse_clock
+from core.command import Verb
 from core.community import Community, load_community
 from core.configuration import ConfigurationError
 from edge.simulator import load_scenario, scenario_names
@@ -195,6 +196,40 @@ def _list_scenarios(language: str) -> None:
     for name in scenario_names():
         scenario = load_scenario(name)
         say(f"[bold]{name:<16}[/] ×{scenario.speed:<6g} {scenario.name.in_language(language)}")
+
+
+@app.command()
+def command(
+    station: Annotated[str, typer.Argument(help="Which station.")],
+    verb: Annotated[Verb, typer.Argument(help="test, sound, stop, silence, acknowledge or reload")],
+    output: Annotated[str, typer.Argument(help="Which output; empty means all of them.")] = "",
+    community: CommunityOption = Path("community.toml"),
+    hub: HubOption = None,
+    seconds: Annotated[
+        float, typer.Option(help="For how long (test: 5 by default; sound).", min=0, max=3600)
+    ] = 0.0,
+    by: Annotated[str, typer.Option(help="Who orders it, for the journal.")] = "",
+    clock: ClockOption = "",
+) -> None:
+    """Tell a station to do something, signed with its key; 1 if it did not, or was not heard."""
+    from safety_eye.order import Courier, Order, OrderError, key_of  # noqa: PLC0415  # slow imports
+
+    profile, config = _load(community, hub)
+    if station not in profile.stations:
+        raise _fail(f"station {station!r}: there are {', '.join(profile.stations) or 'none'}")
+    order = Order(station, verb, output, seconds, by)
+    try:
+        courier = Courier(
+            config.broker.address, profile.site.id, order, key_of(config, station), _clock(clock),
+            config.commands.life_s,
+        )  # fmt: skip
+        for line in courier.deliver():
+            console.print(line, markup=False, soft_wrap=True)
+    except (ConfigurationError, OSError) as error:
+        raise _fail(str(error)) from error
+    except OrderError as error:
+        raise _fail(str(error), 1) from error
+    raise typer.Exit(1 if courier.unheard else 0)
 
 
 @app.command()

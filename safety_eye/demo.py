@@ -40,6 +40,7 @@ from safety_eye.hub import BrokerEntry, HttpEntry, HubConfig
 from safety_eye.output import console, say
 from safety_eye.probe import BrokerProbe
 from safety_eye.receiver import Delivery, Receiver
+from safety_eye.siren import SirenTrails
 from safety_eye.story import Story
 from safety_eye.summary import (
     accounted,
@@ -101,6 +102,11 @@ class Demo:
     state: Path
     stop: threading.Event = field(default_factory=threading.Event)
     _events: queue.SimpleQueue[dict[str, Any]] = field(default_factory=queue.SimpleQueue)
+    _sirens: SirenTrails = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Look for sirens where this run has its stations."""
+        self._sirens = SirenTrails(self.state)
 
     def run(self) -> dict[str, Any] | None:
         """Play the scenario; return the summary of a `--once` run, else None.
@@ -259,6 +265,8 @@ class Demo:
     def _show(self, story: Story) -> bool:
         """Tell what happened since the last look; True once the scenario has ended."""
         ended = False
+        for sounding in self._sirens.news():
+            story.siren(sounding)
         while not self._events.empty():
             event = self._events.get()
             if event["event"] == "delivery":

@@ -14,6 +14,7 @@ from edge.simulator import PortPlan, ports_of
 from safety_eye.house import House
 from safety_eye.hub import HubConfig, load_hub
 from safety_eye.profile_text import to_toml
+from safety_eye.siren import NO_SIREN, siren_of
 
 
 def webhook_channel(state: Path, url: str, secret: str) -> ChannelEntry:
@@ -68,6 +69,8 @@ def _station(
 ) -> StationConfig:
     sensors = tuple(entry for entry in community.sensor if entry.station == station)
     zones = {entry.zone for entry in sensors}
+    # A station whose cable will be cut shows what it does then.
+    alone = siren_of(community, sensors, house.clock) if station in relays else NO_SIREN
     return StationConfig(
         station=StationEntry(id=station, site=community.site.id, clock="trusted"),
         broker=BrokerAddress(port=relays.get(station, house.broker.port)),
@@ -77,4 +80,7 @@ def _station(
         ),
         sensor=sensors,
         limit=tuple(entry for entry in community.limit if entry.zone in zones),
+        mandate=alone.mandate,
+        output=alone.outputs,
+        act=alone.acts,
     )

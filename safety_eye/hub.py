@@ -65,6 +65,19 @@ class HttpEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.public_url or f"http://{self.host}:{self.port}"
 
 
+class CommandsEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Signed commands to stations.
+
+    Attributes:
+        key_directory: Holds `<station>.key`, the same line that the station's `[command] key_file`
+            has; readable by this program only.
+        life_s: For how long a command may be carried out, run seconds; at most an hour.
+    """
+
+    key_directory: str = ""
+    life_s: float = 120.0
+
+
 class HubConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole of hub.toml. Field names are the TOML keys.
 
@@ -79,6 +92,7 @@ class HubConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     channel: tuple[ChannelEntry, ...] = ()
     patience: Patience = Patience()
     state_url: str = ""
+    commands: CommandsEntry = CommandsEntry()
 
 
 def load_hub(path: Path | None) -> HubConfig:
@@ -92,6 +106,10 @@ def load_hub(path: Path | None) -> HubConfig:
     if config.broker.kind not in KINDS:
         raise ConfigurationError(
             file, f"broker.kind {config.broker.kind!r}: expected one of {', '.join(KINDS)}"
+        )
+    if not 1 <= config.commands.life_s <= 3600:
+        raise ConfigurationError(
+            file, f"commands.life_s {config.commands.life_s}: expected 1 to 3600 s"
         )
     names = [entry.name for entry in config.channel]
     for name in names:

@@ -8,20 +8,28 @@ from typing import Any
 import httpx
 
 from core import topics
+from core.act import ActEvent
+from core.act_wording import act_sentence
 from core.broker import Broker, Message
 from core.clock import Clock
 from core.community import Community
 from core.finding import Condition, FindingError, ZoneGrade, decode_zone_grade
 from core.grade import Grade, grade_named
+from core.status import StatusError, decode_status
 from core.wording import HAZARDS, grade_words
 from safety_eye.house import House
 from safety_eye.output import clock_text, console, grade_line, say
 from safety_eye.receiver import Delivery
+from safety_eye.siren import Sounding
 
 # Wall seconds after which a message is printed: its change of grade comes by another way and is
 # printed first, because that is the order in which people read.
 _AFTER_GRADE_S = 0.7
 _GRADES = {grade.word for grade in Grade}
+# What a station did; that it was heard is said with the end.
+_TOLD = frozenset(
+    {ActEvent.ON, ActEvent.OFF, ActEvent.NOT_HEARD, ActEvent.WITHHELD, ActEvent.FAILED}
+)
 _KINDS = {
     "alert": ("预警", "alert"),
     "update": ("更新", "update"),
@@ -48,7 +56,9 @@ class Story:
         self._link = Broker(
             house.broker, "safety-eye-story", on_message=self._received, session_expiry_s=0
         )
-        self._link.subscribe([topics.all_grades(community.site.id)])
+        site = community.site.id
+        self._link.subscribe([topics.all_grades(site), topics.all_stations(site, "status")])
+        self._told: set[tuple[str, str]] = set()
 
     def start(self) -> None:
         """Begin to listen."""
@@ -59,7 +69,11 @@ class Story:
         self._link.stop()
 
     def _received(self, message: Message) -> None:
-        """Print a change of grade; the network thread is ours alone, so printing may take time."""
+        """Print what came; the network thread is ours alone, so printing may take time."""
+        where = topics.parse_station(message.topic)
+        if where is not None:
+            self._tell_acts(where.station, message.payload)
+            return
         try:
             grade = decode_zone_grade(message.payload)
         except FindingError:
@@ -82,6 +96,30 @@ class Story:
             ),
             soft_wrap=True,
         )
+
+    def _tell_acts(self, station: str, payload: bytes) -> None:
+        """Print what a station says that it did alone: once, and when it happened."""
+        try:
+            acts = decode_status(payload).acts
+        except StatusError:
+            return
+        for act in acts:
+            if (station, act.id) in self._told or act.event not in _TOLD:
+                continue
+            self._told.add((station, act.id))
+            time = clock_text(act.at, self._community.site.timezone)
+            said = "站点报告" if self._language == "zh" else "reported"
+            text = act_sentence(act, station, self._language)
+            console.print(f"{time}  ⌁ {said}: {text}", markup=False, soft_wrap=True)
+
+    def siren(self, sounding: Sounding) -> None:
+        """Print that a siren sounds, or is quiet again: what people on the spot hear."""
+        time = clock_text(sounding.at, self._community.site.timezone)
+        if self._language == "zh":
+            text = f"{sounding.station} 自行鸣响警报器" if sounding.on else "警报器停止"
+        else:
+            text = f"{sounding.station} sounds its siren by itself" if sounding.on else "siren off"
+        console.print(f"{time}  ♪ {text}", style="bold", markup=False)
 
     def _tell_condition(self, grade: ZoneGrade) -> None:
         if grade.condition is not Condition.UNKNOWN:

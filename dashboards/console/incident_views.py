@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from alerts.views import IncidentView, NotifiedView
+from alerts.views import ActedView, IncidentView, NotifiedView
 from core.community import Community
 from core.finding import Condition
 from core.grade import Grade
@@ -37,6 +37,24 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class ActedLine:
+    """What a station did by itself, in one line.
+
+    Attributes:
+        at, until, lasted: From when to when (0 while it lasts), and for how long.
+        exact: False if the station had no clock: `at` is the latest possible time.
+        tone: ok if its feedback heard it, failed if not, waiting if nobody knows.
+    """
+
+    at: int
+    until: int
+    lasted: str
+    exact: bool
+    tone: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class IncidentCard:
     """One incident.
 
@@ -46,6 +64,7 @@ class IncidentCard:
         taken_by: Name of who has it, "" if nobody.
         notices: Newest word on each way to each person.
         more: How many notices the card leaves out.
+        acted: What stations did by themselves.
         sensor: The series whose chart tells most, None if no series holds it.
     """
 
@@ -59,6 +78,7 @@ class IncidentCard:
     taken_by: str
     notices: tuple[Notice, ...]
     more: int
+    acted: tuple[ActedLine, ...]
     sensor: SensorView | None
 
     @property
@@ -91,7 +111,20 @@ def incident_card(
         taken_by=contact_name(community, view.acknowledged_by) if view.acknowledged else "",
         notices=tuple(shown),
         more=len(view.notified) - len(shown),
+        acted=tuple(_acted(entry, words) for entry in view.acted),
         sensor=next((by_key[name] for name in view.subjects if name in by_key), None),
+    )
+
+
+def _acted(entry: ActedView, words: Words) -> ActedLine:
+    lasted = words.duration((entry.until - entry.at) / 1000) if entry.until else ""
+    return ActedLine(
+        at=entry.at,
+        until=entry.until,
+        lasted=lasted,
+        exact=entry.exact,
+        tone={True: "ok", False: "failed", None: "waiting"}[entry.sounded],
+        text=entry.text.in_language(words.language),
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from core.act import OutputState
+from core.act_wording import why_words
 from core.community import Community
 from core.trouble import troubles_of
 from dashboards.console.feed import LiveFeed
@@ -26,6 +28,34 @@ def off_by(account: StationLedger) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputView:
+    """One output in words; `bad` if it does not do what it should."""
+
+    name: str
+    text: str
+    on: bool
+    bad: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ActingView:
+    """What a station may do by itself, and does.
+
+    Attributes:
+        mandate, valid: Who allowed it until when, and whether that holds.
+        alone: Words if it does not hear the hub, although we hear it.
+        outputs: How they stand.
+        dropped: Words if records of acts were given up.
+    """
+
+    mandate: str
+    valid: bool
+    alone: str
+    outputs: tuple[OutputView, ...]
+    dropped: str
+
+
+@dataclass(frozen=True, slots=True)
 class StationView:
     """One station.
 
@@ -37,6 +67,7 @@ class StationView:
         troubles: What is wrong with it by its own numbers, in words, the most urgent first.
         errors: Counters above zero that tell of trouble, name and count.
         health: Its other named numbers.
+        acting: What it may switch by itself; None if nothing.
     """
 
     state: StationState
@@ -48,6 +79,7 @@ class StationView:
     troubles: tuple[str, ...]
     errors: tuple[tuple[str, str], ...]
     health: tuple[tuple[str, str], ...]
+    acting: ActingView | None = None
 
     @property
     def id(self) -> str:
@@ -101,6 +133,7 @@ def _view(
         troubles=_troubles(state, words),
         errors=tuple(listed),
         health=tuple((name, f"{value:g}") for name, value in sorted(health.items())),
+        acting=_acting(state, words),
     )
 
 
@@ -110,6 +143,40 @@ def _troubles(state: StationState, words: Words) -> tuple[str, ...]:
     return tuple(
         words(f"trouble_{trouble.replace('-', '_')}") for trouble in troubles_of(state.status)
     )
+
+
+def _acting(state: StationState, words: Words) -> ActingView | None:
+    acting = state.status.acting if state.status is not None else None
+    if acting is None:
+        return None
+    alone_ms = acting.alone_ms if state.link == "online" else 0
+    return ActingView(
+        mandate=acting.mandate or words("mandate_none"),
+        valid=acting.valid,
+        alone=words("alone", words.duration(alone_ms / 1000)) if alone_ms > _ALONE_MS else "",
+        outputs=tuple(
+            _output(name, output, words) for name, output in sorted(acting.outputs.items())
+        ),
+        dropped=words("acts_dropped", acting.dropped) if acting.dropped else "",
+    )
+
+
+# A station that has just started has not heard the hub yet: that is no news.
+_ALONE_MS = 60_000
+
+
+def _output(name: str, output: OutputState, words: Words) -> OutputView:
+    parts = [words("output_on" if output.on else "output_off")]
+    if output.on:
+        parts.append(why_words(output.why, words.language))
+    if output.sounded is not None:
+        parts.append(words("output_heard" if output.sounded else "output_not_heard"))
+    if output.silenced:
+        parts.append(words("output_silenced"))
+    if output.fault:
+        parts.append(output.fault)
+    bad = bool(output.fault) or output.sounded is False
+    return OutputView(name, " · ".join(parts), on=output.on, bad=bad)
 
 
 _ERROR_MARKS = ("error", "discarded", "fault", "exception", "refused", "dropped", "lost", "failed")

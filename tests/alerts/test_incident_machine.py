@@ -15,6 +15,7 @@ from alerts.grading import Judgement
 from alerts.incident import Event, Happening, Incident, Kind, Stage, apply
 from alerts.journal import fold
 from alerts.views import IncidentError
+from core.act import ActEvent, LocalAct
 from core.finding import Condition, Hazard
 from core.grade import WARNING_GRADES, Grade
 from tests.alerts.scenery import FLOOD, Scene, level, link
@@ -212,6 +213,7 @@ def test_every_event_is_defined_in_every_state(
     event = Event(
         at=9_999_999_999, actor="duty-1", what=what, grade=Grade.ORANGE, seq=99, kind=Kind.UPDATE,
         judgement=judgement(Grade.ORANGE, Condition.ACTIVE), zone="z", hazard=Hazard.AIR,
+        station="s1", act=LocalAct(id="b-1", boot="b", at=0, event=ActEvent.ON),
     )  # fmt: skip
 
     afterwards = {Happening.TOLD, Happening.UNDELIVERED}
