@@ -19,6 +19,7 @@ import numpy as np
 from detectors import absence, bank, counter_lane, limit_lane, slope_lane
 from detectors.absence import Absence
 from detectors.bank import Bank
+from detectors.limit_lane import Ints
 
 SCHEMA = 2
 
@@ -30,7 +31,7 @@ class SnapshotError(ValueError):
 def collect(detectors: Bank, watch: Absence | None = None) -> dict[str, np.ndarray[Any, Any]]:
     """Return the state as named arrays, copied: the bank may go on while they are written."""
     arrays: dict[str, np.ndarray[Any, Any]] = {
-        f"{axis}.key": np.array(keys, "U40") for axis, keys in _keys(detectors, watch).items()
+        f"{axis}.key": keys for axis, keys in _axes(detectors, watch).items()
     }
     for part in _parts(detectors, watch):
         for name in part.names:
@@ -46,8 +47,8 @@ def restore(
     Returns:
         How many rules were resumed.
     """
-    keys = _keys(detectors, watch)
-    moves = {axis: _moves(arrays, f"{axis}.key", names) for axis, names in keys.items()}
+    axes = _axes(detectors, watch)
+    moves = {axis: _moves(arrays.get(f"{axis}.key"), keys) for axis, keys in axes.items()}
     for part in _parts(detectors, watch):
         old, new = moves[part.axis]
         for name in part.names:
@@ -67,12 +68,11 @@ class _Part:
     names: tuple[str, ...]
 
 
-def _keys(detectors: Bank, watch: Absence | None) -> dict[str, list[str]]:
+def _axes(detectors: Bank, watch: Absence | None) -> dict[str, np.ndarray[Any, Any]]:
     """Return the identities along each axis."""
-    keys = {"slot": detectors.keys[0], "row": detectors.keys[1], **detectors.lane_keys}
-    if watch is not None:
-        keys["station"] = list(watch.stations)
-    return keys
+    if watch is None:
+        return {**detectors.axes}
+    return {**detectors.axes, "station": np.array(watch.stations, "U40")}
 
 
 def _parts(detectors: Bank, watch: Absence | None) -> list[_Part]:
@@ -95,12 +95,17 @@ def _parts(detectors: Bank, watch: Absence | None) -> list[_Part]:
     return parts
 
 
-def _moves(
-    arrays: dict[str, np.ndarray[Any, Any]], name: str, keys: list[str]
-) -> tuple[list[int], list[int]]:
-    stored = {str(key): index for index, key in enumerate(arrays.get(name, np.array([], "U1")))}
-    pairs = [(stored[key], index) for index, key in enumerate(keys) if key in stored]
-    return [old for old, _ in pairs], [new for _, new in pairs]
+def _moves(stored: np.ndarray[Any, Any] | None, keys: np.ndarray[Any, Any]) -> tuple[Ints, Ints]:
+    """Return where the state of each known identity was, and where it belongs now."""
+    if stored is None:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    if np.array_equal(stored, keys):  # the usual case: nobody changed the profile
+        every = np.arange(keys.size)
+        return every, every
+    places = {key: place for place, key in enumerate(stored.tolist())}
+    new = [place for place, key in enumerate(keys.tolist()) if key in places]
+    old = [places[key] for key in keys[new].tolist()]
+    return np.array(old, np.int64), np.array(new, np.int64)
 
 
 def save(path: Path, arrays: dict[str, np.ndarray[Any, Any]], notes: dict[str, Any]) -> None:
