@@ -63,16 +63,11 @@ class Bank:
         self.is_counter = np.array([plan.counter for plan in self.plans], np.bool_)
         self.has_line = np.array([plan.slope is not None for plan in self.plans], np.bool_)
         self.target = np.array([plan.target for plan in self.plans], np.float64)
-        self.rows_of: list[list[tuple[int, Source]]] = [[] for _ in self.plans]
-        for row, rule in enumerate(self.rules):
-            self.rows_of[int(self.row_slot[row])].append((row, rule.source))
+        self.first_row = np.concatenate(([0], np.cumsum(sizes, dtype=np.int64)))
         self.columns = {source: self._columns_of(source) for source in Source}
         self._map_lifts()
         self.feeds: tuple[Feed, ...] = feeds_of(self.rules, self.row_slot, len(self.plans))
         self.fed_at: Ints = np.full(len(self.plans), NEVER, np.int64)
-        self.line_at = {
-            int(row): (feed, line) for feed in self.feeds for line, row in enumerate(feed.row_of)
-        }
         size = self.lane.size
         self.stated: Bytes = np.zeros(size, np.int8)
         self.stated_since: Ints = np.full(size, NEVER, np.int64)
@@ -119,6 +114,12 @@ class Bank:
             if rule.lift_from is not None and target >= 0 and self.rules[target].limits.high:
                 self.lift_row[row] = target
                 self.lift_from[row], self.lift_cap[row] = rule.lift_from, rule.lift_cap
+
+    def line_of(self, row: int) -> tuple[Feed, int]:
+        """Return the feed of a registered detector's *row*, and the line of its lane."""
+        name = self.rules[row].name
+        feed = next(feed for feed in self.feeds if feed.detector.name == name)
+        return feed, feed.line_of.item(self.row_slot.item(row))
 
     def advance(self, batch: Batch) -> None:
         """Judge a micro-batch of present readings without telling what changed (for replays)."""

@@ -133,7 +133,7 @@ def because(bank: Bank, row: int, judged: Past, grade: Grade) -> Because:
     if rule.source is Source.VALUE:
         return _with_limit(common, rule.limits, index, value)
     if rule.detector is not None:
-        feed, line = bank.line_at[row]
+        feed, line = bank.line_of(row)
         return rule.detector.why(feed.lane, line, common)
     level = _finite(float(bank.lines.level[slot]))
     if rule.source is Source.SLOPE:
