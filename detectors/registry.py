@@ -5,7 +5,14 @@ A new one is a module `<noun>_lane.py` with a doctest, a line here, and its word
 
 from __future__ import annotations
 
-from detectors import exposure_lane, noise_lane, shift_lane, spike_lane, stuck_lane
+from detectors import (
+    exposure_lane,
+    noise_lane,
+    shift_lane,
+    spike_lane,
+    stuck_lane,
+    surge_lane,
+)
 from detectors.lane import Detector
 
 REGISTRY: tuple[Detector, ...] = (
@@ -14,5 +21,6 @@ REGISTRY: tuple[Detector, ...] = (
     spike_lane.DETECTOR,
     shift_lane.DETECTOR,
     noise_lane.DETECTOR,
+    surge_lane.DETECTOR,
 )
 DETECTORS = {detector.name: detector for detector in REGISTRY}
