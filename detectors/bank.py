@@ -20,6 +20,7 @@ from core.grade import Grade
 from detectors.batch import NO_REASON, Batch, rounds
 from detectors.counter_lane import CounterLane
 from detectors.explanation import explain
+from detectors.feed import Feed, feeds_of
 from detectors.limit_lane import BAD, GOOD, NEVER, Bytes, Flags, Floats, Ints, LimitLane
 from detectors.plan import RulePlan, SeriesPlan, Source
 from detectors.rates import HELD, LEAD_FLOOR, NO_LEAD_S
@@ -29,7 +30,7 @@ from detectors.slope_lane import SIGNIFICANT, SlopeLane, SlopeRule
 CLEARED, ACTIVE, UNKNOWN = 0, 1, 2
 CONDITIONS = (Condition.CLEARED, Condition.ACTIVE, Condition.UNKNOWN)
 _IDLE = SlopeRule(1.0, 1.0, 1, 1.0)
-STATE = ("stated", "stated_since", "condition", "told_late", "absent", "reason")
+STATE = ("stated", "stated_since", "condition", "told_late", "absent", "reason", "fed_at")
 
 
 class Bank:
@@ -44,6 +45,8 @@ class Bank:
         stated: Grade that is stated as true now, one a row.
         condition: 0 cleared, 1 active, 2 unknown, one a row.
         absent: True for each series that is silent or whose station is lost.
+        feeds: Registered detectors that somebody asked for, each with its lane.
+        fed_at: Time of the newest good reading that they have learned, one a series.
     """
 
     def __init__(self, plans: Sequence[SeriesPlan]) -> None:
@@ -64,6 +67,11 @@ class Bank:
             self.rows_of[int(self.row_slot[row])].append((row, rule.source))
         self.columns = {source: self._columns_of(source) for source in Source}
         self._map_lifts()
+        self.feeds: tuple[Feed, ...] = feeds_of(self.rules, self.row_slot, len(self.plans))
+        self.fed_at: Ints = np.full(len(self.plans), NEVER, np.int64)
+        self.line_at = {
+            int(row): (feed, line) for feed in self.feeds for line, row in enumerate(feed.row_of)
+        }
         size = self.lane.size
         self.stated: Bytes = np.zeros(size, np.int8)
         self.stated_since: Ints = np.full(size, NEVER, np.int64)
@@ -77,6 +85,16 @@ class Bank:
         """Identities of the series and of the rules; state is resumed under the same ones only."""
         rules = [plan.rule_key(rule) for plan in self.plans for rule in plan.rules]
         return [plan.key for plan in self.plans], rules
+
+    @cached_property
+    def lane_keys(self) -> dict[str, list[str]]:
+        """Identities along the lane of each registered detector, by axis of the snapshot."""
+        return {
+            f"lane-{feed.detector.name}": [
+                self.plans[int(self.row_slot[row])].lane_key(self.rules[row]) for row in feed.row_of
+            ]
+            for feed in self.feeds
+        }
 
     def _columns_of(self, source: Source) -> list[Ints]:
         """Return maps from slot to row (-1: none), one for each such rule of a series."""
@@ -164,6 +182,8 @@ class Bank:
         fed = [(column[slot], value, judged) for column in self.columns[Source.VALUE]]
         if self.has_line[slot].any():
             fed += self._derived(batch, bad)
+        if self.feeds:
+            fed += self._detected(batch, value, bad, judged)
         if not fed:
             none = np.zeros(0, np.int64)
             return none, none, none.astype(np.float64), none.astype(np.int8), none.astype(np.bool_)
@@ -191,6 +211,23 @@ class Bank:
         judged = np.ones(batch.size, np.bool_)
         judged[counted] = np.isfinite(value[counted])
         return value, judged
+
+    def _detected(
+        self, batch: Batch, value: Floats, bad: Flags, judged: Flags
+    ) -> list[tuple[Ints, Floats, Flags]]:
+        """Return what registered detectors say: they learn good, newer readings only."""
+        slot, at = batch.slot, batch.at
+        learns = judged & ~bad & (batch.quality == GOOD) & (at > self.fed_at[slot])
+        self.fed_at[slot[learns]] = at[learns]
+        fed: list[tuple[Ints, Floats, Flags]] = []
+        for feed in self.feeds:
+            line = feed.line_of[slot]
+            which = np.flatnonzero(learns & (line >= 0))
+            lines = line[which]
+            number = np.full(slot.size, np.nan)
+            number[which] = feed.lane.step(lines, at[which], value[which])
+            fed.append((feed.row_at[slot], number, bad | np.isfinite(number)))
+        return fed
 
     def _derived(self, batch: Batch, bad: Flags) -> list[tuple[Ints, Floats, Flags]]:
         """Return what slopes, leads and shares are fed with: good readings only, bad as bad."""

@@ -6,17 +6,19 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from core.finding import Because, Certainty, Condition, Finding
+from core.finding import Because, Certainty, Condition, Finding, Hazard
 from core.grade import Grade
 from core.limits import LimitRule
 from core.quality import Quality
 from detectors.batch import NO_REASON, REASONS
 from detectors.limit_lane import NEVER, LimitLane
-from detectors.plan import Source
+from detectors.plan import RulePlan, Source
 
 if TYPE_CHECKING:  # the bank imports this module
     from detectors.bank import Bank
 
+# Standard errors of the slope on either side of a lead (about 95 %).
+BAND = 2.0
 _QUALITIES = tuple(Quality)
 _CERTAINTY = {
     Source.VALUE: Certainty.OBSERVED,
@@ -55,20 +57,23 @@ def explain(
         since = int(bank.stated_since[row])
     unknown = condition is Condition.UNKNOWN
     reason = int(bank.reason[slot])
+    fault = REASONS[reason].value if unknown and reason != NO_REASON else ""
+    if rule.of_sensor and condition is Condition.ACTIVE:
+        fault = fault_of(rule)
     return Finding(
         subject=plan.series.subject,
         rule=rule.name,
         zone=plan.zone,
-        hazard=plan.hazard,
+        hazard=Hazard.EQUIPMENT if rule.of_sensor else plan.hazard,
         grade=grade,
         condition=condition,
-        certainty=_certainty(rule.source, grade, source, row),
+        certainty=_certainty(rule, grade, source, row),
         at=stamp,
         since=stamp if since == NEVER else since,
         judged=now_ms,
         late=late,
         score=float(round(score(source, row, grade), 4)),
-        fault=REASONS[reason].value if unknown and reason != NO_REASON else "",
+        fault=fault,
         because=because(bank, row, source, grade),
     )
 
@@ -76,9 +81,17 @@ def explain(
 _CONDITIONS = (Condition.CLEARED, Condition.ACTIVE, Condition.UNKNOWN)
 
 
-def _certainty(source: Source, grade: Grade, lane: LimitLane, row: int) -> Certainty:
-    lifted = source is Source.SLOPE and grade > lane.grade[row]
-    return Certainty.LIKELY if lifted else _CERTAINTY[source]
+def fault_of(rule: RulePlan) -> str:
+    """Return the word for the fault that *rule* speaks of, "" if it speaks of the world."""
+    fault = rule.detector.fault if rule.detector else None
+    return fault.value if fault else ""
+
+
+def _certainty(rule: RulePlan, grade: Grade, lane: LimitLane, row: int) -> Certainty:
+    if rule.detector is not None:
+        return rule.detector.certainty
+    lifted = rule.source is Source.SLOPE and grade > lane.grade[row]
+    return Certainty.LIKELY if lifted else _CERTAINTY[rule.source]
 
 
 def score(lane: LimitLane, row: int, grade: Grade) -> float:
@@ -116,15 +129,18 @@ def because(bank: Bank, row: int, lane: LimitLane, grade: Grade) -> Because:
     )
     if rule.source is Source.VALUE:
         return _with_limit(common, rule.limits, index, value)
+    if rule.detector is not None:
+        feed, line = bank.line_at[row]
+        return rule.detector.why(feed.lane, line, common)
     level = _finite(float(bank.lines.level[slot]))
     if rule.source is Source.SLOPE:
         note = "lifted" if grade > lane.grade[row] else ""
         return replace(common, value=level, rate_per_h=value, note=note)
     target = _finite(float(bank.target[slot])) or 0.0
     if rule.source is Source.LEAD:
-        lead = value if grade > Grade.GREEN else None
         hourly = float(bank.lines.slope[slot]) * 3600.0
-        return replace(common, value=level, limit=target, lead_s=lead, rate_per_h=hourly)
+        told = replace(common, value=level, limit=target, rate_per_h=hourly)
+        return told if grade is Grade.GREEN else _with_lead(told, bank, slot, value)
     base = float(bank.lines.base[slot])
     way = target - base
     told = _with_limit(common, rule.limits, index, None)
@@ -133,6 +149,19 @@ def because(bank: Bank, row: int, lane: LimitLane, grade: Grade) -> Because:
         value=None if value is None else base + value * way,
         limit=None if told.limit is None else _finite(base + told.limit * way),
         note="approach",
+    )
+
+
+def _with_lead(told: Because, bank: Bank, slot: int, lead_s: float | None) -> Because:
+    """Add the lead and its band: the same way at a slope two standard errors steeper or flatter."""
+    slope, error = float(bank.lines.slope[slot]), float(bank.lines.error[slot])
+    distance = max(float(bank.target[slot]) - float(bank.lines.level[slot]), 0.0)
+    flatter = slope - BAND * error
+    return replace(
+        told,
+        lead_s=lead_s,
+        lead_low_s=distance / (slope + BAND * error) if slope > 0.0 else None,
+        lead_high_s=distance / flatter if flatter > 0.0 else None,
     )
 
 

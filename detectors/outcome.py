@@ -11,9 +11,9 @@ import numpy as np
 from core.grade import Grade
 from core.quality import Reason
 from detectors.bank import Bank
-from detectors.batch import NO_REASON, REASONS
-from detectors.explanation import because, score
-from detectors.limit_lane import Ints
+from detectors.batch import NO_REASON, REASON_CODES, REASONS
+from detectors.explanation import because, fault_of, score
+from detectors.limit_lane import Bytes, Ints
 
 _NO_WHY: dict[str, Any] = {"detector": "", "because": {}}
 _QUIET = {"score": 0.0, "grade": Grade.GREEN.word, **_NO_WHY}
@@ -37,7 +37,15 @@ class Outcomes:
         starts = np.searchsorted(bank.row_slot, np.arange(len(bank.plans)))
         for slot, plan in enumerate(bank.plans):
             self._rows[slot, : len(plan.rules)] = starts[slot] + np.arange(len(plan.rules))
-        self._blank = self._rows < 0
+        # Rules that speak of the sensor give the fault its word, and never touch the grade.
+        of_sensor = np.array([rule.of_sensor for rule in bank.rules] + [False], np.bool_)
+        self._blank = (self._rows < 0) | of_sensor[self._rows]
+        word = [
+            REASON_CODES[Reason(fault_of(rule))] if rule.of_sensor else NO_REASON
+            for rule in bank.rules
+        ]
+        self._word = np.array([*word, NO_REASON], np.int8)
+        self._watched = bool(of_sensor.any())
         self._start = np.concatenate(([0], np.cumsum(np.asarray(sizes, np.int64))))
         size = int(self._start[-1])
         self._grade = np.zeros(size, np.int8)
@@ -53,8 +61,10 @@ class Outcomes:
         bank = self._bank
         of_slot = self._rows[slots]
         grades = np.where(self._blank[slots], -1, bank.stated[of_slot])
-        grade = grades.max(axis=1)
-        fault = bank.reason[slots]
+        grade = np.maximum(grades.max(axis=1), 0)
+        found = self._found(of_slot)
+        own = bank.reason[slots]
+        fault = np.where(own == NO_REASON, found.max(axis=1), own)
         cells = self._start[slots] + rows
         self._judged[cells] = True
         lowest = bank.lane.lowest[of_slot[:, 0]]
@@ -65,9 +75,17 @@ class Outcomes:
             return
         self._grade[cells] = grade
         self._fault[cells] = fault
-        best = of_slot[noted, grades[noted].argmax(axis=1)]
+        # Why: the worst rule of the danger; of a green one, what is wrong with the sensor.
+        ranked = np.where((grade > 0)[:, None], grades, found)
+        best = of_slot[noted, ranked[noted].argmax(axis=1)]
         for cell, row, worst in zip(cells[noted], best, grade[noted], strict=True):
             self._keep(int(cell), int(row), Grade(int(worst)))
+
+    def _found(self, of_slot: Ints) -> Bytes:
+        """Return the word of each rule that speaks of a fault of the sensor now."""
+        if not self._watched:
+            return np.full(of_slot.shape, NO_REASON, np.int8)
+        return np.where(self._bank.stated[of_slot] > 0, self._word[of_slot], np.int8(NO_REASON))
 
     def _keep(self, cell: int, best: int, grade: Grade) -> None:
         bank = self._bank

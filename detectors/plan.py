@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from typing import Any
 
 from core.community import Community, SensorEntry, gap_ms
 from core.finding import Hazard
@@ -13,7 +14,9 @@ from core.grade import Grade
 from core.identity import SeriesId
 from core.limits import LimitRule
 from core.quantity import FACTS, Quantity
+from detectors.lane import Detector
 from detectors.rates import RATES, lead_rule, rise_rule, tau_of
+from detectors.registry import DETECTORS, REGISTRY
 from detectors.slope_lane import SlopeRule
 
 
@@ -24,6 +27,7 @@ class Source(IntEnum):
     SLOPE = 1  # its rate of rise, canonical units per hour
     LEAD = 2  # seconds until it reaches the target at this rate
     SHARE = 3  # how much of the way from its base to the target it has covered, 1 = there
+    LANE = 4  # the number of the registered detector of the rule's name, in its own unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ class RulePlan:
         source: Which number is judged.
         limits: Its limits, in the unit of the source.
         lift_from, lift_cap: A rate that lifts the grade of the limit (see `detectors.rates`).
+        lane: Parameters of the registered detector; None for the bank's own rules.
     """
 
     name: str
@@ -42,6 +47,17 @@ class RulePlan:
     limits: LimitRule
     lift_from: Grade | None = None
     lift_cap: Grade = Grade.YELLOW
+    lane: Any = None
+
+    @property
+    def detector(self) -> Detector | None:
+        """The registered detector that this rule belongs to."""
+        return DETECTORS[self.name] if self.source is Source.LANE else None
+
+    @property
+    def of_sensor(self) -> bool:
+        """True if it speaks of the sensor, not of the danger that the sensor watches for."""
+        return self.detector is not None and self.detector.fault is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +96,12 @@ class SeriesPlan:
         """Identity of one rule: a rule whose limits were changed starts afresh."""
         return hashlib.sha256(repr((self.series, rule, self.target)).encode()).hexdigest()[:16]
 
+    def lane_key(self, rule: RulePlan) -> str:
+        """Identity of what a detector has learned: other limits on it change nothing of that."""
+        version = rule.detector.version if rule.detector else 0
+        learned = (self.series, rule.name, rule.lane, version, self.interval_s, self.counter)
+        return hashlib.sha256(repr(learned).encode()).hexdigest()[:16]
+
 
 def plan_of(community: Community) -> tuple[SeriesPlan, ...]:
     """Return what is judged in *community*: every registered series, judged or only heard."""
@@ -91,7 +113,7 @@ def plan_of(community: Community) -> tuple[SeriesPlan, ...]:
 
 
 def plan_series(entry: SensorEntry, quantity: Quantity, limits: Iterable[LimitRule]) -> SeriesPlan:
-    """Return the plan of one series with these limits, plus rate and lead where they apply."""
+    """Return the plan of one series with these limits, and all that its hazard adds to them."""
     facts = FACTS[quantity]
     rules = tuple(
         RulePlan("limit-high" if rule.high else "limit-low", Source.VALUE, rule) for rule in limits
@@ -106,7 +128,18 @@ def plan_series(entry: SensorEntry, quantity: Quantity, limits: Iterable[LimitRu
         counter=facts.cumulative,
         rules=rules,
     )
-    return with_rates(plan) if _rates_apply(quantity, entry.hazard) else plan
+    rated = with_rates(plan) if _rates_apply(quantity, entry.hazard) else plan
+    return with_detectors(rated)
+
+
+def with_detectors(plan: SeriesPlan) -> SeriesPlan:
+    """Return *plan* with the registered detectors that its hazard and quantity call for."""
+    added = []
+    for detector in REGISTRY:
+        choice = detector.choose(plan) if plan.hazard in detector.hazards else None
+        if choice is not None:
+            added.append(RulePlan(detector.name, Source.LANE, choice.limits, lane=choice.rule))
+    return replace(plan, rules=(*plan.rules, *added))
 
 
 def _rates_apply(quantity: Quantity, hazard: Hazard) -> bool:

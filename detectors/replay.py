@@ -22,7 +22,7 @@ from detectors.bank import Bank
 from detectors.batch import NO_REASON, REASON_CODES, Batch
 from detectors.limit_lane import BAD, GOOD, UNCERTAIN, Bytes, Floats, Ints
 from detectors.outcome import Outcomes
-from detectors.plan import SeriesPlan, plan_series
+from detectors.plan import SeriesPlan, plan_series, with_detectors
 from detectors.profiles import (
     MEAN_SUFFIX,
     default_plan,
@@ -105,10 +105,12 @@ def _streams(number: int, recording: Recording, community: Community | None) -> 
             continue
         means = [limit for name, limit in channel.limits.items() if name.endswith(MEAN_SUFFIX)]
         direct = [limit for name, limit in channel.limits.items() if not name.endswith(MEAN_SUFFIX)]
+        judged = plan
         if direct:
-            yield Stream(number, index, published_plan(plan, direct), channel.values)
+            judged = published_plan(plan, direct)
         elif not means:
-            yield Stream(number, index, default_plan(plan), channel.values)
+            judged = default_plan(plan)
+        yield Stream(number, index, with_detectors(judged), channel.values)
         if means:
             day = day_means(recording.at, channel.values, recording.facts.interval_s)
             yield Stream(number, index, mean_plan(plan, means), day)

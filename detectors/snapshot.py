@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from detectors import absence, bank, counter_lane, limit_lane, slope_lane
 from detectors.absence import Absence
 from detectors.bank import Bank
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 class SnapshotError(ValueError):
@@ -27,16 +28,13 @@ class SnapshotError(ValueError):
 
 
 def collect(detectors: Bank, watch: Absence | None = None) -> dict[str, np.ndarray[Any, Any]]:
-    """Return the state as named arrays."""
+    """Return the state as named arrays, copied: the bank may go on while they are written."""
     arrays: dict[str, np.ndarray[Any, Any]] = {
-        "slot.key": np.array(detectors.keys[0], "U16"),
-        "row.key": np.array(detectors.keys[1], "U16"),
+        f"{axis}.key": np.array(keys, "U40") for axis, keys in _keys(detectors, watch).items()
     }
-    for prefix, owner, names in _parts(detectors, watch):
-        for name in names:
-            arrays[f"{prefix}.{name}"] = np.array(getattr(owner, name))
-    if watch is not None:
-        arrays["station.key"] = np.array(watch.stations, "U40")
+    for part in _parts(detectors, watch):
+        for name in part.names:
+            arrays[f"{part.prefix}.{name}"] = np.array(getattr(part.owner, name))
     return arrays
 
 
@@ -48,35 +46,52 @@ def restore(
     Returns:
         How many rules were resumed.
     """
-    keys = {
-        "slot": detectors.keys[0],
-        "row": detectors.keys[1],
-        "station": list(watch.stations) if watch is not None else [],
-    }
-    moves = {kind: _moves(arrays, f"{kind}.key", keys[kind]) for kind in keys}
-    for prefix, owner, names in _parts(detectors, watch):
-        old, new = moves[prefix.partition("-")[0]]
-        for name in names:
-            stored = arrays.get(f"{prefix}.{name}")
+    keys = _keys(detectors, watch)
+    moves = {axis: _moves(arrays, f"{axis}.key", names) for axis, names in keys.items()}
+    for part in _parts(detectors, watch):
+        old, new = moves[part.axis]
+        for name in part.names:
+            stored = arrays.get(f"{part.prefix}.{name}")
             if stored is not None:
-                getattr(owner, name)[new] = stored[old]
+                getattr(part.owner, name)[new] = stored[old]
     return len(moves["row"][1])
 
 
-def _parts(detectors: Bank, watch: Absence | None) -> list[tuple[str, object, tuple[str, ...]]]:
-    """Name every array of the state: what it runs along, who owns it, its attribute."""
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Arrays of one owner: what they run along, how they are called, whose attributes they are."""
+
+    axis: str
+    prefix: str
+    owner: object
+    names: tuple[str, ...]
+
+
+def _keys(detectors: Bank, watch: Absence | None) -> dict[str, list[str]]:
+    """Return the identities along each axis."""
+    keys = {"slot": detectors.keys[0], "row": detectors.keys[1], **detectors.lane_keys}
+    if watch is not None:
+        keys["station"] = list(watch.stations)
+    return keys
+
+
+def _parts(detectors: Bank, watch: Absence | None) -> list[_Part]:
+    """Name every array of the state."""
     by_row = ("stated", "stated_since", "condition", "told_late")
     by_slot = tuple(name for name in bank.STATE if name not in by_row)
-    parts: list[tuple[str, object, tuple[str, ...]]] = [
-        ("row-lane", detectors.lane, limit_lane.STATE),
-        ("row-bank", detectors, by_row),
-        ("slot-bank", detectors, by_slot),
-        ("slot-line", detectors.lines, slope_lane.STATE),
-        ("slot-counter", detectors.counters, counter_lane.STATE),
+    parts = [
+        _Part("row", "row-lane", detectors.lane, limit_lane.STATE),
+        _Part("row", "row-bank", detectors, by_row),
+        _Part("slot", "slot-bank", detectors, by_slot),
+        _Part("slot", "slot-line", detectors.lines, slope_lane.STATE),
+        _Part("slot", "slot-counter", detectors.counters, counter_lane.STATE),
     ]
+    for feed in detectors.feeds:
+        name = feed.detector.name
+        parts.append(_Part(f"lane-{name}", f"lane-{name}", feed.lane, feed.detector.state))
     if watch is not None:
-        parts.append(("slot-watch", watch, absence.STATE))
-        parts.append(("station-watch", watch, absence.STATION_STATE))
+        parts.append(_Part("slot", "slot-watch", watch, absence.STATE))
+        parts.append(_Part("station", "station-watch", watch, absence.STATION_STATE))
     return parts
 
 

@@ -1,0 +1,12 @@
+"""Every detector of single series: one line each. The contract suite runs over this list by itself.
+
+A new one is a module `<noun>_lane.py` with a doctest, a line here, and its words in `core.wording`.
+"""
+
+from __future__ import annotations
+
+from detectors import stuck_lane
+from detectors.lane import Detector
+
+REGISTRY: tuple[Detector, ...] = (stuck_lane.DETECTOR,)
+DETECTORS = {detector.name: detector for detector in REGISTRY}
