@@ -61,6 +61,14 @@ RULES: dict[str, tuple[str, str]] = {
         "读数长时间不变，传感器可能卡住",
         "the reading does not change: the sensor may be stuck",
     ),
+    "unusual-count": (
+        "近几小时人流与往常同一时段明显不同",
+        "people of the last hours are unlike this hour of other weeks",
+    ),
+    "unusual-level": (
+        "近几小时读数与往常同一时段明显不同",
+        "readings of the last hours are unlike this hour of other weeks",
+    ),
 }
 _DIGITS = {"m": 2, "dB/m": 2, "[ppm]": 0, "ug/m3": 0, "Cel": 1, "{count}": 0, "{person}": 0}
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from detectors.limit_lane import Ints
 
-CELLS = 168
+DAYS = 7
+CELLS = 24 * DAYS
 _HOUR_MS = 3_600_000
 # Every offset from UTC in use changes on a quarter of an hour only.
 _QUARTER_MS = 900_000

@@ -5,8 +5,12 @@ A new one is a module `<noun>_lane.py` with a doctest, a line here, and its word
 
 from __future__ import annotations
 
-from detectors import stuck_lane
+from detectors import seasonal_lane, stuck_lane
 from detectors.lane import Detector
 
-REGISTRY: tuple[Detector, ...] = (stuck_lane.DETECTOR,)
+REGISTRY: tuple[Detector, ...] = (
+    stuck_lane.DETECTOR,
+    seasonal_lane.COUNT_DETECTOR,
+    seasonal_lane.VALUE_DETECTOR,
+)
 DETECTORS = {detector.name: detector for detector in REGISTRY}

@@ -140,6 +140,7 @@ def _plan(recording: Recording, channel: Channel, bound: SensorEntry | None) -> 
         hazard,
         facts.interval_s,
         FACTS[channel.quantity].unit if known else channel.unit,
+        timezone=facts.timezone or "",
     )
 
 
@@ -154,7 +155,8 @@ def _own_plan(
     )
     if not own:
         return None
-    return plan_series(bound, channel.quantity, community.rules_of(bound, channel.quantity))
+    limits = community.rules_of(bound, channel.quantity)
+    return plan_series(bound, channel.quantity, limits, community)
 
 
 def day_means(at: Ints, values: Floats, interval_s: float) -> Floats:

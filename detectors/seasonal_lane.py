@@ -18,14 +18,25 @@ of hours learns nothing from seconds, and the hot path stays cheap.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import replace
 
+from core.community import gap_ms
+from core.finding import Because, Hazard
+from core.grade import Grade
+from core.limits import Level, LimitRule
+from core.quantity import Quantity
+from detectors.lane import Choice, Detector
 from detectors.limit_lane import NEVER, Flags, Floats, Ints
-from detectors.local_time import CELLS, LocalCalendar
+from detectors.local_time import CELLS, DAYS, LocalCalendar
+
+if TYPE_CHECKING:  # plans are made of what lanes choose
+    from detectors.plan import SeriesPlan
 
 # Chosen on the counter at Queen Victoria Market alone (README.md, Crowds): memory of the window,
 # share of a visit that a cell learns at least, the same for its spread, and the season's memory.
@@ -33,8 +44,8 @@ WINDOW_H = 6.0
 LEARN = 0.1
 LEARN_SPREAD = 0.04
 LEVEL_H = 14 * 24.0
-# Visits of a cell before it may be compared with, and days before anything is said.
-MIN_VISITS = 2
+# Days of a weekday before its hours may be compared with, and time before anything is said.
+MIN_DAYS = 2
 WARM_MS = 21 * 86_400_000
 # Counts that are too few to be told from noise: a in the docstring.
 SOFT = 5.0
@@ -45,7 +56,7 @@ _ODD = 3.0
 # Smallest spread that is believed: 3 % of a count; other quantities have their own noise.
 _COUNT_FLOOR = 0.03
 _LEVEL_CLIP, _LEVEL_MOST = 0.5, 2.0
-_MOST_VISITS = 200
+_MOST_DAYS = 200
 # Readings are gathered over this long, in milliseconds.
 GATHER_MS = 300_000
 
@@ -53,7 +64,7 @@ Halves = npt.NDArray[np.float32]
 STATE = (
     "mean",
     "spread",
-    "visits",
+    "days",
     "cell",
     "cell_h",
     "seen",
@@ -91,7 +102,19 @@ class SeasonalRule:
 
 
 class SeasonalLane:
-    """State of many baselines as a structure of arrays (about 1.6 kB a series).
+    """State of many baselines as a structure of arrays (about 1.5 kB a series).
+
+    The number of a reading is how many usual deviations the last hours are from what is usual then,
+    without sign; NaN until the week is known.
+
+    >>> lane = SeasonalLane([SeasonalRule(3600.0, counts=True)])
+    >>> hours = [100.0 + 50.0 * (n % 24 > 8) + n % 5 for n in range(24 * 29)]
+    >>> numbers = [
+    ...     lane.step(np.array([0]), np.array([3_600_000 * n]), np.array([x])).item()
+    ...     for n, x in enumerate([*hours, 900.0, 900.0, 900.0])
+    ... ]
+    >>> bool(np.isnan(numbers[24 * 20])), numbers[24 * 28] < 2.0, numbers[-1] > 5.0
+    (True, True, True)
 
     Attributes:
         expected, observed: What was usual and what came at the last judged reading: for counts
@@ -110,31 +133,21 @@ class SeasonalLane:
         self.counts = np.array([rule.counts for rule in rules], np.bool_)
         floor = [_COUNT_FLOOR if rule.counts else max(rule.noise, 1e-9) for rule in rules]
         self.floor = np.array(floor) ** 2
-        self.mean: Halves = np.zeros((size, CELLS), np.float32)
+        self.mean: Halves = np.full((size, CELLS), np.nan, np.float32)
         self.spread: Halves = np.zeros((size, CELLS), np.float32)
-        self.visits = np.zeros((size, CELLS), np.uint8)
-        self.cell = np.full(size, -1, np.int64)
+        self.days = np.zeros((size, DAYS), np.uint8)
+        self.cell = np.full(size, -1, np.int16)
         self.cell_h, self.seen, self.usual = np.zeros(size), np.zeros(size), np.zeros(size)
         self.pooled, self.learned_h = np.zeros(size), np.zeros(size)
         self.level = np.zeros(size)
         self.first_at: Ints = np.full(size, NEVER, np.int64)
         self.last_at: Ints = np.full(size, NEVER, np.int64)
         self.expected, self.observed = np.full(size, np.nan), np.full(size, np.nan)
-        self.gathered, self.readings = np.zeros(size), np.zeros(size)
+        self.gathered, self.readings = np.zeros(size), np.zeros(size, np.float32)
         self.bucket: Ints = np.full(size, NEVER, np.int64)
 
     def step(self, lines: Ints, at: Ints, value: Floats) -> Floats:
-        """Judge, then learn one good reading for each of *lines*, which must be distinct.
-
-        Args:
-            lines: Which baselines.
-            at: Event time in milliseconds; what is not newer is ignored.
-            value: Count of the interval, or value in the canonical unit.
-
-        Returns:
-            How many usual deviations the last hours are from what is usual then, without sign;
-            NaN until the week is known.
-        """
+        """Return how unusual the last hours of each reading are (see `detectors.lane`)."""
         surprise = np.full(lines.size, np.nan)
         gathers = self.gathers[lines]
         if not gathers.any():
@@ -180,7 +193,8 @@ class SeasonalLane:
         self._visit(lines, cells, gap_h, hours)
         counts = self.counts[lines]
         number = np.where(counts, value / self.hours[lines], value)
-        known = self.visits[lines, cells] > MIN_VISITS
+        fresh = np.isnan(self.mean[lines, cells])
+        known = ~fresh & (self.days[lines, cells // 24] > MIN_DAYS)
         usual = self._usual(lines, cells)
         decay = np.exp(-gap_h / WINDOW_H)
         # Where the cell is unknown the window only fades.
@@ -222,17 +236,20 @@ class SeasonalLane:
         return cells
 
     def _visit(self, lines: Ints, cells: Ints, gap_h: Floats, hours: Floats) -> None:
-        """Count a visit where the hour of the week has changed since the last reading."""
-        came = (cells != self.cell[lines]) | (gap_h >= 1.0)
-        visits = self.visits[lines, cells]
-        more = came & (visits < _MOST_VISITS)
-        self.visits[lines, cells] = visits + more.astype(np.uint8)
+        """Count days, and the hours within this visit of the cell."""
+        was = self.cell[lines].astype(np.int64)
+        came = (cells != was) | (gap_h >= 1.0)
+        dawned = (cells // 24 != was // 24) | (gap_h >= 24.0)
+        days = self.days[lines, cells // 24]
+        more = dawned & (days < _MOST_DAYS)
+        self.days[lines, cells // 24] = days + more.astype(np.uint8)
         self.cell[lines] = cells
         self.cell_h[lines] = np.where(came, hours, self.cell_h[lines] + hours)
 
     def _spread(self, lines: Ints, cells: Ints) -> tuple[Floats, Floats]:
         """Return the variance that is usual here, and how many visits taught it."""
-        visited = np.maximum(self.visits[lines, cells].astype(np.float64) - MIN_VISITS - 1, 0.0)
+        days = self.days[lines, cells // 24].astype(np.float64)
+        visited = np.maximum(days - MIN_DAYS - 1, 0.0)
         lean = _PRIOR / (_PRIOR + visited)
         own = self.spread[lines, cells].astype(np.float64)
         spread = (1.0 - lean) * own + lean * self.pooled[lines]
@@ -267,11 +284,14 @@ class SeasonalLane:
         """Move the cell towards the reading; what is odd moves it less."""
         level = self.level[lines]
         here = np.where(self.counts[lines], number / np.exp(level), number - level)
-        visits = self.visits[lines, cells].astype(np.float64)
-        share = _per_step(np.maximum(1.0 / visits, LEARN), hours, self.cell_h[lines])
+        mean = self.mean[lines, cells].astype(np.float64)
+        # A first visit is the plain mean of its readings.
+        first = np.isnan(mean)
+        days = np.maximum(self.days[lines, cells // 24].astype(np.float64), 1.0)
+        share = _per_step(np.maximum(1.0 / days, LEARN), hours, self.cell_h[lines])
         odd = surprise > _ODD
         share = np.where(odd, share * (_ODD / np.where(odd, surprise, 1.0)) ** 2, share)
-        mean = self.mean[lines, cells].astype(np.float64)
+        mean = np.where(first, here, mean)
         self.mean[lines, cells] = mean + share * (here - mean)
 
 
@@ -294,3 +314,59 @@ def _per_step(visit_share: Floats, hours: Floats, cell_h: Floats) -> Floats:
     whole = visit_share >= 1.0
     share = 1.0 - (1.0 - np.where(whole, 0.5, visit_share)) ** np.minimum(hours, 1.0)
     return np.where(whole, hours / np.maximum(np.maximum(cell_h, hours), 1e-9), share)
+
+
+# Surprise at which a count is blue and yellow. Blue: the smallest at which Queen Victoria Market
+# has at most half a false episode a month; yellow half again as much, choice of this project.
+_BLUE, _YELLOW = 3.3, 5.0
+_HELD_SHARE = 0.4
+# Counts of people, and quantities that have daily and weekly habits where people live, with the
+# standard deviation of a quiet sensor in the canonical unit (data sheets of the drivers' devices).
+COUNTS = (Quantity.PEOPLE_COUNT, Quantity.PEOPLE_IN, Quantity.PEOPLE_OUT)
+HABITS: dict[Quantity, float] = {
+    Quantity.CARBON_DIOXIDE: 30.0,
+    Quantity.TEMPERATURE: 0.5,
+    Quantity.OCCUPANCY: 1.0,
+    Quantity.VOLTAGE: 1.0,
+    Quantity.CURRENT: 0.1,
+}
+
+
+def choose_counts(plan: SeriesPlan) -> Choice | None:
+    """Compare counts of people."""
+    return _choice(plan, counts=True) if plan.series.quantity in COUNTS else None
+
+
+def choose_values(plan: SeriesPlan) -> Choice | None:
+    """Compare quantities that follow the habits of people; an unusual one is worth a blue."""
+    return _choice(plan, counts=False) if plan.series.quantity in HABITS else None
+
+
+def _choice(plan: SeriesPlan, *, counts: bool) -> Choice:
+    noise = 0.0 if counts else HABITS[plan.series.quantity]
+    rule = SeasonalRule(plan.interval_s, counts, noise, plan.timezone, plan.holidays)
+    levels: tuple[Level, ...] = (Level(Grade.BLUE, _BLUE),)
+    if counts:
+        levels = (*levels, Level(Grade.YELLOW, _YELLOW))
+    gap = max(gap_ms(plan.interval_s), 3 * GATHER_MS)
+    reason = "unlike this hour of other weeks"
+    return Choice(rule, LimitRule(levels, True, _HELD_SHARE * _BLUE, gap, reason))
+
+
+def why(lane: SeasonalLane, line: int, told: Because) -> Because:
+    """Tell what came and what is usual; counts as people an interval."""
+    scale = float(lane.hours[line]) if lane.counts[line] else 1.0
+    observed, expected = float(lane.observed[line]), float(lane.expected[line])
+    return replace(told, value=observed * scale, usual=expected * scale)
+
+
+def _detector(
+    name: str, choose: Callable[[SeriesPlan], Choice | None], hazards: frozenset[Hazard]
+) -> Detector:
+    return Detector(name, SeasonalLane, STATE, choose, why, hazards=hazards, learned=True)
+
+
+COUNT_DETECTOR = _detector("unusual-count", choose_counts, frozenset({Hazard.CROWD}))
+VALUE_DETECTOR = _detector(
+    "unusual-level", choose_values, frozenset({Hazard.AIR, Hazard.CROWD, Hazard.EQUIPMENT})
+)
