@@ -32,6 +32,8 @@ class Reason(StrEnum):
     NO_CHECKSUM = "no-checksum"  # accepted without the check that the protocol offers
     MISSING = "missing"  # there is no value
     TEST = "test"  # the device is in its test mode
+    NOISE = "noise"  # scatters several times as much as it used to
+    SHIFT = "shift"  # jumped to another level and stays there: moved, or calibrated anew
 
 
 # Reasons that mean "the true value is at least this one in the danger direction" (interfaces,

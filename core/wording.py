@@ -57,10 +57,15 @@ _SWITCHES: dict[Quantity, tuple[tuple[str, str], tuple[str, str]]] = {
 # Rules that need words beside their numbers: what they mean, in Chinese and in English. Every
 # registered detector has a line here.
 RULES: dict[str, tuple[str, str]] = {
+    "exposure": (
+        "一氧化碳累积暴露（EN 50291）",
+        "carbon monoxide adds up over time (EN 50291)",
+    ),
     "stuck": (
         "读数长时间不变，传感器可能卡住",
         "the reading does not change: the sensor may be stuck",
     ),
+<<<<<<< HEAD
     "unusual-count": (
         "近几小时人流与往常同一时段明显不同",
         "people of the last hours are unlike this hour of other weeks",
@@ -68,6 +73,16 @@ RULES: dict[str, tuple[str, str]] = {
     "unusual-level": (
         "近几小时读数与往常同一时段明显不同",
         "readings of the last hours are unlike this hour of other weeks",
+=======
+    "spike": ("读数突跳，传感器可能故障", "the reading jumped: the sensor may be at fault"),
+    "shift": (
+        "读数突变后停在新值，传感器可能被移动",
+        "the level jumped and stays: the sensor may have been moved",
+    ),
+    "noise": (
+        "读数噪声明显变大，传感器可能故障",
+        "the readings scatter: the sensor may be failing",
+>>>>>>> wt-bank
     ),
 }
 _DIGITS = {"m": 2, "dB/m": 2, "[ppm]": 0, "ug/m3": 0, "Cel": 1, "{count}": 0, "{person}": 0}

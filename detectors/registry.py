@@ -5,11 +5,22 @@ A new one is a module `<noun>_lane.py` with a doctest, a line here, and its word
 
 from __future__ import annotations
 
-from detectors import seasonal_lane, stuck_lane
+from detectors import (
+    exposure_lane,
+    noise_lane,
+    seasonal_lane,
+    shift_lane,
+    spike_lane,
+    stuck_lane,
+)
 from detectors.lane import Detector
 
 REGISTRY: tuple[Detector, ...] = (
+    exposure_lane.DETECTOR,
     stuck_lane.DETECTOR,
+    spike_lane.DETECTOR,
+    shift_lane.DETECTOR,
+    noise_lane.DETECTOR,
     seasonal_lane.COUNT_DETECTOR,
     seasonal_lane.VALUE_DETECTOR,
 )

@@ -237,6 +237,8 @@ REASONS = {
     Reason.NO_CHECKSUM: ("未经校验", "no checksum"),
     Reason.MISSING: ("没有值", "no value"),
     Reason.TEST: ("测试状态", "test mode"),
+    Reason.NOISE: ("噪声变大", "noise has grown"),
+    Reason.SHIFT: ("读数整体偏移", "level has shifted"),
 }
 ACTORS = {
     "system": ("系统", "system"),

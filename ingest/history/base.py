@@ -39,6 +39,8 @@ REASON_BITS: tuple[Reason, ...] = (
     Reason.NO_CHECKSUM,
     Reason.MISSING,
     Reason.TEST,
+    Reason.NOISE,
+    Reason.SHIFT,
 )
 _BIT_OF = {reason: 1 << place for place, reason in enumerate(REASON_BITS)}
 # Width of a roll-up bucket: 10 minutes.
