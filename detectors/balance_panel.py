@@ -27,7 +27,7 @@ from detectors.batch import Batch
 from detectors.counter_lane import passages
 from detectors.limit_lane import NEVER, Floats, Ints
 from detectors.local_time import LocalCalendar
-from detectors.panel import Fed, PanelRule, key_of
+from detectors.panel import Fed, Memory, PanelRule, key_of
 from detectors.plan import SeriesPlan
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class BalancePanel:
             key_of(zone, [plans[slot].series for slot in slots]) for zone, slots in zones.items()
         )
         of_slot = tuple(key_of(plan.series) for plan in plans)
-        self.memory = ((of_zone, _OF_ZONE), (of_slot, ("last_value",)))
+        self.memory: tuple[Memory, ...] = ((of_zone, _OF_ZONE), (of_slot, ("last_value",)))
         self.last_value = np.full(len(plans), np.nan)
         self.inside, self.variance = self.rest.copy(), np.zeros(size)
         self.loss, self.passed, self.deficit = np.zeros(size), np.zeros(size), np.zeros(size)

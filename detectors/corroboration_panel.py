@@ -20,7 +20,7 @@ from core.limits import Level, LimitRule
 from core.quantity import Quantity
 from detectors.batch import Batch
 from detectors.limit_lane import NEVER, Flags, Ints
-from detectors.panel import Fed, PanelRule, key_of
+from detectors.panel import Fed, Memory, PanelRule, key_of
 from detectors.plan import SeriesPlan
 
 if TYPE_CHECKING:
@@ -127,41 +127,42 @@ class CorroborationPanel:
             key_of(rules[int(row)].subject, rules[int(row)].hazard, plans[int(slot)].series)
             for row, slot in zip(self._row, self._slot, strict=True)
         )
+        self._place_of = np.full(len(plans), -1, np.int64)
+        self._place_of[self._slot] = np.arange(size)
         self.seen_at: Ints = np.full(size, NEVER, np.int64)
-        self.memory = ((keys, ("seen_at",)),)
+        self.memory: tuple[Memory, ...] = ((keys, ("seen_at",)),)
         self._now: Ints = np.full(len(rules), NEVER, np.int64)
-        self._worst: _Worst | None = None
+        self._stated: Ints | None = None
 
     def step(self, bank: Bank, part: Batch) -> Fed:
         """Take note of witnesses, and count their kinds in every zone that was heard."""
-        value = np.full(len(bank.plans), np.nan)
-        value[part.slot] = part.value
-        at = np.full(len(bank.plans), NEVER, np.int64)
-        at[part.slot] = part.at
-        here = np.flatnonzero(at[self._slot] != NEVER)
-        if not here.size:
-            none = np.zeros(0, np.int64)
-            return none, none, none.astype(np.float64)
-        slots = self._slot[here]
-        if self._worst is None:
-            self._worst = _Worst(bank)
-        grade = self._worst.of(bank)[slots]
-        fires = (grade >= self._grade[here]) | (value[slots] >= self._value[here])
-        seen = self.seen_at[here]
-        self.seen_at[here] = np.where(fires, np.maximum(seen, at[slots]), seen)
-        rows = np.unique(self._row[here])
-        np.maximum.at(self._now, self._row[here], at[slots])
-        return rows, self._now[rows], np.array([self._number(int(row)) for row in rows])
+        places = self._place_of[part.slot]
+        mine = np.flatnonzero(places >= 0)
+        places, at = places[mine], part.at[mine]
+        if not mine.size:
+            return places, at, part.value[mine]
+        if self._stated is None:
+            self._stated = _danger_rows(bank, self._slot)
+        stated = np.append(bank.stated, 0)[self._stated[places]].max(axis=1)
+        fires = (stated >= self._grade[places]) | (part.value[mine] >= self._value[places])
+        seen = self.seen_at[places]
+        self.seen_at[places] = np.where(fires, np.maximum(seen, at), seen)
+        np.maximum.at(self._now, self._row[places], at)
+        rows = np.unique(self._row[places])
+        numbers = np.zeros(rows.size)
+        alive = np.unique(self._row[self._believed()])
+        for place in np.flatnonzero(np.isin(rows, alive)):
+            numbers[place] = self._number(int(rows[place]))
+        return rows, self._now[rows], numbers
 
     def _number(self, row: int) -> float:
         """Return how many kinds agree; one and a half for two sensors of a single kind."""
         places = np.flatnonzero((self._row == row) & self._believed())
         kinds = set(self._kind[places].tolist())
         sensors = {self._plans[int(self._slot[place])].series.sensor for place in places}
-        if len(kinds) >= 2:
-            # One device that measures everything is one witness.
-            return float(len(kinds)) if len(sensors) >= 2 else _REPEATED
-        return _REPEATED if len(sensors) >= 2 else float(len(kinds))
+        if len(sensors) < 2:
+            return min(float(len(kinds)), 1.0)  # a device that measures everything is one witness
+        return max(float(len(kinds)), _REPEATED)
 
     def _believed(self) -> Flags:
         fresh = self._now[self._row] - self.seen_at <= self._window
@@ -175,24 +176,22 @@ class CorroborationPanel:
         return replace(told, samples=len(members), members=tuple(dict.fromkeys(members)))
 
 
-class _Worst:
-    """Worst grade of the danger that the bank states of each series, learned detectors aside."""
+def _danger_rows(bank: Bank, slots: Ints) -> Ints:
+    """Return the bank's rows that state the danger of each series, padded with one past the end.
 
-    def __init__(self, bank: Bank) -> None:
-        self._rows = np.array(
-            [
-                row
-                for row, rule in enumerate(bank.rules)
-                if rule.detector is None or not (rule.of_sensor or rule.detector.learned)
-            ],
-            np.int64,
-        )
-        self._slots = bank.row_slot[self._rows]
-
-    def of(self, bank: Bank) -> Ints:
-        worst = np.zeros(len(bank.plans), np.int64)
-        np.maximum.at(worst, self._slots, bank.stated[self._rows])
-        return worst
+    Learned detectors and those that speak of the sensor bear no witness.
+    """
+    rows = [
+        [
+            row
+            for row, _source in bank.rows_of[slot]
+            if not (bank.rules[row].of_sensor or bank.rules[row].learned)
+        ]
+        for slot in slots.tolist()
+    ]
+    width = max(1, *(len(each) for each in rows))
+    end = len(bank.rules)
+    return np.array([each + [end] * (width - len(each)) for each in rows], np.int64)
 
 
 def make(_community: Community | None, plans: Sequence[SeriesPlan]) -> CorroborationPanel | None:
@@ -217,6 +216,7 @@ def make(_community: Community | None, plans: Sequence[SeriesPlan]) -> Corrobora
                 LimitRule(levels, True, 0.25, corroboration.window_ms, corroboration.source),
                 "",
                 tuple(slots),
+                spreads=False,
             )
             for zone, slots in zones.items()
             if len(slots) >= 2

@@ -41,6 +41,8 @@ class PanelRule:
         slots: The series that it looks at.
         certainty: Of its findings.
         fault: Word of the fault if it speaks of a sensor rather than of the world, else "".
+        spreads: True if its grade is that of every series it looks at, False if only of those
+            that are not green themselves.
         learned: True if it must stay silent until its back-test has passed.
         setting: Everything else that makes its memory worthless when it changes.
     """
@@ -54,6 +56,7 @@ class PanelRule:
     slots: tuple[int, ...]
     certainty: Certainty = Certainty.LIKELY
     fault: str = ""
+    spreads: bool = True
     learned: bool = False
     setting: Any = None
 

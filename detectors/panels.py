@@ -15,7 +15,7 @@ from detectors import balance_panel, corroboration_panel, limit_lane, neighbours
 from detectors.batch import Batch, rounds
 from detectors.explanation import score
 from detectors.limit_lane import GOOD, NEVER, Bytes, Flags, Ints, LimitLane
-from detectors.panel import Maker, Panel, PanelRule, key_of
+from detectors.panel import Maker, PanelRule, key_of
 from detectors.plan import SeriesPlan
 
 if TYPE_CHECKING:
@@ -37,23 +37,23 @@ class Panels:
     Args:
         community: The site; None where a replay has none.
         plans: The series, in the order of the bank's slots.
-        made: Panels to take instead of those that the registry makes.
+        among: Makers of the panels.
 
     Attributes:
         rules: What they state, one a row.
         grade, why_row: Worst grade of the danger that a row states of each series' zone, and
             which row, one a series; 0 and -1 where there is none.
+        spreads: Whether that row speaks of every series it looks at.
     """
 
     def __init__(
         self,
         community: Community | None,
         plans: Sequence[SeriesPlan],
-        made: Sequence[Panel] | None = None,
+        among: Sequence[Maker] = REGISTRY,
     ) -> None:
-        if made is None:
-            candidates = [make(community, plans) for make in REGISTRY]
-            made = [panel for panel in candidates if panel is not None]
+        candidates = [make(community, plans) for make in among]
+        made = [panel for panel in candidates if panel is not None]
         self.panels = tuple(made)
         self.rules: tuple[PanelRule, ...] = tuple(r for panel in made for r in panel.rules)
         self._first = np.cumsum([0, *(len(panel.rules) for panel in made)]).tolist()
@@ -72,6 +72,7 @@ class Panels:
                 self._rows_of.setdefault(slot, []).append(row)
         self.grade: Bytes = np.zeros(len(plans), np.int8)
         self.why_row: Ints = np.full(len(plans), -1, np.int64)
+        self.spreads: Flags = np.zeros(len(plans), np.bool_)
 
     @property
     def size(self) -> int:
@@ -130,6 +131,7 @@ class Panels:
             worst = max(rows, key=lambda row: int(self.stated[row]), default=-1)
             self.grade[slot] = self.stated[worst] if worst >= 0 else 0
             self.why_row[slot] = worst
+            self.spreads[slot] = worst >= 0 and self.rules[worst].spreads
 
     def set_absent(self, absent: Flags, now_ms: int) -> list[Finding]:
         """Make unknown what nobody is left to speak of; grades are frozen."""

@@ -56,6 +56,11 @@ class RulePlan:
         return DETECTORS[self.name] if self.source is Source.LANE else None
 
     @property
+    def learned(self) -> bool:
+        """True if it must stay silent in a community until its back-test has passed."""
+        return self.detector is not None and self.detector.learned
+
+    @property
     def of_sensor(self) -> bool:
         """True if it speaks of the sensor, not of the danger that the sensor watches for."""
         return self.detector is not None and self.detector.fault is not None
