@@ -8,6 +8,7 @@ from __future__ import annotations
 from detectors import (
     exposure_lane,
     noise_lane,
+    seasonal_lane,
     shift_lane,
     spike_lane,
     stuck_lane,
@@ -22,5 +23,7 @@ REGISTRY: tuple[Detector, ...] = (
     shift_lane.DETECTOR,
     noise_lane.DETECTOR,
     surge_lane.DETECTOR,
+    seasonal_lane.COUNT_DETECTOR,
+    seasonal_lane.VALUE_DETECTOR,
 )
 DETECTORS = {detector.name: detector for detector in REGISTRY}

@@ -195,7 +195,7 @@ def test_its_number_depends_on_earlier_readings_and_this_one_only(detector: Dete
     again: had the first taking left a trace before the judgement, the second would differ.
     """
     bank = bank_of(detector, series=1)
-    made = stream_of(bank, 3, 1200)
+    made = stream_of(bank, 3, 900)
     judge(bank, made[:-1])
     before = collect(bank)
     feed = bank.feeds[0]
@@ -216,10 +216,10 @@ def test_its_number_depends_on_earlier_readings_and_this_one_only(detector: Dete
 def test_series_know_nothing_of_each_other_and_their_order_does_not_matter(
     detector: Detector,
 ) -> None:
-    together = numbers_of(detector, 5, 1200, lines=4)
+    together = numbers_of(detector, 5, 800, lines=4)
 
     for line in range(4):
-        alone = numbers_of(detector, 5 + line, 1200)
+        alone = numbers_of(detector, 5 + line, 800)
         assert np.array_equal(together[:, line], alone[:, 0], equal_nan=True)
 
     straight, shuffled = bank_of(detector), bank_of(detector)
@@ -234,7 +234,7 @@ def test_series_know_nothing_of_each_other_and_their_order_does_not_matter(
 @every_detector
 def test_batches_one_by_one_and_any_cut_between_are_bit_by_bit_the_same(detector: Detector) -> None:
     whole, cut, single = bank_of(detector), bank_of(detector), bank_of(detector)
-    made = stream_of(whole, 7, 700)
+    made = stream_of(whole, 7, 400)
 
     found = judge(whole, made, len(made))
     pieces = judge(cut, made, 41)
@@ -251,7 +251,7 @@ def _order(finding: Finding) -> tuple[str, int]:
 @every_detector
 def test_duplicates_and_readings_older_than_the_newest_leave_no_trace(detector: Detector) -> None:
     once, twice = bank_of(detector), bank_of(detector)
-    made = stream_of(once, 8, 500)
+    made = stream_of(once, 8, 250)
     for start in range(0, len(made), 30):
         part = made[start : start + 30]
         judge(once, part)
@@ -274,7 +274,7 @@ def test_it_learns_from_good_readings_only_and_a_bad_one_makes_it_unknown(
     detector: Detector,
 ) -> None:
     bank = bank_of(detector)
-    made = stream_of(bank, 9, 3000)
+    made = stream_of(bank, 9, 500)
     judge(bank, made)
     before = learned(bank)
     last = made[-SERIES:]
@@ -292,8 +292,8 @@ def test_what_was_saved_goes_on_as_if_nothing_had_happened(
     detector: Detector, tmp_path: Path
 ) -> None:
     whole, first, resumed = (bank_of(detector) for _ in range(3))
-    made = stream_of(whole, 10, 900)
-    middle = 1300
+    made = stream_of(whole, 10, 500)
+    middle = 700
     judge(whole, made[:middle])
     rest = judge(whole, made[middle:])
 
@@ -358,8 +358,8 @@ def test_constant_and_extreme_values_break_nothing(detector: Detector, value: fl
 
 @every_detector
 def test_its_findings_say_why_in_data_and_in_both_languages(detector: Detector) -> None:
-    bank = bank_of(detector)
-    found = judge(bank, stream_of(bank, 12, 3000))
+    bank = bank_of(detector, series=1)
+    found = judge(bank, stream_of(bank, 12, 3000), 3000)
     active = [finding for finding in found if finding.condition is Condition.ACTIVE]
     assert active, "it never had a number to be judged"
 
@@ -394,7 +394,7 @@ def test_a_detector_of_the_sensor_never_states_a_flood() -> None:
         )
     )
     bank = Bank([replace(plan, rules=tuple(replace(r, limits=ANY_NUMBER) for r in plan.rules))])
-    found = judge(bank, stream_of(bank, 13, 2000), 1)
+    found = judge(bank, stream_of(bank, 13, 800), 1)
 
     of_sensor = {name for name, one in DETECTORS.items() if one.fault is not None}
     told = {finding.hazard for finding in found if finding.rule in of_sensor}
