@@ -65,14 +65,52 @@ RULES: dict[str, tuple[str, str]] = {
         "读数长时间不变，传感器可能卡住",
         "the reading does not change: the sensor may be stuck",
     ),
+    "unusual-count": (
+        "近几小时人流与往常同一时段明显不同",
+        "people of the last hours are unlike this hour of other weeks",
+    ),
+    "unusual-level": (
+        "近几小时读数与往常同一时段明显不同",
+        "readings of the last hours are unlike this hour of other weeks",
+    ),
     "spike": ("读数突跳，传感器可能故障", "the reading jumped: the sensor may be at fault"),
     "shift": (
         "读数突变后停在新值，传感器可能被移动",
         "the level jumped and stays: the sensor may have been moved",
     ),
+    "surge": (
+        "按最近两次读数的速度，很快将达到限值",
+        "at the pace of the last two readings the limit is near",
+    ),
     "noise": (
         "读数噪声明显变大，传感器可能故障",
         "the readings scatter: the sensor may be failing",
+    ),
+    "neighbours": (
+        "读数与相邻传感器明显不符，疑为传感器故障或局部干扰",
+        "neighbouring sensors contradict it: a fault of the sensor, or something right beside it",
+    ),
+    "drift": (
+        "与相邻传感器的差值持续偏移，请校准",
+        "it drifts away from its neighbours: calibrate it",
+    ),
+    "corroboration-fire": (
+        "不同类型的火情传感器相互印证",
+        "different kinds of fire sensors agree",
+    ),
+    "corroboration-flood": (
+        "雨量与水位相互印证",
+        "rain and water level agree",
+    ),
+    "occupancy": ("在场人数接近或超过限值", "people inside are near or above the limit"),
+    "density": ("人群密度过高", "the crowd is dense"),
+    "imbalance": (
+        "进出人数相互矛盾，计数器可能故障",
+        "people in and people out contradict each other: a counter may be at fault",
+    ),
+    "forest": (
+        "该区域各传感器读数的组合与历史不同",
+        "the readings of this zone together are unlike its history",
     ),
 }
 _DIGITS = {"m": 2, "dB/m": 2, "[ppm]": 0, "ug/m3": 0, "Cel": 1, "{count}": 0, "{person}": 0}

@@ -68,6 +68,8 @@ class Detector:
             and never touch the grade of the danger itself. None where it speaks of the world.
         cap: Highest grade that its limits may state (learned detectors advise: yellow).
         certainty: Of its findings.
+        learned: True if it speaks of what is unusual rather than of what is dangerous: such a
+            detector stays silent in a community until its own back-test has passed.
         version: Raised when the meaning of its state changes: old snapshots of it are left alone.
     """
 
@@ -80,4 +82,5 @@ class Detector:
     fault: Reason | None = None
     cap: Grade = Grade.YELLOW
     certainty: Certainty = Certainty.POSSIBLE
+    learned: bool = False
     version: int = 1

@@ -14,9 +14,12 @@ from detectors.bank import Bank
 from detectors.batch import NO_REASON, REASON_CODES, REASONS
 from detectors.explanation import because, fault_of, score
 from detectors.limit_lane import Bytes, Ints
+from detectors.panels import Panels
 
 _NONE = np.int8(127)
 _NO_WHY: dict[str, Any] = {"detector": "", "because": {}}
+_NEIGHBOURS = REASON_CODES[Reason.NEIGHBOURS]
+_CONTRADICTED: dict[str, Any] = {"detector": "neighbours", "because": {"rule": "neighbours"}}
 _QUIET = {"score": 0.0, "grade": Grade.GREEN.word, **_NO_WHY}
 
 
@@ -26,13 +29,15 @@ class Outcomes:
     Args:
         bank: The bank that judges.
         sizes: Rows of each of its series.
+        panels: What is stated of several series together; it raises the grade of those concerned.
 
     Attributes:
         slot_of: Slot of each stream that was judged.
     """
 
-    def __init__(self, bank: Bank, sizes: Sequence[int]) -> None:
+    def __init__(self, bank: Bank, sizes: Sequence[int], panels: Panels | None = None) -> None:
         self._bank = bank
+        self._panels = panels if panels is not None and panels.rules else None
         width = max((len(plan.rules) for plan in bank.plans), default=0)
         self._rows = np.full((len(bank.plans), max(width, 1)), -1, np.int64)
         starts = np.searchsorted(bank.row_slot, np.arange(len(bank.plans)))
@@ -75,8 +80,21 @@ class Outcomes:
         share = bank.lane.value[of_slot[:, 0]] / np.where(lowest > 0, lowest, np.inf)
         self._score[cells] = np.clip(0.5 * share, 0.0, 0.49)
         noted = np.flatnonzero((grade > 0) | (fault != NO_REASON))
-        if not noted.size:
-            return
+        if noted.size:
+            self._explain(noted, of_slot, cells, (grades, grade), (found, fault))
+        if self._panels is not None and self._panels.grade[slots].any():
+            self._raise(slots, cells, grade.astype(np.int8))
+
+    def _explain(
+        self,
+        noted: Ints,
+        of_slot: Ints,
+        cells: Ints,
+        graded: tuple[Bytes, Bytes],
+        faulty: tuple[Bytes, Bytes],
+    ) -> None:
+        """Keep grade, fault and reasons of the *noted* places."""
+        (grades, grade), (found, fault) = graded, faulty
         self._grade[cells] = grade
         self._fault[cells] = fault
         # Why: the worst rule of the danger; of a green one, what is wrong with the sensor.
@@ -84,6 +102,30 @@ class Outcomes:
         best = of_slot[noted, ranked[noted].argmax(axis=1)]
         for cell, row, worst in zip(cells[noted], best, grade[noted], strict=True):
             self._keep(int(cell), int(row), Grade(int(worst)))
+        for cell in cells[noted[(fault[noted] == _NEIGHBOURS) & (grade[noted] == 0)]].tolist():
+            self._why[cell] = _CONTRADICTED
+
+    def _raise(self, slots: Ints, cells: Ints, grade: Bytes) -> None:
+        """Raise what panels state to be worse than each series by itself."""
+        panels = self._panels
+        assert panels is not None
+        worse = panels.grade[slots] > grade
+        worse &= (grade > 0) | panels.spreads[slots]
+        for place in np.flatnonzero(worse).tolist():
+            row, cell = int(panels.why_row[slots[place]]), int(cells[place])
+            stated = Grade(int(panels.stated[row]))
+            self._grade[cell] = stated
+            self._score[cell] = score(panels.lane, row, stated)
+            since = np.datetime64(int(panels.stated_since[row]), "ms")
+            name = panels.rules[row].name
+            self._why[cell] = {
+                "detector": name,
+                "because": {
+                    "rule": name,
+                    "since": f"{np.datetime_as_string(since, unit='s')}Z",
+                    **msgspec.to_builtins(panels.because(row)),
+                },
+            }
 
     def _found(self, of_slot: Ints) -> Bytes:
         """Return the word of each rule that speaks of a fault of the sensor now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
@@ -56,6 +57,11 @@ class RulePlan:
         return DETECTORS[self.name] if self.source is Source.LANE else None
 
     @property
+    def learned(self) -> bool:
+        """True if it must stay silent in a community until its back-test has passed."""
+        return self.detector is not None and self.detector.learned
+
+    @property
     def of_sensor(self) -> bool:
         """True if it speaks of the sensor, not of the danger that the sensor watches for."""
         return self.detector is not None and self.detector.fault is not None
@@ -74,6 +80,7 @@ class SeriesPlan:
         slope: How its line is drawn; None where nobody asks for a slope.
         target: The limit to which lead and share are measured, canonical unit.
         rules: What is judged.
+        timezone, holidays: Of the place, for what depends on daily and weekly habits.
     """
 
     series: SeriesId
@@ -86,6 +93,8 @@ class SeriesPlan:
     slope: SlopeRule | None = None
     target: float = float("nan")
     rules: tuple[RulePlan, ...] = ()
+    timezone: str = ""
+    holidays: tuple[dt.date, ...] = ()
 
     @property
     def key(self) -> str:
@@ -115,7 +124,7 @@ def _digest_of(parts: Hashable) -> str:
 def plan_of(community: Community) -> tuple[SeriesPlan, ...]:
     """Return what is judged in *community*: every registered series, judged or only heard."""
     plans = (
-        plan_series(entry, quantity, community.rules_of(entry, quantity))
+        plan_series(entry, quantity, community.rules_of(entry, quantity), community)
         for entry in community.sensor
         for quantity in entry.quantities
     )
@@ -124,8 +133,20 @@ def plan_of(community: Community) -> tuple[SeriesPlan, ...]:
     return tuple(replace(plan, rules=shared.setdefault(plan.rules, plan.rules)) for plan in plans)
 
 
-def plan_series(entry: SensorEntry, quantity: Quantity, limits: Iterable[LimitRule]) -> SeriesPlan:
-    """Return the plan of one series with these limits, and all that its hazard adds to them."""
+def plan_series(
+    entry: SensorEntry,
+    quantity: Quantity,
+    limits: Iterable[LimitRule],
+    community: Community | None = None,
+) -> SeriesPlan:
+    """Return the plan of one series with these limits, and all that its hazard adds to them.
+
+    Args:
+        entry: Its sensor.
+        quantity: What is measured.
+        limits: Rules on the value.
+        community: For the time zone and the holidays of the place.
+    """
     facts = FACTS[quantity]
     rules = tuple(
         RulePlan("limit-high" if rule.high else "limit-low", Source.VALUE, rule) for rule in limits
@@ -139,6 +160,8 @@ def plan_series(entry: SensorEntry, quantity: Quantity, limits: Iterable[LimitRu
         facts.unit,
         counter=facts.cumulative,
         rules=rules,
+        timezone=community.site.timezone if community else "",
+        holidays=tuple(day.date for day in community.holiday) if community else (),
     )
     rated = with_rates(plan) if _rates_apply(quantity, entry.hazard) else plan
     return with_detectors(rated)

@@ -5,7 +5,15 @@ A new one is a module `<noun>_lane.py` with a doctest, a line here, and its word
 
 from __future__ import annotations
 
-from detectors import exposure_lane, noise_lane, shift_lane, spike_lane, stuck_lane
+from detectors import (
+    exposure_lane,
+    noise_lane,
+    seasonal_lane,
+    shift_lane,
+    spike_lane,
+    stuck_lane,
+    surge_lane,
+)
 from detectors.lane import Detector
 
 REGISTRY: tuple[Detector, ...] = (
@@ -14,5 +22,8 @@ REGISTRY: tuple[Detector, ...] = (
     spike_lane.DETECTOR,
     shift_lane.DETECTOR,
     noise_lane.DETECTOR,
+    surge_lane.DETECTOR,
+    seasonal_lane.COUNT_DETECTOR,
+    seasonal_lane.VALUE_DETECTOR,
 )
 DETECTORS = {detector.name: detector for detector in REGISTRY}
