@@ -16,6 +16,7 @@ from detectors.explanation import because, fault_of, score
 from detectors.limit_lane import Bytes, Ints
 from detectors.panels import Panels
 
+_NONE = np.int8(127)
 _NO_WHY: dict[str, Any] = {"detector": "", "because": {}}
 _NEIGHBOURS = REASON_CODES[Reason.NEIGHBOURS]
 _CONTRADICTED: dict[str, Any] = {"detector": "neighbours", "because": {"rule": "neighbours"}}
@@ -69,7 +70,10 @@ class Outcomes:
         grade = np.maximum(grades.max(axis=1), 0)
         found = self._found(of_slot)
         own = bank.reason[slots]
-        fault = np.where(own == NO_REASON, found.max(axis=1), own)
+        # Of several faults the one first in the list is told: a jump is over sooner than the rest.
+        first = np.where(found == NO_REASON, _NONE, found).min(axis=1)
+        first = np.where(first == _NONE, NO_REASON, first).astype(np.int8)
+        fault = np.where(own == NO_REASON, first, own)
         cells = self._start[slots] + rows
         self._judged[cells] = True
         lowest = bank.lane.lowest[of_slot[:, 0]]
@@ -94,7 +98,7 @@ class Outcomes:
         self._grade[cells] = grade
         self._fault[cells] = fault
         # Why: the worst rule of the danger; of a green one, what is wrong with the sensor.
-        ranked = np.where((grade > 0)[:, None], grades, found)
+        ranked = np.where((grade > 0)[:, None], grades, found == fault[:, None])
         best = of_slot[noted, ranked[noted].argmax(axis=1)]
         for cell, row, worst in zip(cells[noted], best, grade[noted], strict=True):
             self._keep(int(cell), int(row), Grade(int(worst)))
