@@ -13,6 +13,7 @@ from core.broker import Broker, BrokerAddress
 from core.clock import Clock
 from core.community import Community
 from core.finding import Finding
+from detectors import approval
 from detectors.archive import Archive
 from detectors.intake import Intake
 from detectors.publication import Publication
@@ -64,6 +65,8 @@ class Detect:
         self.sentinel = Sentinel(community, clock.speed, clock.now_ms())
         self._archive = Archive(settings.history)
         self._path = settings.state_dir / "detectors.snapshot"
+        self._allowed: frozenset[str] | None = None
+        self._allow()
         self._relinked = threading.Event()
         self._broker = Broker(
             broker,
@@ -74,6 +77,17 @@ class Detect:
         )
         self._publication = Publication(self._broker, self._site, self._statement)
         self._said_s = self._ticked_s = self._saved_s = self._refreshed_s = 0.0
+
+    def _allow(self) -> None:
+        """Let learned detectors speak whose back-test has passed."""
+        records = approval.read(self._settings.state_dir / approval.FILE)
+        rules = self.sentinel.rules
+        allowed = approval.approved(records, self._site, rules)
+        self.sentinel.allow(allowed)
+        if allowed != self._allowed:
+            self._allowed = allowed
+            silent = sorted({rule.name for rule in rules if rule.learned} - allowed)
+            log.info("learned detectors", speak=sorted(allowed), silent_until_tested=silent)
 
     def _on_link(self, linked: bool) -> None:
         if linked:
@@ -120,6 +134,7 @@ class Detect:
         self._say(monotonic_s)
         if monotonic_s - self._saved_s >= self._settings.snapshot_s:
             self._saved_s = monotonic_s
+            self._allow()
             self._save()
 
     def _say(self, monotonic_s: float) -> None:
@@ -134,13 +149,13 @@ class Detect:
         self._fill(self.sentinel.trails.due(monotonic_s))
         if monotonic_s - self._refreshed_s >= topics.REFRESH_S and not self._publication.refreshing:
             self._refreshed_s = monotonic_s
-            self._publication.refresh(range(self.sentinel.statements))
+            self._publication.refresh(self.sentinel.statements)
 
     def _renew(self, monotonic_s: float) -> None:
         """After a (re)connect: deadlines start anew, and everything is said again at once."""
         self.sentinel.absence.listen_from(self._clock.now_ms())
         self._publication.forget_changes()
-        self._publication.refresh(range(self.sentinel.statements), at_once=True)
+        self._publication.refresh(self.sentinel.statements, at_once=True)
         self._refreshed_s = monotonic_s
 
     def _resume(self) -> None:
@@ -156,6 +171,7 @@ class Detect:
             log.warning("snapshot is of another clock, starting afresh", taken=notes.get("taken"))
             return
         rules = restore(arrays, self.sentinel.bank, self.sentinel.absence)
+        self.sentinel.panels.restore(arrays)
         self.sentinel.trails.resume(notes.get("trails", {}))
         log.info("resumed", rules=rules, of=self.sentinel.bank.lane.size)
 
@@ -176,7 +192,7 @@ class Detect:
                 log.info("hole filled", station=station, readings=len(readings))
 
     def _save(self) -> None:
-        arrays = collect(self.sentinel.bank, self.sentinel.absence)
+        arrays = collect(self.sentinel.bank, self.sentinel.absence) | self.sentinel.panels.collect()
         notes = {"taken": self._clock.now_ms(), "trails": self.sentinel.trails.notes()}
         try:
             save(self._path, arrays, notes)
