@@ -170,8 +170,10 @@ class Outcomes:
         if not slots:
             return {**_QUIET, "fault": Reason.MISSING.value if missing else None}
         cells = [int(self._lasting(slot)[row]) for slot in slots]
-        cell = max(cells, key=lambda one: (self._grade[one], self._score[one]))
-        fault = int(self._fault[cell])
+        fault = max(int(self._fault[one]) for one in cells)
+        cell = max(
+            cells, key=lambda one: (self._grade[one], self._fault[one] == fault, self._score[one])
+        )
         word = REASONS[fault].value if fault != NO_REASON else None
         return {
             "score": round(float(self._score[cell]), 4),

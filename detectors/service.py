@@ -14,6 +14,7 @@ from core.broker import Broker, BrokerAddress
 from core.clock import Clock
 from core.community import Community
 from core.finding import Finding
+from detectors import approval
 from detectors.archive import Archive
 from detectors.intake import Intake
 from detectors.publication import Publication
@@ -69,6 +70,8 @@ class Detect:
         self._path = settings.state_dir / "detectors.snapshot"
         self._writer = Writer(self._path, _tell_unwritten)
         self._copy: tuple[Copy, dict[str, Any]] | None = None
+        self._allowed: frozenset[str] | None = None
+        self._allow()
         self._relinked = threading.Event()
         self._broker = Broker(
             broker,
@@ -79,6 +82,17 @@ class Detect:
         )
         self._publication = Publication(self._broker, self._site, self._statement)
         self._said_s = self._ticked_s = self._saved_s = self._refreshed_s = 0.0
+
+    def _allow(self) -> None:
+        """Let learned detectors speak whose back-test has passed."""
+        records = approval.read(self._settings.state_dir / approval.FILE)
+        rules = self.sentinel.rules
+        allowed = approval.approved(records, self._site, rules)
+        self.sentinel.allow(allowed)
+        if allowed != self._allowed:
+            self._allowed = allowed
+            silent = sorted({rule.name for rule in rules if rule.learned} - allowed)
+            log.info("learned detectors", speak=sorted(allowed), silent_until_tested=silent)
 
     def _on_link(self, linked: bool) -> None:
         if linked:
@@ -137,13 +151,13 @@ class Detect:
         self._fill(self.sentinel.trails.due(monotonic_s))
         if monotonic_s - self._refreshed_s >= topics.REFRESH_S and not self._publication.refreshing:
             self._refreshed_s = monotonic_s
-            self._publication.refresh(range(self.sentinel.statements))
+            self._publication.refresh(self.sentinel.statements)
 
     def _renew(self, monotonic_s: float) -> None:
         """After a (re)connect: deadlines start anew, and everything is said again at once."""
         self.sentinel.absence.listen_from(self._clock.now_ms())
         self._publication.forget_changes()
-        self._publication.refresh(range(self.sentinel.statements), at_once=True)
+        self._publication.refresh(self.sentinel.statements, at_once=True)
         self._refreshed_s = monotonic_s
 
     def _resume(self) -> None:
@@ -159,6 +173,7 @@ class Detect:
             log.warning("snapshot is of another clock, starting afresh", taken=notes.get("taken"))
             return
         rules = restore(arrays, self.sentinel.bank, self.sentinel.absence)
+        self.sentinel.panels.restore(arrays)
         self.sentinel.trails.resume(notes.get("trails", {}))
         log.info("resumed", rules=rules, of=self.sentinel.bank.lane.size)
 
@@ -185,17 +200,18 @@ class Detect:
             if not due or self._writer.busy:
                 return
             self._saved_s = monotonic_s
+            self._allow()
             self._copy = self._begin_copy()
         copy, notes = self._copy
         if copy.take(_SLICE):
             self._copy = None
-            self._writer.start(copy.arrays, notes)
+            self._writer.start(copy.arrays | self.sentinel.panels.collect(), notes)
 
     def _save_last(self) -> None:
         """Leave a snapshot of the end."""
         copy, notes = self._begin_copy()
         copy.take(len(self.sentinel.bank.plans))
-        self._writer.start(copy.arrays, notes)
+        self._writer.start(copy.arrays | self.sentinel.panels.collect(), notes)
         self._writer.join()
 
     def _begin_copy(self) -> tuple[Copy, dict[str, Any]]:
