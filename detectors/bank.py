@@ -115,6 +115,10 @@ class Bank:
                 self.lift_row[row] = target
                 self.lift_from[row], self.lift_cap[row] = rule.lift_from, rule.lift_cap
 
+    def rows_of(self, slot: int) -> range:
+        """Return the rows of one series."""
+        return range(self.first_row.item(slot), self.first_row.item(slot + 1))
+
     def line_of(self, row: int) -> tuple[Feed, int]:
         """Return the feed of a registered detector's *row*, and the line of its lane."""
         name = self.rules[row].name

@@ -48,7 +48,7 @@ def judge_one(bank: Bank, slot: int, at: int, value: float) -> list[int]:
     if learns:
         bank.fed_at[slot] = at
     fed: list[int] = []
-    for row in range(bank.first_row.item(slot), bank.first_row.item(slot + 1)):
+    for row in bank.rows_of(slot):
         source = bank.rules[row].source
         if source is Source.VALUE:
             number = value
