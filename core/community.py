@@ -190,6 +190,13 @@ class JsonMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     at: str = ""
 
 
+class NeighboursEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Sensors that should agree because they measure the same air or water; two are a twin."""
+
+    quantity: Quantity
+    sensors: tuple[str, ...]
+
+
 class Holiday(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A day that is not like its weekday."""
 
@@ -207,6 +214,7 @@ class Community(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     contact: tuple[Contact, ...] = ()
     mapping: tuple[JsonMapping, ...] = ()
     holiday: tuple[Holiday, ...] = ()
+    neighbours: tuple[NeighboursEntry, ...] = ()
 
     def zone_of(self, zone: str) -> Zone | None:
         """Return the zone with this id."""
@@ -318,7 +326,44 @@ def problems(community: Community) -> list[str]:
         seen.add(key)
     for mapping in community.mapping:
         found += _mapping_problems(mapping, community.sensor_of(mapping.sensor))
-    return found + _site_problems(community.site)
+    return found + _habit_problems(community) + _site_problems(community.site)
+
+
+def _habit_problems(community: Community) -> list[str]:
+    """Return what is wrong with neighbours, holidays and the sizes of zones."""
+    found = []
+    for neighbours in community.neighbours:
+        found += _neighbour_problems(neighbours, community)
+    days = [holiday.date for holiday in community.holiday]
+    found += [f"holiday {day}: twice" for day in sorted({*days}) if days.count(day) > 1]
+    for zone in community.zone:
+        found += _size_problems(zone)
+    return found
+
+
+def _neighbour_problems(entry: NeighboursEntry, community: Community) -> list[str]:
+    where = f"neighbours of {entry.quantity}"
+    found = []
+    if len({*entry.sensors}) < 2 or len({*entry.sensors}) < len(entry.sensors):
+        found.append(f"{where}: sensors: expected at least two, each once")
+    for name in entry.sensors:
+        sensor = community.sensor_of(name)
+        if sensor is None:
+            found.append(f"{where}: sensor {name!r} is not in the profile")
+        elif entry.quantity not in sensor.quantities:
+            found.append(f"{where}: sensor {name!r} does not measure it")
+    return found
+
+
+def _size_problems(zone: Zone) -> list[str]:
+    # Written so that NaN is refused, too.
+    where = f"zone {zone.id!r}"
+    found = []
+    if zone.area_m2 is not None and not 0 < zone.area_m2 < 1e7:
+        found.append(f"{where}: area_m2 {zone.area_m2}: expected above 0, below 10 km2")
+    if zone.households is not None and not 0 <= zone.households < 1e6:
+        found.append(f"{where}: households {zone.households}: expected 0 or more")
+    return found
 
 
 def _site_problems(site: Site) -> list[str]:

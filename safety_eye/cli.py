@@ -274,6 +274,26 @@ def replay(
 
 
 @app.command()
+def score(
+    directory: Annotated[Path, typer.Argument(help="Recordings, subdirectories included.")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON instead of the tables.")
+    ] = False,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw one chart a recording (PNG) into this directory.")
+    ] = None,
+) -> None:
+    """Replay recordings and score the warnings, beside two trivial baselines."""
+    from safety_eye.score.command import run_score  # noqa: PLC0415  # slow imports
+
+    try:
+        complete = run_score(directory, plot, as_json=as_json)
+    except (ValueError, OSError) as error:
+        raise _fail(str(error)) from error
+    raise typer.Exit(0 if complete else 1)
+
+
+@app.command()
 def grafana(
     community: CommunityOption,
     directory: Annotated[

@@ -299,6 +299,10 @@ REASONS = {
     Reason.MISSING: ("没有值", "no value"),
     Reason.TEST: ("测试状态", "test mode"),
     Reason.UNCOMPENSATED: ("未做气温补偿", "air temperature not known"),
+    Reason.NOISE: ("噪声变大", "noise has grown"),
+    Reason.NEIGHBOURS: ("与相邻传感器不符", "neighbours contradict it"),
+    Reason.DRIFT: ("缓慢漂移", "drifts from its neighbours"),
+    Reason.SHIFT: ("读数整体偏移", "level has shifted"),
 }
 ACTORS = {
     "system": ("系统", "system"),

@@ -40,6 +40,10 @@ REASON_BITS: tuple[Reason, ...] = (
     Reason.MISSING,
     Reason.TEST,
     Reason.UNCOMPENSATED,
+    Reason.NOISE,
+    Reason.SHIFT,
+    Reason.NEIGHBOURS,
+    Reason.DRIFT,
 )
 _BIT_OF = {reason: 1 << place for place, reason in enumerate(REASON_BITS)}
 # Width of a roll-up bucket: 10 minutes.
