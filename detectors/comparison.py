@@ -173,16 +173,14 @@ class Lesson:
 
 
 def lessons(trial: Trial) -> list[Lesson]:
-    """Return how each learned detector of single series did in a finished trial."""
-    names = sorted({trial.bank.rules[int(row)].name for row in trial.learned_rows})
+    """Return how each learned detector did in a finished trial."""
+    names = sorted({trial.rules[int(row)].name for row in trial.learned_rows})
     return [_lesson(trial, name) for name in names]
 
 
 def _lesson(trial: Trial, name: str) -> Lesson:
     mine = [
-        place
-        for place, row in enumerate(trial.learned_rows)
-        if trial.bank.rules[int(row)].name == name
+        place for place, row in enumerate(trial.learned_rows) if trial.rules[int(row)].name == name
     ]
     began = trial.first_judged[mine]
     spans = np.where(began == NEVER, 0, trial.last_at - began)

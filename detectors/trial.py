@@ -18,7 +18,7 @@ from detectors.bank import Bank
 from detectors.batch import batch_of
 from detectors.limit_lane import NEVER, Ints
 from detectors.panel import PanelRule
-from detectors.panels import Panels
+from detectors.panels import IN_TRIAL, Panels
 from detectors.plan import RulePlan, plan_of
 
 # Alerts of one zone closer than this are one.
@@ -81,7 +81,7 @@ class Trial:
         dangers: The same, of limits alone and of orange or worse: what there was to be warned of.
         episodes: What learned detectors said.
         judged: How many readings were judged.
-        learned_rows: Rows of learned detectors of single series in the bank.
+        learned_rows: Places of learned detectors in `rules`.
         first_judged: When each of them had its first number, NEVER if it had none.
     """
 
@@ -89,7 +89,7 @@ class Trial:
         plans = plan_of(community)
         self.community = community
         self.bank = Bank(plans)
-        self.panels = Panels(community, plans)
+        self.panels = Panels(community, plans, IN_TRIAL)
         self.rules: tuple[RulePlan | PanelRule, ...] = (*self.bank.rules, *self.panels.rules)
         self._learned = frozenset(rule.name for rule in self.rules if rule.learned)
         self._muted = self._learned - allowed
@@ -101,7 +101,7 @@ class Trial:
         self._danger: dict[Place, _Held] = {}
         self._speaking: dict[tuple[str, str, str], int] = {}
         self.learned_rows = np.array(
-            [row for row, rule in enumerate(self.bank.rules) if rule.learned], np.int64
+            [row for row, rule in enumerate(self.rules) if rule.learned], np.int64
         )
         self.first_judged: Ints = np.full(self.learned_rows.size, NEVER, np.int64)
         self.last_at = NEVER
@@ -125,7 +125,8 @@ class Trial:
         found += self.panels.update(self.bank, batch, now_ms)
         self.judged += len(readings)
         self.last_at = now_ms
-        heard = self.bank.lane.last_at[self.learned_rows]
+        every = np.concatenate((self.bank.lane.last_at, self.panels.lane.last_at))
+        heard = every[self.learned_rows]
         new = (self.first_judged == NEVER) & (heard != NEVER)
         self.first_judged[new] = heard[new]
         for finding in sorted(found, key=lambda one: one.at):
