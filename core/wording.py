@@ -78,6 +78,10 @@ RULES: dict[str, tuple[str, str]] = {
         "读数突变后停在新值，传感器可能被移动",
         "the level jumped and stays: the sensor may have been moved",
     ),
+    "surge": (
+        "按最近两次读数的速度，很快将达到限值",
+        "at the pace of the last two readings the limit is near",
+    ),
     "noise": (
         "读数噪声明显变大，传感器可能故障",
         "the readings scatter: the sensor may be failing",

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from core.finding import Condition, Finding
 from core.grade import Grade
@@ -30,6 +31,7 @@ from detectors.slope_lane import SIGNIFICANT, SlopeLane, SlopeRule
 CLEARED, ACTIVE, UNKNOWN = 0, 1, 2
 CONDITIONS = (Condition.CLEARED, Condition.ACTIVE, Condition.UNKNOWN)
 _IDLE = SlopeRule(1.0, 1.0, 1, 1.0)
+Keys = npt.NDArray[np.bytes_]
 STATE = ("stated", "stated_since", "condition", "told_late", "absent", "reason", "fed_at")
 
 
@@ -56,22 +58,16 @@ class Bank:
         sizes = [len(plan.rules) for plan in self.plans]
         self.row_slot = np.repeat(np.arange(len(sizes)), sizes)
         self.lane = LimitLane([rule.limits for rule in self.rules])
-        self.past = LimitLane([rule.limits for rule in self.rules])
         self.lines = SlopeLane([plan.slope or _IDLE for plan in self.plans])
         self.counters = CounterLane([plan.interval_s for plan in self.plans])
         self.is_counter = np.array([plan.counter for plan in self.plans], np.bool_)
         self.has_line = np.array([plan.slope is not None for plan in self.plans], np.bool_)
         self.target = np.array([plan.target for plan in self.plans], np.float64)
-        self.rows_of: list[list[tuple[int, Source]]] = [[] for _ in self.plans]
-        for row, rule in enumerate(self.rules):
-            self.rows_of[int(self.row_slot[row])].append((row, rule.source))
+        self.first_row = np.concatenate(([0], np.cumsum(sizes, dtype=np.int64)))
         self.columns = {source: self._columns_of(source) for source in Source}
         self._map_lifts()
         self.feeds: tuple[Feed, ...] = feeds_of(self.rules, self.row_slot, len(self.plans))
         self.fed_at: Ints = np.full(len(self.plans), NEVER, np.int64)
-        self.line_at = {
-            int(row): (feed, line) for feed in self.feeds for line, row in enumerate(feed.row_of)
-        }
         size = self.lane.size
         self.stated: Bytes = np.zeros(size, np.int8)
         self.stated_since: Ints = np.full(size, NEVER, np.int64)
@@ -81,20 +77,17 @@ class Bank:
         self.reason: Bytes = np.full(len(self.plans), NO_REASON, np.int8)
 
     @cached_property
-    def keys(self) -> tuple[list[str], list[str]]:
-        """Identities of the series and of the rules; state is resumed under the same ones only."""
+    def axes(self) -> dict[str, Keys]:
+        """Identities along each axis of the state; it is resumed under the same ones only."""
         rules = [plan.rule_key(rule) for plan in self.plans for rule in plan.rules]
-        return [plan.key for plan in self.plans], rules
-
-    @cached_property
-    def lane_keys(self) -> dict[str, list[str]]:
-        """Identities along the lane of each registered detector, by axis of the snapshot."""
-        return {
-            f"lane-{feed.detector.name}": [
-                self.plans[int(self.row_slot[row])].lane_key(self.rules[row]) for row in feed.row_of
+        axes = {"slot": np.array([plan.key for plan in self.plans], "S16")}
+        axes["row"] = np.array(rules, "S16")
+        for feed in self.feeds:
+            learned = [
+                self.plans[self.row_slot.item(row)].lane_key(self.rules[row]) for row in feed.row_of
             ]
-            for feed in self.feeds
-        }
+            axes[f"lane-{feed.detector.name}"] = np.array(learned, "S16")
+        return axes
 
     def _columns_of(self, source: Source) -> list[Ints]:
         """Return maps from slot to row (-1: none), one for each such rule of a series."""
@@ -121,6 +114,16 @@ class Bank:
             if rule.lift_from is not None and target >= 0 and self.rules[target].limits.high:
                 self.lift_row[row] = target
                 self.lift_from[row], self.lift_cap[row] = rule.lift_from, rule.lift_cap
+
+    def rows_of(self, slot: int) -> range:
+        """Return the rows of one series."""
+        return range(self.first_row.item(slot), self.first_row.item(slot + 1))
+
+    def line_of(self, row: int) -> tuple[Feed, int]:
+        """Return the feed of a registered detector's *row*, and the line of its lane."""
+        name = self.rules[row].name
+        feed = next(feed for feed in self.feeds if feed.detector.name == name)
+        return feed, feed.line_of.item(self.row_slot.item(row))
 
     def advance(self, batch: Batch) -> None:
         """Judge a micro-batch of present readings without telling what changed (for replays)."""
@@ -327,23 +330,22 @@ class Bank:
         Each call is a stretch of time of its own: nothing is carried over from earlier ones.
         """
         found: list[Finding] = []
-        seen: list[Ints] = []
-        for part in rounds(batch):
-            for column in self.columns[Source.VALUE]:
-                rows = column[part.slot]
-                keep = (rows >= 0) & ~self.is_counter[part.slot]
-                rows = rows[keep]
-                self.past.step(rows, part.at[keep], part.value[keep], part.quality[keep])
-                seen.append(rows)
-                grade = self.past.grade[rows]
+        slots = np.unique(batch.slot)
+        for column in self.columns[Source.VALUE]:
+            known = slots[(column[slots] >= 0) & ~self.is_counter[slots]]
+            past = LimitLane([self.rules[int(row)].limits for row in column[known]])
+            for part in rounds(batch):
+                place = np.searchsorted(known, part.slot)
+                here = np.flatnonzero(np.isin(part.slot, known))
+                place, rows = place[here], column[part.slot[here]]
+                past.step(place, part.at[here], part.value[here], part.quality[here])
+                grade = past.grade[place]
                 worse = grade > np.maximum(self.stated[rows], self.told_late[rows])
                 self.told_late[rows[worse]] = grade[worse]
                 found += [
-                    explain(self, int(row), now_ms, late=True, lane=self.past)
-                    for row in rows[worse]
+                    explain(self, int(row), now_ms, late=True, past=(past, int(at)))
+                    for row, at in zip(rows[worse], place[worse], strict=True)
                 ]
-        if seen:
-            self.past.forget(np.unique(np.concatenate(seen)))
         return found
 
     def set_absent(self, absent: Flags, now_ms: int) -> list[Finding]:

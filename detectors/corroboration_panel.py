@@ -184,7 +184,7 @@ def _danger_rows(bank: Bank, slots: Ints) -> Ints:
     rows = [
         [
             row
-            for row, _source in bank.rows_of[slot]
+            for row in bank.rows_of(slot)
             if not (bank.rules[row].of_sensor or bank.rules[row].learned)
         ]
         for slot in slots.tolist()

@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # the bank imports this module
 
 # Standard errors of the slope on either side of a lead (about 95 %).
 BAND = 2.0
+# Where a rule was judged: a lane, and the row of it.
+Past = tuple[LimitLane, int]
 _QUALITIES = tuple(Quality)
 _CERTAINTY = {
     Source.VALUE: Certainty.OBSERVED,
@@ -29,7 +31,7 @@ _CERTAINTY = {
 
 
 def explain(
-    bank: Bank, row: int, now_ms: int, *, late: bool = False, lane: LimitLane | None = None
+    bank: Bank, row: int, now_ms: int, *, late: bool = False, past: Past | None = None
 ) -> Finding:
     """Return what is stated of *row* now; with *late*, what its late readings have shown.
 
@@ -38,19 +40,19 @@ def explain(
         row: Which rule.
         now_ms: Run time of the statement.
         late: Tell the past instead of the present.
-        lane: Where the past was judged, if not in the bank's own lane.
+        past: Where the past was judged, if not in the bank's own lane.
     """
-    source = lane or bank.lane
+    source, place = past or (bank.lane, row)
     rule = bank.rules[row]
     slot = int(bank.row_slot[row])
     plan = bank.plans[slot]
-    heard = int(source.last_at[row])
+    heard = int(source.last_at[place])
     spoken = late or (heard != NEVER and not bank.absent[slot])
     stamp = heard if spoken else now_ms
     if late:
-        grade = Grade(int(source.grade[row]))
+        grade = Grade(int(source.grade[place]))
         condition = Condition.ACTIVE if grade else Condition.CLEARED
-        since = int(source.since[row])
+        since = int(source.since[place])
     else:
         grade = Grade(int(bank.stated[row]))
         condition = _CONDITIONS[int(bank.condition[row])]
@@ -67,14 +69,14 @@ def explain(
         hazard=Hazard.EQUIPMENT if rule.of_sensor else plan.hazard,
         grade=grade,
         condition=condition,
-        certainty=_certainty(rule, grade, source, row),
+        certainty=_certainty(rule, grade, source, place),
         at=stamp,
         since=stamp if since == NEVER else since,
         judged=now_ms,
         late=late,
-        score=float(round(score(source, row, grade), 4)),
+        score=float(round(score(source, place, grade), 4)),
         fault=fault,
-        because=because(bank, row, source, grade),
+        because=because(bank, row, (source, place), grade),
     )
 
 
@@ -100,7 +102,7 @@ def score(lane: LimitLane, row: int, grade: Grade) -> float:
     Within a grade the score grows with the way from the limit of this grade to the next.
     """
     value = float(lane.value[row]) * float(lane.sign[row])
-    limits = lane.limit[row]
+    limits = lane.limits_of(row)
     if value != value:  # noqa: PLR0124  # NaN: no reading yet
         return 0.0 if grade is Grade.GREEN else 0.5 + 0.125 * (grade - 1)
     if grade is Grade.GREEN:
@@ -113,28 +115,29 @@ def score(lane: LimitLane, row: int, grade: Grade) -> float:
     return 0.5 + 0.125 * (grade - 1 + part)
 
 
-def because(bank: Bank, row: int, lane: LimitLane, grade: Grade) -> Because:
-    """Return why *row* says what it says."""
+def because(bank: Bank, row: int, judged: Past, grade: Grade) -> Because:
+    """Return why *row* says what it says, judged at a place of a lane."""
+    lane, place = judged
     rule = bank.rules[row]
     slot = int(bank.row_slot[row])
     plan = bank.plans[slot]
-    value = _finite(float(lane.value[row]))
-    index = lane.level_index(row)
+    value = _finite(float(lane.value[place]))
+    index = lane.level_index(place)
     common = Because(
         unit=plan.unit,
-        samples=int(lane.up_samples[row, index]),
-        held_s=float(lane.up_ms[row, index]) / 1000.0 or None,
-        quality="" if value is None else _QUALITIES[int(lane.quality[row])].value,
+        samples=int(lane.up_samples[place, index]),
+        held_s=float(lane.up_ms[place, index]) / 1000.0 or None,
+        quality="" if value is None else _QUALITIES[int(lane.quality[place])].value,
         reasons=_reasons(int(bank.reason[slot])),
     )
     if rule.source is Source.VALUE:
         return _with_limit(common, rule.limits, index, value)
     if rule.detector is not None:
-        feed, line = bank.line_at[row]
+        feed, line = bank.line_of(row)
         return rule.detector.why(feed.lane, line, common)
     level = _finite(float(bank.lines.level[slot]))
     if rule.source is Source.SLOPE:
-        note = "lifted" if grade > lane.grade[row] else ""
+        note = "lifted" if grade > lane.grade[place] else ""
         return replace(common, value=level, rate_per_h=value, note=note)
     target = _finite(float(bank.target[slot])) or 0.0
     if rule.source is Source.LEAD:

@@ -90,7 +90,7 @@ def fault_events(
 ) -> FaultEvents:
     """Hold the faults that were told, one word a row, against marked stretches.
 
-    An alarm is met by its beginning only: one that goes on for a day finds nothing that comes later.
+    An alarm is met by its beginning only: one that lasts for a day finds nothing that comes later.
 
     Args:
         at: Event time of each row in milliseconds, ascending.

@@ -9,7 +9,7 @@ import numpy as np
 
 from detectors.lane import Detector, Lane
 from detectors.limit_lane import Ints
-from detectors.plan import RulePlan
+from detectors.plan import RulePlan, Source
 from detectors.registry import REGISTRY
 
 
@@ -39,10 +39,14 @@ def feeds_of(rules: Sequence[RulePlan], row_slot: Ints, slots: int) -> tuple[Fee
         row_slot: Series of each rule.
         slots: How many series there are.
     """
+    rows_of: dict[str, list[int]] = {}
+    for row, rule in enumerate(rules):
+        if rule.source is Source.LANE:
+            rows_of.setdefault(rule.name, []).append(row)
     feeds = []
     for detector in REGISTRY:
-        rows = [row for row, rule in enumerate(rules) if rule.detector is detector]
-        if not rows:
+        rows = rows_of.get(detector.name)
+        if rows is None:
             continue
         row_of = np.array(rows, np.int64)
         line_of, row_at = np.full(slots, -1, np.int64), np.full(slots, -1, np.int64)

@@ -137,7 +137,7 @@ class Outcomes:
         bank = self._bank
         lane = bank.lane
         self._score[cell] = score(lane, best, grade)
-        why = because(bank, best, lane, grade)
+        why = because(bank, best, (lane, best), grade)
         since = np.datetime64(int(bank.stated_since[best]), "ms")
         self._why[cell] = {
             "detector": bank.rules[best].name,

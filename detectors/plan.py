@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any
 
 from core.community import Community, SensorEntry, gap_ms
@@ -98,27 +99,38 @@ class SeriesPlan:
     @property
     def key(self) -> str:
         """Identity of the series' own parameters: state is resumed only under the same key."""
-        slow = (self.series, self.interval_s, self.counter, self.slope)
-        return hashlib.sha256(repr(slow).encode()).hexdigest()[:16]
+        return _digest((self.series, self.interval_s, self.counter, self.slope))
 
     def rule_key(self, rule: RulePlan) -> str:
         """Identity of one rule: a rule whose limits were changed starts afresh."""
-        return hashlib.sha256(repr((self.series, rule, self.target)).encode()).hexdigest()[:16]
+        return _digest((self.series, _digest_of(rule), self.target))
 
     def lane_key(self, rule: RulePlan) -> str:
         """Identity of what a detector has learned: other limits on it change nothing of that."""
-        version = rule.detector.version if rule.detector else 0
-        learned = (self.series, rule.name, rule.lane, version, self.interval_s, self.counter)
-        return hashlib.sha256(repr(learned).encode()).hexdigest()[:16]
+        learned = _digest_of((rule.name, rule.lane, rule.detector and rule.detector.version))
+        return _digest((self.series, learned, self.interval_s, self.counter))
+
+
+def _digest(parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=4096)
+def _digest_of(parts: Hashable) -> str:
+    """Return the digest of what many series share; spelling it out is slow."""
+    return _digest(parts)
 
 
 def plan_of(community: Community) -> tuple[SeriesPlan, ...]:
     """Return what is judged in *community*: every registered series, judged or only heard."""
-    return tuple(
+    plans = (
         plan_series(entry, quantity, community.rules_of(entry, quantity), community)
         for entry in community.sensor
         for quantity in entry.quantities
     )
+    # Series that are judged alike share their rules: a site has few kinds and many series.
+    shared: dict[tuple[RulePlan, ...], tuple[RulePlan, ...]] = {}
+    return tuple(replace(plan, rules=shared.setdefault(plan.rules, plan.rules)) for plan in plans)
 
 
 def plan_series(

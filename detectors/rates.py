@@ -115,7 +115,7 @@ HELD = 0.75
 # Records that must agree: two in a row, after the spike gate.
 _SAMPLES = 2
 # Intervals of the series that the horizon covers at least; a slow gauge is warned by its own pace.
-_HORIZON_INTERVALS = 24
+_HORIZON_INTERVALS = 16
 # A lead that means "never": far beyond any horizon, in seconds.
 NO_LEAD_S = 1e9
 # The way from base to limit that must be covered before a lead counts; it removes alarms at quiet

@@ -12,6 +12,7 @@ from detectors import (
     shift_lane,
     spike_lane,
     stuck_lane,
+    surge_lane,
 )
 from detectors.lane import Detector
 
@@ -21,6 +22,7 @@ REGISTRY: tuple[Detector, ...] = (
     spike_lane.DETECTOR,
     shift_lane.DETECTOR,
     noise_lane.DETECTOR,
+    surge_lane.DETECTOR,
     seasonal_lane.COUNT_DETECTOR,
     seasonal_lane.VALUE_DETECTOR,
 )

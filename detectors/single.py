@@ -48,7 +48,8 @@ def judge_one(bank: Bank, slot: int, at: int, value: float) -> list[int]:
     if learns:
         bank.fed_at[slot] = at
     fed: list[int] = []
-    for row, source in bank.rows_of[slot]:
+    for row in bank.rows_of(slot):
+        source = bank.rules[row].source
         if source is Source.VALUE:
             number = value
         elif source is Source.SHARE:
@@ -87,7 +88,7 @@ def step_one(lane: LimitLane, row: int, at: int, value: float) -> None:
 
 def _detected(bank: Bank, row: int, at: int, value: float) -> float:
     """Return what the registered detector of *row* says of one good, newer reading."""
-    feed, line = bank.line_at[row]
+    feed, line = bank.line_of(row)
     return feed.lane.step(np.array([line]), np.array([at]), np.array([value])).item()
 
 

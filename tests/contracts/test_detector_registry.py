@@ -53,6 +53,7 @@ def sample(detector: Detector, sensor: str = "probe-0") -> tuple[SeriesPlan, Cho
                     interval_s,
                     facts.unit,
                     counter=facts.cumulative,
+                    target=1.0,
                 )
                 choice = detector.choose(plan)
                 if choice is not None:
