@@ -69,7 +69,7 @@ def score_directory(directory: Path, plots: Path | None = None, nuisance_hours: 
 
 
 def _groups(paths: Sequence[Path]) -> list[list[Path]]:
-    """Return *paths* in groups of like size, largest first: like recordings advance side by side."""
+    """Return *paths* in groups of like size, largest first; a group advances side by side."""
     ordered = sorted(paths, key=lambda path: path.stat().st_size, reverse=True)
     # The largest go alone, so that both cores are busy until the end.
     alone, rest = ordered[:_PROCESSES], ordered[_PROCESSES:]
