@@ -63,6 +63,14 @@ def test_noise_is_no_device(seed: int) -> None:
     assert all(one.confidence is Confidence.POSSIBLE for one in found)
 
 
+def test_a_few_frames_lost_in_noise_are_no_device() -> None:
+    noise = random.Random(7).randbytes(3000)
+    found = recognise(noise + spoken("dfrobot_a02yyuw", 5), ["dfrobot_a02yyuw"])
+    assert found == []
+    half = recognise(noise[:40] + spoken("dfrobot_a02yyuw", 8), ["dfrobot_a02yyuw"])
+    assert [one.confidence for one in half] == [Confidence.POSSIBLE]
+
+
 def test_look_alikes_are_named_together_and_nobody_is_certain() -> None:
     found = recognise(spoken("dfrobot_a02yyuw"), streaming_drivers(9600))
     names = {one.driver for one in found}
