@@ -197,6 +197,23 @@ def test_a_polled_gas_sensor_answers_the_read_command_of_its_family(line: Line) 
     assert report.candidates[0].why == "answers its read command"
 
 
+def test_a_sensor_that_was_set_to_wait_is_found_and_its_option_named(line: Line) -> None:
+    device = make_driver("plantower_pmsx003", {"polled": True})
+
+    def answer() -> None:
+        request = line.read(0.2)
+        if request:
+            line.write(device.respond(request, {"pm25": 17}))
+
+    thread = Background(answer, 0.0)
+    try:
+        report = probed(line)
+    finally:
+        thread.close()
+    found = {one.driver: one.why for one in report.candidates}
+    assert "polled = true" in found["plantower_pmsx003"]
+
+
 def test_where_another_master_asks_nothing_is_sent(line: Line) -> None:
     device = make_driver("sonbest_sm7571b", {"address": 7})
     traffic = device.request() + device.encode({"smoke": 100})
