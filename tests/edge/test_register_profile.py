@@ -12,7 +12,7 @@ from core.quantity import Quantity
 from edge.configuration import load_station
 from edge.drivers import DRIVERS, make_driver
 from edge.drivers.base import Driver, DriverError, Measurement
-from edge.drivers.modbus_registers import RegisterDriver
+from edge.drivers.register_driver import RegisterDriver
 from edge.drivers.register_profile import load_profile
 from edge.modbus import Request, exception_frame, reply_frame
 
