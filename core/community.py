@@ -83,8 +83,8 @@ class SensorEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             by default that of the quantity, where it has one.
         stuck_s: Seconds without any change after which a value is stuck; 0 for never, by default
             the rule of the quantity.
-        deadband: While no limit is reached, changes up to this (canonical unit) don't leave the
-            station at every interval; 0 for "every interval".
+        deadband: While no limit is reached, changes of `quantity` up to this (canonical unit)
+            don't leave the station at every interval; 0 for "every interval".
         heartbeat_s: Longest pause of a deadband; 0 for two intervals, at least 20 s.
         recording, channel: Binds a replayed recording's column to this sensor.
         name: For people.

@@ -234,6 +234,7 @@ def _with_absolute_paths(config: StationConfig, base: Path) -> StationConfig:
     replace = msgspec.structs.replace
     return replace(
         config,
+        sensor=tuple(_with_absolute_profile(sensor, base) for sensor in config.sensor),
         station=replace(config.station, spool=absolute(config.station.spool)),
         broker=replace(
             broker,
@@ -243,7 +244,6 @@ def _with_absolute_paths(config: StationConfig, base: Path) -> StationConfig:
             key_file=absolute(broker.key_file),
         ),
         port=tuple(replace(port, path=absolute(port.path)) for port in config.port),
-        sensor=tuple(_with_absolute_profile(sensor, base) for sensor in config.sensor),
         output=tuple(replace(entry, file=absolute(entry.file)) for entry in config.output),
         command=replace(config.command, key_file=absolute(config.command.key_file)),
     )

@@ -175,7 +175,7 @@ class Screen:
             numbers = {"bytes": talk.heard, "unanswered": talk.unanswered, **asdict(counters)}
             self._tell({"at_s": round(at_s, 3), "counters": numbers})
         else:
-            self._line(f"{at_s:8.1f} s  {_summary(talk, counters)}")
+            self._line(f"{at_s:8.1f} s  {_summary(talk, counters)}  {self._newest}")
 
     def lost(self, error: PortLostError, at_s: float) -> None:
         """Show that the port went away."""

@@ -19,8 +19,11 @@ from core.clock import Clock
 from edge.bus import reply_timeout_s, silence_s
 from edge.configuration import PortEntry
 from edge.drivers import DRIVERS, make_driver
-from edge.drivers.base import Driver, Frame
+from edge.drivers.base import Driver, Frame, Mode
 from edge.drivers.modbus_device import ModbusDriver
+from edge.drivers.sensirion_sps30 import READ_REQUEST as SPS30_READ_REQUEST
+from edge.drivers.stream import StreamDriver
+from edge.drivers.winsen_mhz19b import READ_REQUEST
 from edge.modbus import Function, Request
 from edge.port_worker import OpenPort
 from edge.ports import BytePort, open_serial
@@ -46,26 +49,26 @@ LISTEN_S = 3.0
 LATENCY_S = 0.15
 _MOST_BYTES = 32_768
 
-# Commands that ask for a reading and change nothing: bytes, baud rate, who may answer.
-_READS: tuple[tuple[str, int, tuple[str, ...]], ...] = (
-    (
-        "FF 01 86 00 00 00 00 00 79",  # Winsen and its family: read
-        9600,
-        ("winsen_mhz19b", "winsen_ze03", "winsen_ze07_co", "winsen_zh03b", "dfrobot_sen0466_co"),
-    ),
-    (
-        "42 4D E2 00 00 01 71",  # Plantower in passive mode: read
-        9600,
-        ("plantower_pmsx003", "plantower_pms5003t", "plantower_pms3003"),
-    ),
-    (  # SDS011 in query mode: query data
-        "AA B4 04 00 00 00 00 00 00 00 00 00 00 00 00 FF FF 02 AB",
-        9600,
-        ("nova_sds011",),
-    ),
-    ("55", 9600, ("jsn_sr04t_v3", "aj_sr04m")),  # measure once, where R27 is 120 kOhm
-    ("7E 00 03 00 FC 7E", 115200, ("sensirion_sps30",)),  # read; it never starts the fan
+# Commands that ask for a reading and change nothing: bytes, baud rate, and devices beyond those
+# whose driver knows the command. SPS30: its read, never its start.
+_OTHERS: tuple[tuple[bytes, int, tuple[str, ...]], ...] = (
+    (READ_REQUEST, 9600, ("winsen_mhz19b", "winsen_ze07_co")),
+    (SPS30_READ_REQUEST, 115200, ("sensirion_sps30",)),
 )
+
+
+def _reads() -> list[tuple[bytes, int, list[str]]]:
+    """Return every harmless read command, its baud rate, and who may answer it."""
+    found: dict[tuple[bytes, int], list[str]] = {}
+    for command, baud, names in _OTHERS:
+        found[command, baud] = list(names)
+    for name in streaming_drivers():
+        driver = make_driver(name)
+        if isinstance(driver, StreamDriver) and driver.READ:
+            found.setdefault((driver.READ, driver.facts.baud), []).append(name)
+    return [(command, baud, names) for (command, baud), names in found.items()]
+
+
 # Registers that say who the device is; several of them together are no accident.
 _TELLING_REGISTERS = 4
 
@@ -195,15 +198,15 @@ def _ask_all(
     say: Callable[[str], None],
 ) -> None:
     """Send harmless reads until somebody answers."""
-    rates = plan.chosen(tuple(dict.fromkeys((*MODBUS_BAUDS, *(baud for _, baud, _ in _READS)))))
+    rates = plan.chosen(tuple(dict.fromkeys((*MODBUS_BAUDS, *(baud for _, baud, _ in _reads())))))
     for baud in rates:
         say(f"asking at {baud} baud (reads only)")
         port = open_port(plan.entry, baud)
         try:
             asker = _Asker(port, baud, clock, report)
-            for text, usual, names in _READS:
+            for command, usual, names in _reads():
                 if usual == baud or plan.bauds:
-                    report.candidates += asker.read_of(bytes.fromhex(text), names)
+                    report.candidates += asker.read_of(command, names)
             if report.candidates:
                 return
             if baud in MODBUS_BAUDS or plan.bauds:
@@ -239,7 +242,7 @@ class _Asker:
                 Candidate(
                     name,
                     Confidence.LIKELY if sensible else Confidence.POSSIBLE,
-                    "answers its read command",
+                    _why_read(driver),
                     len(frames),
                     sum(len(frame.raw) for frame in frames) / len(answer),
                     frames[-1],
@@ -305,6 +308,12 @@ class _Asker:
         end_s = self._clock.monotonic_s() + silence_s(self._baud)
         while (left_s := end_s - self._clock.monotonic_s()) > 0:
             self._port.read(left_s)
+
+
+def _why_read(driver: Driver) -> str:
+    if driver.facts.mode is Mode.STREAM:
+        return "answers its read command, and says nothing by itself: options = { polled = true }"
+    return "answers its read command"
 
 
 def _answers(data: bytes, request: Request) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edge.decode import shown_lines
+from edge.listening import said
 from edge.probe import Report
 
 
@@ -15,13 +16,7 @@ def told(report: Report, port: str) -> list[str]:
         doubt = "" if facts.verified else " [profile not verified]"
         lines.append(f"{one.driver}: {one.confidence} ({where}): {facts.title}{doubt}")
         lines.append(f"    {one.why}")
-        values = ", ".join(
-            f"{line['name']} {line['value']} {line['unit']}"
-            + ("" if line["quality"] == "good" else f" ({line['quality']})")
-            for line in shown_lines(one.driver, one.shown)[:6]
-        )
-        if values:
-            lines.append(f"    {values}")
+        lines.append(f"    {said(shown_lines(one.driver, one.shown))}")
     unknown = sorted(report.slaves.keys() - {one.address for one in report.candidates})
     lines += [
         f"slave {address} answers at {report.slaves[address]} baud, and is none of the known "

@@ -18,13 +18,14 @@ from edge.drivers.honeywell_hpma115c0 import HoneywellHpma115c0
 from edge.drivers.jsn_sr04t_v3 import JsnSr04tV3
 from edge.drivers.maxbotix_mb7389 import MaxbotixMb7389
 from edge.drivers.modbus_di_module import ModbusDiModule
-from edge.drivers.modbus_registers import ModbusRegisters, shipped_driver
+from edge.drivers.modbus_registers import ModbusRegisters
 from edge.drivers.ndjson_bridge import NdjsonBridge
 from edge.drivers.nova_sds011 import NovaSds011
 from edge.drivers.plantower_pms3003 import PlantowerPms3003
 from edge.drivers.plantower_pms5003t import PlantowerPms5003t
 from edge.drivers.plantower_pmsx003 import PlantowerPmsx003
 from edge.drivers.qdy30a import Qdy30a
+from edge.drivers.register_driver import shipped_driver
 from edge.drivers.senseair_s8 import SenseairS8
 from edge.drivers.sensirion_sps30 import SensirionSps30
 from edge.drivers.system_sensor_faast import SystemSensorFaast

@@ -24,6 +24,7 @@ class AjSr04m(UltrasonicDriver):
     )
     OPTIONS = range_option(_MAX_MM)
     BLIND_MM = _BLIND_MM
+    READ = b"\x55"  # R27 = 120 kOhm; not more often than every 60 ms
     SUM_FROM = 1
 
     __slots__ = ()

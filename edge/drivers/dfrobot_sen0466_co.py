@@ -59,6 +59,7 @@ class DfrobotSen0466Co(StreamDriver):
     }
     HEADERS = (b"\xff",)
     SIZE = 9
+    READ = bytes.fromhex("FF 01 86 00 00 00 00 00 79")
 
     __slots__ = ()
 

@@ -22,5 +22,6 @@ class JsnSr04tV3(UltrasonicDriver):
     )
     OPTIONS = range_option(_MAX_MM)
     BLIND_MM = _BLIND_MM
+    READ = b"\x55"  # R27 = 120 kOhm; not more often than every 60 ms
 
     __slots__ = ()

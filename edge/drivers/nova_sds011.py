@@ -43,6 +43,8 @@ class NovaSds011(StreamDriver):
     }
     HEADERS = (b"\xaa",)
     SIZE = 10
+    # "Query data", to any sensor; in query mode.
+    READ = bytes.fromhex("AA B4 04 00 00 00 00 00 00 00 00 00 00 00 00 FF FF 02 AB")
 
     __slots__ = ()
 

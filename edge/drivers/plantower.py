@@ -115,6 +115,7 @@ class PlantowerDriver(StreamDriver):
 
     LAYOUT: ClassVar[Layout]
     HEADERS = (_HEADER,)
+    READ = bytes.fromhex("42 4D E2 00 00 01 71")  # in passive mode
 
     __slots__ = ()
 

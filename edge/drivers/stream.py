@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import ClassVar
 
@@ -22,11 +23,17 @@ from edge.drivers.base import (
     Frame,
     FrameCounters,
     Measurement,
+    Mode,
+    Option,
     Options,
     Value,
 )
 from edge.drivers.options import Settings, read_options
 from edge.framing import NOT_A_FRAME, BinaryFramer, Find, Rejection
+
+_POLLED = {
+    "polled": Option(False, "the device was set to speak only when asked: send its read command")
+}
 
 
 class StreamDriver(Driver):
@@ -36,11 +43,14 @@ class StreamDriver(Driver):
         FACTS: What is known of the device.
         HEADERS: First bytes of a frame; several where the device has several kinds of frames.
         SIZE: Whole length of a frame in bytes; 0 where `size` must read it from the frame.
+        READ: Command that asks for one reading, for devices that speak by themselves but can be
+            set to wait for it; the option `polled` sends it. Setting the device is for people.
     """
 
     FACTS: ClassVar[DriverFacts]
     HEADERS: ClassVar[tuple[bytes, ...]]
     SIZE: ClassVar[int] = 0
+    READ: ClassVar[bytes] = b""
 
     __slots__ = ("_framer", "settings")
 
@@ -48,7 +58,8 @@ class StreamDriver(Driver):
 
     def __init__(self, options: Options | None = None) -> None:
         super().__init__(options or {})
-        self.settings = read_options(self.FACTS.name, self.OPTIONS, self.options)
+        known = {**self.OPTIONS, **(_POLLED if self.READ else {})}
+        self.settings = read_options(self.FACTS.name, known, self.options)
         self._framer = BinaryFramer(
             self.HEADERS[0] if len(self.HEADERS) == 1 else _finder(self.HEADERS),
             self.SIZE or self.size,
@@ -59,8 +70,12 @@ class StreamDriver(Driver):
 
     @property
     def facts(self) -> DriverFacts:
-        """What is known of the device."""
-        return self.FACTS
+        """What is known of the device; it is asked where the options say so."""
+        return replace(self.FACTS, mode=Mode.POLL) if self._polled else self.FACTS
+
+    @property
+    def _polled(self) -> bool:
+        return bool(self.READ) and self.settings.flag("polled")
 
     @property
     def pending(self) -> int:
@@ -94,6 +109,18 @@ class StreamDriver(Driver):
     def reset(self) -> None:
         """Forget a partial frame."""
         self._framer.reset()
+
+    def request(self) -> bytes:
+        """Return the read command where the device waits for it."""
+        return self.READ if self._polled else b""
+
+    def respond(self, request: bytes, values: Mapping[str, Value]) -> bytes:
+        """Answer the read command where the device waits for it; silent to anything else."""
+        return self.answer(values) if self._polled and request == self.READ else b""
+
+    def answer(self, values: Mapping[str, Value]) -> bytes:
+        """Return the frame that answers the read command; the usual one for most devices."""
+        return self.encode(values)
 
     def _frame(self, raw: bytes) -> Frame:
         measurements = self.decode(raw)

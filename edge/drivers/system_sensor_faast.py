@@ -11,7 +11,7 @@ from typing import ClassVar
 import msgspec
 
 from edge.drivers.base import Option
-from edge.drivers.modbus_registers import RegisterDriver, facts_of
+from edge.drivers.register_driver import RegisterDriver, facts_of
 from edge.drivers.register_profile import Profile, shipped
 
 _NAME = "system_sensor_faast"

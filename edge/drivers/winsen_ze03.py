@@ -43,6 +43,7 @@ class WinsenZe03(StreamDriver):
     }
     HEADERS = (b"\xff",)
     SIZE = 9
+    READ = bytes.fromhex("FF 01 86 00 00 00 00 00 79")
 
     __slots__ = ()
 

@@ -51,6 +51,7 @@ class WinsenZh03b(StreamDriver):
         fields=_FIELDS,
     )
     HEADERS = (_ACTIVE, _ANSWER)
+    READ = bytes.fromhex("FF 01 86 00 00 00 00 00 79")
 
     __slots__ = ()
 
@@ -80,9 +81,21 @@ class WinsenZh03b(StreamDriver):
     def encode(self, values: Mapping[str, Value]) -> bytes:
         """Return the active frame; None for a mass is silence (no frame says it)."""
         check_names(self.FACTS.name, values, tuple(field.name for field in _FIELDS))
-        usual = filled_masses(self.FACTS.name, values, _FIELDS)
-        if usual is None:
+        masses = self._masses(values)
+        if masses is None:
             return b""
-        masses = [round(max(0, min(0xFFFF, value))) for value in usual]
         body = _ACTIVE + struct.pack(">6x3H6x", *masses)
         return body + sum(body).to_bytes(2, "big")
+
+    def answer(self, values: Mapping[str, Value]) -> bytes:
+        """Return the short frame of the question-and-answer mode."""
+        masses = self._masses(values)
+        if masses is None:
+            return b""
+        finest, fine, coarse = masses
+        body = _ANSWER[1:] + struct.pack(">3H", fine, coarse, finest)
+        return b"\xff" + body + bytes((twos_complement(body),))
+
+    def _masses(self, values: Mapping[str, Value]) -> list[int] | None:
+        usual = filled_masses(self.FACTS.name, values, _FIELDS)
+        return None if usual is None else [round(max(0, min(0xFFFF, mass))) for mass in usual]

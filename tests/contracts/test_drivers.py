@@ -379,6 +379,17 @@ def test_a_device_that_streams_is_never_asked_and_never_answers(name: str) -> No
     assert driver.respond(b"\x55", {}) == b""
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if getattr(DRIVERS[name], "READ", b"")])
+def test_a_device_that_was_set_to_wait_is_asked_where_the_options_say_so(name: str) -> None:
+    driver, device = (make_driver(name, {"polled": True}) for _ in range(2))
+    assert driver.facts.mode is Mode.POLL
+    field = driver.facts.fields[0]
+    answer = device.respond(driver.request(), {field.name: field.idle})
+    found = {one.name: one for frame in driver.feed(answer) for one in frame.measurements}
+    assert found[field.name].value == pytest.approx(field.idle)
+    assert device.respond(driver.request()[:-1], {}) == b""
+
+
 @pytest.mark.parametrize("name", POLLED)
 def test_a_refusal_is_counted_and_gives_no_reading(name: str) -> None:
     driver, device = make_driver(name), make_driver(name)

@@ -436,3 +436,10 @@ def test_what_json_cannot_carry_is_refused() -> None:
         driver.encode({"x": float("nan")})
     with pytest.raises(ValueError, match="a list does not fit"):
         driver.encode({"x": [1]})
+
+
+def test_dust_of_a_bridge_that_contradicts_itself_is_uncertain() -> None:
+    driver = make_driver("ndjson_bridge")
+    found = back(driver, {"pm1": 4, "pm25": 30, "pm10": 12, "temp": 21})
+    assert found["pm25"].reasons == found["pm10"].reasons == (Reason.IMPLAUSIBLE_PAIR,)
+    assert found["pm1"].quality is found["temp"].quality is Quality.GOOD

@@ -297,3 +297,12 @@ def test_a_people_counter_without_an_id_is_an_option() -> None:
 def test_by_hand_any_number_of_counters_is_read(data: str, names: list[str]) -> None:
     decoded = decode_lines("modbus_di_module", crc_of(3, data))
     assert [line["name"] for line in decoded.lines] == names
+
+
+@pytest.mark.parametrize("name", ["sonbest_sm7571b", "jxbs3001_smoke"])
+def test_all_bits_set_are_a_broken_smoke_transmitter_not_smoke(name: str) -> None:
+    driver = make_driver(name)
+    broken = values(driver.feed(crc_of(3, "FFFF")))["smoke"]
+    assert (broken.quality, broken.at_least) == (Quality.BAD, None)
+    dense = values(driver.feed(crc_of(3, "07D1")))["smoke"]
+    assert (dense.quality, dense.at_least) == (Quality.UNCERTAIN, 2000)

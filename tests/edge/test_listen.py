@@ -16,7 +16,7 @@ from edge.configuration import PortEntry
 from edge.drivers import make_driver
 from edge.drivers.base import DriverError
 from edge.installer import main
-from edge.listening import ListenPlan, listen
+from edge.listening import Conversation, ListenPlan, listen
 from edge.ports import PortLostError
 from tests.edge.lines import Line, sender, slave
 
@@ -148,6 +148,36 @@ def test_a_pulled_cable_is_said_and_the_port_is_opened_again(line: Line, tmp_pat
     assert 500 in values
     assert 700 in values
     assert any("lost" in one for one in told)
+
+
+class Canned:
+    """A port that gives what it was told, once."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def read(self, _timeout_s: float) -> bytes:
+        data, self._data = self._data, b""
+        return data
+
+    def write(self, data: bytes) -> None:
+        raise AssertionError(data)
+
+    def discard_input(self) -> int:
+        return 0
+
+    def close(self) -> None:
+        pass
+
+
+def test_half_a_frame_of_a_lost_port_is_not_glued_to_the_next_one() -> None:
+    driver = make_driver("dfrobot_a02yyuw")
+    wanted = ListenPlan(PortEntry("p", "/nowhere"), "dfrobot_a02yyuw")
+    talk = Conversation(Canned(b"\xff\x07"), driver, wanted, RunClock())
+    assert talk.step(0.1) == []
+    talk.moved(Canned(b"\xff\x07\xa1\xa7"))
+    assert driver.pending == 0
+    assert [frame.measurements[0].value for frame in talk.step(0.1)] == [1953]
 
 
 def test_wrong_calls_say_what_to_mend(line: Line, capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,6 +63,14 @@ def test_noise_is_no_device(seed: int) -> None:
     assert all(one.confidence is Confidence.POSSIBLE for one in found)
 
 
+def test_a_few_frames_lost_in_noise_are_no_device() -> None:
+    noise = random.Random(7).randbytes(3000)
+    found = recognise(noise + spoken("dfrobot_a02yyuw", 5), ["dfrobot_a02yyuw"])
+    assert found == []
+    half = recognise(noise[:40] + spoken("dfrobot_a02yyuw", 8), ["dfrobot_a02yyuw"])
+    assert [one.confidence for one in half] == [Confidence.POSSIBLE]
+
+
 def test_look_alikes_are_named_together_and_nobody_is_certain() -> None:
     found = recognise(spoken("dfrobot_a02yyuw"), streaming_drivers(9600))
     names = {one.driver for one in found}
@@ -187,6 +195,23 @@ def test_a_polled_gas_sensor_answers_the_read_command_of_its_family(line: Line) 
         thread.close()
     assert "winsen_mhz19b" in [one.driver for one in report.candidates]
     assert report.candidates[0].why == "answers its read command"
+
+
+def test_a_sensor_that_was_set_to_wait_is_found_and_its_option_named(line: Line) -> None:
+    device = make_driver("plantower_pmsx003", {"polled": True})
+
+    def answer() -> None:
+        request = line.read(0.2)
+        if request:
+            line.write(device.respond(request, {"pm25": 17}))
+
+    thread = Background(answer, 0.0)
+    try:
+        report = probed(line)
+    finally:
+        thread.close()
+    found = {one.driver: one.why for one in report.candidates}
+    assert "polled = true" in found["plantower_pmsx003"]
 
 
 def test_where_another_master_asks_nothing_is_sent(line: Line) -> None:

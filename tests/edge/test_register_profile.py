@@ -12,7 +12,7 @@ from core.quantity import Quantity
 from edge.configuration import load_station
 from edge.drivers import DRIVERS, make_driver
 from edge.drivers.base import Driver, DriverError, Measurement
-from edge.drivers.modbus_registers import RegisterDriver
+from edge.drivers.register_driver import RegisterDriver
 from edge.drivers.register_profile import load_profile
 from edge.modbus import Request, exception_frame, reply_frame
 
@@ -112,6 +112,21 @@ def test_sentinels_and_impossible_contents_are_no_numbers(
     co = answer(driver, data)["co"]
     assert (co.value, co.quality, co.reasons) == (None, quality, (reason,))
     assert co.at_least == at_least
+
+
+def test_above_the_range_of_a_harmless_value_there_is_no_number() -> None:
+    found = inline("0065", high=100)
+    assert (found.value, found.quality, found.at_least) == (None, Quality.BAD, None)
+
+
+def test_a_gap_between_registers_is_never_read_across(tmp_path: Path) -> None:
+    row = '[[value]]\nname = "{0}"\nregister = {1}\n'
+    rows = "".join(row.format(*pair) for pair in (("a", 10), ("b", 11), ("c", 13)))
+    path = written(tmp_path, 'title = "t"\nsource = "s"\nverified = true\n' + rows)
+    driver = make_driver("modbus_registers", {"profile": path})
+    assert next_request(driver) == Request(1, 3, 10, 2).frame
+    assert answer(driver, "00010002").keys() == {"a", "b"}
+    assert next_request(driver) == Request(1, 3, 13, 1).frame
 
 
 def test_another_device_at_the_address_gives_no_numbers_and_is_named(tmp_path: Path) -> None:
@@ -260,3 +275,13 @@ def test_every_shipped_profile_is_registered_and_says_whether_it_is_verified() -
         assert profile.source
         assert make_driver(path.stem).facts.verified is profile.verified
     assert not make_driver("renke_rs_yg_n01").facts.verified
+
+
+def test_the_profile_of_the_readme_is_one(tmp_path: Path) -> None:
+    readme = Path(__file__).parents[2] / "edge" / "drivers" / "README.md"
+    text = readme.read_text(encoding="utf-8").split("# gas-panel.toml\n")[1].split("```")[0]
+    driver = make_driver("modbus_registers", {"profile": written(tmp_path, text)})
+    answer(driver, "0711")
+    assert answer(driver, "00D6")["co"].value == 21.4
+    assert answer(driver, "0040")["fault"].value is True
+    assert answer(driver, "00D6")["co"].reasons == (Reason.DEVICE_FAULT,)
