@@ -17,8 +17,8 @@ from core.act import ActEvent, LocalAct
 from core.act_wording import act_sentence, heard_words
 from core.broker import Broker, BrokerAddress, Message
 from core.clock import Clock
-from core.command import Command, Verb, new_nonce, read_key, sign_command
-from core.configuration import ConfigurationError
+from core.command import Command, Verb, new_nonce, sign_command
+from core.configuration import ConfigurationError, read_key
 from core.status import Link, StationStatus, StatusError, decode_status
 from safety_eye.hub import HubConfig
 

@@ -21,7 +21,8 @@ from core import topics
 from core.act import ACTS_A_STATUS, ActingState, LocalAct, Why
 from core.broker import Message
 from core.clock import Clock
-from core.command import CommandError, read_key
+from core.command import CommandError
+from core.configuration import read_key
 from core.finding import FindingError, decode_zone_grade
 from core.heartbeat import HeartbeatError, decode_heartbeat
 from core.quality import Quality
