@@ -147,6 +147,7 @@ PHRASES: dict[str, tuple[str, str]] = {
     "output_heard": ("回馈确认", "confirmed"),
     "output_not_heard": ("回馈未确认", "NOT confirmed"),
     "output_silenced": ("已消音", "silenced"),
+    "last_known": ("失联前的状态", "as last known"),
     "mandate": ("授权", "Mandate"),
     "mandate_none": ("无授权：不会独立动作", "None: it does not act alone"),
     "mandate_invalid": ("授权无效，站点不会独立动作", "Not valid: the station does NOT act alone"),

@@ -117,3 +117,24 @@ def test_an_act_on_a_grade_that_no_limit_reaches_is_refused(tmp_path: Path) -> N
     file.write_text(file.read_text().replace("red = 0.27\n", ""))
     with pytest.raises(ConfigurationError, match="no limit of water-level there reaches red"):
         load_station(file)
+
+
+def test_the_example_of_the_readme_is_accepted(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[2] / "edge/README.md").read_text()
+    example = next(part for part in readme.split("```toml\n")[1:] if part.startswith("[mandate]"))
+    text = example.split("```")[0].replace('kind = "gpio"', 'kind = "simulated"\nfile = "x"')
+    inputs = "".join(
+        f'[[sensor]]\nid = "{name}"\nstation = "s1"\nzone = "underpass"\n'
+        f'port = "rs485"\naddress = 3\n'
+        f'driver = "modbus_di_module"\nquantity = "contact"\nhazard = "equipment"\n'
+        f'measure = "di{index}"\n'
+        for index, name in enumerate(("mic-1", "button-1"))
+    )
+    ports = STATION.replace('id = "rs485"', 'id = "rs485-0"').replace(
+        'port = "rs485"', 'port = "rs485-0"'
+    )
+    file = tmp_path / "station.toml"
+    file.write_text(ports + inputs.replace('port = "rs485"', 'port = "rs485-0"') + text)
+    config = load_station(file)
+    assert [output.id for output in config.output] == ["siren", "pump"]
+    assert [act.when for act in config.act] == ["alone", "hub-silent"]
