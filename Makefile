@@ -18,8 +18,9 @@ help:
 demo: $(VENV)/.hub
 	@$(BIN)/safety-eye demo $(ARGS)
 
+# Three files at a time: most tests wait for real programs, which leaves two cores idle.
 test: $(VENV)/.dev servers lint
-	$(BIN)/python -m pytest -m 'not soak' $(ARGS)
+	$(BIN)/python -m pytest -m 'not soak' -n 3 --dist loadfile $(ARGS)
 
 unit: $(VENV)/.dev
 	$(BIN)/python -m pytest -m 'not soak' --ignore=tests/integration --ignore=tests/end_to_end --ignore=tests/chaos $(ARGS)

@@ -182,6 +182,15 @@ def truncate_utf8(text: str, limit: int) -> str:
     return data[: limit - len(mark)].decode(errors="ignore") + "…"
 
 
+def harmless(text: str) -> str:
+    """Return text that mentions nobody and opens no tag: names come from outside.
+
+    >>> harmless("<@all> 水位")
+    '＜@all＞ 水位'
+    """
+    return text.replace("<", "＜").replace(">", "＞")
+
+
 def journal_text(event: Event) -> Name:
     """Return what a journal entry says to people; ids only, no names."""
     grade = event.judgement.grade if event.judgement else event.grade

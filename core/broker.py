@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -28,6 +30,9 @@ from core.topics import MAX_PAYLOAD_BYTES, SESSION_EXPIRY_S, WILL_DELAY_S
 
 LOG = logging.getLogger(__name__)
 
+# IANA's port of MQTT over TLS.
+TLS_PORT = 8883
+
 
 class BrokerAddress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the broker is and how to enter it; secrets are file paths."""
@@ -39,6 +44,26 @@ class BrokerAddress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""
+
+    @property
+    def advice(self) -> list[str]:
+        """What is allowed here but unwise, or will not work, in words."""
+        advice = [
+            f"broker.{key} {path}: can't be read here"
+            for key in ("password_file", "ca_file", "cert_file", "key_file")
+            if (path := getattr(self, key)) and not os.access(path, os.R_OK)
+        ]
+        loopback = self.host in ("127.0.0.1", "::1", "localhost")
+        if not self.ca_file and not loopback:
+            advice.append("broker.ca_file is not set: readings and password travel unencrypted")
+        if bool(self.username) != bool(self.password_file):
+            advice.append("broker.username and broker.password_file belong together")
+        if self.port == TLS_PORT and not self.ca_file:
+            advice.append(f"broker.port {TLS_PORT} speaks TLS, and broker.ca_file is not set")
+        secret = Path(self.password_file)
+        if self.password_file and secret.exists() and secret.stat().st_mode & 0o004:
+            advice.append(f"broker.password_file {secret}: everybody may read it (chmod o-r)")
+        return advice
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +166,7 @@ class Broker:
         client.max_queued_messages_set(1000)
         client.reconnect_delay_set(min_delay=1, max_delay=8)
         client.on_connect = self._connected
+        client.on_connect_fail = self._failed
         client.on_disconnect = self._disconnected
         client.on_message = self._received
         client.on_socket_open = _send_at_once
@@ -236,7 +262,7 @@ class Broker:
         _properties: Properties | None,
     ) -> None:
         if reason.is_failure:
-            self.last_error = str(reason)
+            self._refused(str(reason))
             return
         if self._filters:
             client.subscribe(self._filters)
@@ -246,6 +272,16 @@ class Broker:
         if self._on_link is not None:
             self._on_link(True)
 
+    def _failed(self, _client: mqtt.Client, _userdata: object) -> None:
+        """Note why no connection came about: a wrong name, certificate or port looks the same."""
+        self._refused(str(sys.exc_info()[1] or "no connection"))
+
+    def _refused(self, why: str) -> None:
+        """Say it once, not at every attempt."""
+        if why != self.last_error:
+            LOG.warning("broker %s:%d: %s", self._address.host, self._address.port, why)
+        self.last_error = why
+
     def _disconnected(
         self,
         _client: mqtt.Client,
@@ -254,9 +290,11 @@ class Broker:
         reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
-        self.last_error = str(reason)
         was_linked = self._linked.is_set()
         self._linked.clear()
+        if was_linked:
+            # After a refusal the word of the refusal says more than that of the closed line.
+            self.last_error = str(reason)
         if was_linked and self._on_link is not None:
             self._on_link(False)
 

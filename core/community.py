@@ -66,10 +66,26 @@ class SensorEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         interval_s: Usual seconds between readings.
         mount_height_m: Height of an air-gap sensor above the ground: level = height - distance.
         zero_offset_m: Subtracted from a pressure probe's level (its reading in air).
+        slope, offset: Calibration of `quantity`, canonical unit: slope x value + offset, before
+            quality is judged; what and when stands in `calibration.toml`.
         port: Name of the serial port in station.toml.
         address: Modbus address on a shared bus.
         measure: Name of the device's measurement where it yields several (`in`, `di3`, `count`).
         invert: True for normally-closed loops: 1 on the wire means 0 here.
+        air_temperature: Id of a temperature sensor of the same station in the air between an
+            ultrasonic sensor and the water.
+        air_temperature_c: That temperature in degrees Celsius where nobody measures it, or while
+            the sensor is silent.
+        air_reference_c: The temperature that the ultrasonic sensor itself assumes, degrees Celsius.
+        believable_low, believable_high: What is possible at this place, canonical unit; beyond it
+            a reading is uncertain.
+        max_rate_per_s: Fastest change that is possible at this place, canonical unit a second;
+            by default that of the quantity, where it has one.
+        stuck_s: Seconds without any change after which a value is stuck; 0 for never, by default
+            the rule of the quantity.
+        deadband: While no limit is reached, changes up to this (canonical unit) don't leave the
+            station at every interval; 0 for "every interval".
+        heartbeat_s: Longest pause of a deadband; 0 for two intervals, at least 20 s.
         recording, channel: Binds a replayed recording's column to this sensor.
         name: For people.
         options: Driver options by name (word order, baud rate, model…), see the driver.
@@ -85,10 +101,21 @@ class SensorEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     interval_s: float = 1.0
     mount_height_m: float | None = None
     zero_offset_m: float = 0.0
+    slope: float = 1.0
+    offset: float = 0.0
     port: str = ""
     address: int = 1
     measure: str = ""
     invert: bool = False
+    air_temperature: str = ""
+    air_temperature_c: float | None = None
+    air_reference_c: float = 20.0
+    believable_low: float | None = None
+    believable_high: float | None = None
+    max_rate_per_s: float | None = None
+    stuck_s: float | None = None
+    deadband: float = 0.0
+    heartbeat_s: float = 0.0
     recording: str = ""
     channel: str = ""
     name: Name = Name()
@@ -163,6 +190,13 @@ class JsonMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     at: str = ""
 
 
+class NeighboursEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Sensors that should agree because they measure the same air or water; two are a twin."""
+
+    quantity: Quantity
+    sensors: tuple[str, ...]
+
+
 class Holiday(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A day that is not like its weekday."""
 
@@ -180,6 +214,7 @@ class Community(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     contact: tuple[Contact, ...] = ()
     mapping: tuple[JsonMapping, ...] = ()
     holiday: tuple[Holiday, ...] = ()
+    neighbours: tuple[NeighboursEntry, ...] = ()
 
     def zone_of(self, zone: str) -> Zone | None:
         """Return the zone with this id."""
@@ -276,6 +311,8 @@ def problems(community: Community) -> list[str]:
             found.append(f"zone {zone.id!r}: is its own ancestor")
     for sensor in community.sensor:
         found += _sensor_problems(sensor, zones)
+        found += quality_problems(sensor, community.sensor)
+        found += calibration_problems(sensor)
     seen: set[tuple[str, Quantity, str]] = set()
     for limit in community.limit:
         if limit.zone not in zones:
@@ -289,7 +326,44 @@ def problems(community: Community) -> list[str]:
         seen.add(key)
     for mapping in community.mapping:
         found += _mapping_problems(mapping, community.sensor_of(mapping.sensor))
-    return found + _site_problems(community.site)
+    return found + _habit_problems(community) + _site_problems(community.site)
+
+
+def _habit_problems(community: Community) -> list[str]:
+    """Return what is wrong with neighbours, holidays and the sizes of zones."""
+    found = []
+    for neighbours in community.neighbours:
+        found += _neighbour_problems(neighbours, community)
+    days = [holiday.date for holiday in community.holiday]
+    found += [f"holiday {day}: twice" for day in sorted({*days}) if days.count(day) > 1]
+    for zone in community.zone:
+        found += _size_problems(zone)
+    return found
+
+
+def _neighbour_problems(entry: NeighboursEntry, community: Community) -> list[str]:
+    where = f"neighbours of {entry.quantity}"
+    found = []
+    if len({*entry.sensors}) < 2 or len({*entry.sensors}) < len(entry.sensors):
+        found.append(f"{where}: sensors: expected at least two, each once")
+    for name in entry.sensors:
+        sensor = community.sensor_of(name)
+        if sensor is None:
+            found.append(f"{where}: sensor {name!r} is not in the profile")
+        elif entry.quantity not in sensor.quantities:
+            found.append(f"{where}: sensor {name!r} does not measure it")
+    return found
+
+
+def _size_problems(zone: Zone) -> list[str]:
+    # Written so that NaN is refused, too.
+    where = f"zone {zone.id!r}"
+    found = []
+    if zone.area_m2 is not None and not 0 < zone.area_m2 < 1e7:
+        found.append(f"{where}: area_m2 {zone.area_m2}: expected above 0, below 10 km2")
+    if zone.households is not None and not 0 <= zone.households < 1e6:
+        found.append(f"{where}: households {zone.households}: expected 0 or more")
+    return found
 
 
 def _site_problems(site: Site) -> list[str]:
@@ -346,6 +420,75 @@ def _sensor_problems(sensor: SensorEntry, zones: set[str]) -> list[str]:
         found.append(f"{where}: interval_s {sensor.interval_s}: expected above 0, at most 86400")
     if sensor.mount_height_m is not None and not 0 < sensor.mount_height_m <= 50:
         found.append(f"{where}: mount_height_m {sensor.mount_height_m}: expected 0 to 50 m")
+    return found
+
+
+def quality_problems(sensor: SensorEntry, others: Iterable[SensorEntry]) -> list[str]:
+    """Return what is wrong with a sensor's own rules of quality and sampling, in words.
+
+    `station.toml` has them, too. Written so that NaN is refused.
+    """
+    low = -inf if sensor.believable_low is None else sensor.believable_low
+    high = inf if sensor.believable_high is None else sensor.believable_high
+    silent_s = gap_ms(sensor.interval_s) / 1000
+    rules = (
+        (low < high, "believable_low, believable_high: expected low below high"),
+        (
+            sensor.max_rate_per_s is None or 0 < sensor.max_rate_per_s < inf,
+            f"max_rate_per_s {sensor.max_rate_per_s}: expected above 0",
+        ),
+        (
+            sensor.stuck_s is None or 0 <= sensor.stuck_s <= 31 * 86_400,
+            f"stuck_s {sensor.stuck_s}: expected 0 (never) to 31 days",
+        ),
+        (0 <= sensor.deadband < inf, f"deadband {sensor.deadband}: expected 0 or more"),
+        (
+            0 <= sensor.heartbeat_s < silent_s,
+            f"heartbeat_s {sensor.heartbeat_s}: expected below {silent_s:g} s (then it is silent)",
+        ),
+        (
+            -10 <= sensor.air_reference_c <= 40,
+            f"air_reference_c {sensor.air_reference_c}: expected -10 to 40 Cel",
+        ),
+        (
+            sensor.air_temperature_c is None or -50 <= sensor.air_temperature_c <= 70,
+            f"air_temperature_c {sensor.air_temperature_c}: expected -50 to 70 Cel",
+        ),
+    )
+    where = f"sensor {sensor.id!r}"
+    found = [f"{where}: {why}" for holds, why in rules if not holds]
+    return found + _air_problems(sensor, others)
+
+
+def _air_problems(sensor: SensorEntry, others: Iterable[SensorEntry]) -> list[str]:
+    where = f"sensor {sensor.id!r}"
+    asks = sensor.air_temperature or sensor.air_temperature_c is not None
+    if asks and sensor.mount_height_m is None:
+        return [f"{where}: air_temperature: only for an air gap (mount_height_m)"]
+    if not sensor.air_temperature:
+        return []
+    named = next((one for one in others if one.id == sensor.air_temperature), None)
+    if named is None or Quantity.TEMPERATURE not in named.quantities:
+        return [f"{where}: air_temperature {sensor.air_temperature!r}: is no temperature sensor"]
+    if named.station != sensor.station:
+        other = f"belongs to station {named.station!r}; expected one of the same station"
+        return [f"{where}: air_temperature {sensor.air_temperature!r}: {other}"]
+    return []
+
+
+def calibration_problems(sensor: SensorEntry) -> list[str]:
+    """Return what is wrong with a sensor's slope and offset; `station.toml` has them, too."""
+    where = f"sensor {sensor.id!r}"
+    if (sensor.slope, sensor.offset) == (1.0, 0.0):
+        return []
+    if FACTS[sensor.quantity].unit in ("1", "{count}", "{person}"):
+        return [f"{where}: slope, offset: {sensor.quantity} is counted or switched, not calibrated"]
+    found = []
+    # A sensor that is wrong by more than a factor of five is broken, or its unit is another.
+    if not 0.2 <= sensor.slope <= 5:
+        found.append(f"{where}: slope {sensor.slope}: expected 0.2 to 5")
+    if not -inf < sensor.offset < inf:
+        found.append(f"{where}: offset {sensor.offset}: expected a finite number")
     return found
 
 

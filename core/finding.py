@@ -53,6 +53,11 @@ class Because(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         quality, reasons: Quality of the deciding reading.
         rate_per_h: Slope in canonical units per hour.
         lead_s: Seconds until the limit is reached at this slope.
+        lead_low_s, lead_high_s: Band of `lead_s` at about 95 %; no high end: it may never come.
+        usual: What was expected instead of the value, canonical unit.
+        scatter, usual_scatter: Standard deviation of the readings now, and as it mostly is.
+        rarity: One in so many readings of this series is as unusual.
+        share: How much of what raises the alarm is used up, 1 = all (exposure, dose).
         silent_s: How long nothing has come, in seconds.
         expected_s: How often something should come, in seconds.
         members: Subjects that this finding explains (a lost station and its sensors).
@@ -70,6 +75,13 @@ class Because(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     reasons: tuple[str, ...] = ()
     rate_per_h: float | None = None
     lead_s: float | None = None
+    lead_low_s: float | None = None
+    lead_high_s: float | None = None
+    usual: float | None = None
+    scatter: float | None = None
+    usual_scatter: float | None = None
+    rarity: float | None = None
+    share: float | None = None
     silent_s: float | None = None
     expected_s: float | None = None
     members: tuple[str, ...] = ()

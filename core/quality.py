@@ -32,6 +32,11 @@ class Reason(StrEnum):
     NO_CHECKSUM = "no-checksum"  # accepted without the check that the protocol offers
     MISSING = "missing"  # there is no value
     TEST = "test"  # the device is in its test mode
+    UNCOMPENSATED = "uncompensated"  # the air temperature that corrects an echo is not known
+    NOISE = "noise"  # scatters several times as much as it used to
+    NEIGHBOURS = "neighbours"  # stands alone among sensors that should agree with it
+    DRIFT = "drift"  # slowly departs from its neighbours
+    SHIFT = "shift"  # jumped to another level and stays there: moved, or calibrated anew
 
 
 # Reasons that mean "the true value is at least this one in the danger direction" (interfaces,

@@ -36,6 +36,8 @@ class StationStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         spooled: Packs that wait in the spool.
         ended: Earlier boots without a trusted clock whose packs still wait: how many milliseconds
             after its start each made its last reading. All of them ended before this boot began.
+        closed: Given as soon as no pack of any earlier boot waits: what has not come of those by
+            now never will. How many readings the newest of them had produced; may be empty.
         health: Named numbers for the wall, unit in the name (`cpu_celsius`, `discarded_bytes`…).
         acting: What it may do alone, and does; None for a station without outputs.
         acts: Oldest local acts that the hub has not receipted yet.
@@ -49,6 +51,7 @@ class StationStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     made: _Count = 0
     spooled: _Count = 0
     ended: dict[str, _Count] = {}
+    closed: dict[str, _Count] | None = None
     health: dict[str, float] = {}
     acting: ActingState | None = None
     acts: tuple[LocalAct, ...] = ()

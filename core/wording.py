@@ -54,6 +54,65 @@ _SWITCHES: dict[Quantity, tuple[tuple[str, str], tuple[str, str]]] = {
     Quantity.ALARM_INPUT: (("已复位", "动作"), ("back to normal", "ALARM")),
     Quantity.CONTACT: (("关闭", "打开"), ("closed", "open")),
 }
+# Rules that need words beside their numbers: what they mean, in Chinese and in English. Every
+# registered detector has a line here.
+RULES: dict[str, tuple[str, str]] = {
+    "exposure": (
+        "一氧化碳累积暴露（EN 50291）",
+        "carbon monoxide adds up over time (EN 50291)",
+    ),
+    "stuck": (
+        "读数长时间不变，传感器可能卡住",
+        "the reading does not change: the sensor may be stuck",
+    ),
+    "unusual-count": (
+        "近几小时人流与往常同一时段明显不同",
+        "people of the last hours are unlike this hour of other weeks",
+    ),
+    "unusual-level": (
+        "近几小时读数与往常同一时段明显不同",
+        "readings of the last hours are unlike this hour of other weeks",
+    ),
+    "spike": ("读数突跳，传感器可能故障", "the reading jumped: the sensor may be at fault"),
+    "shift": (
+        "读数突变后停在新值，传感器可能被移动",
+        "the level jumped and stays: the sensor may have been moved",
+    ),
+    "surge": (
+        "按最近两次读数的速度，很快将达到限值",
+        "at the pace of the last two readings the limit is near",
+    ),
+    "noise": (
+        "读数噪声明显变大，传感器可能故障",
+        "the readings scatter: the sensor may be failing",
+    ),
+    "neighbours": (
+        "读数与相邻传感器明显不符，疑为传感器故障或局部干扰",
+        "neighbouring sensors contradict it: a fault of the sensor, or something right beside it",
+    ),
+    "drift": (
+        "与相邻传感器的差值持续偏移，请校准",
+        "it drifts away from its neighbours: calibrate it",
+    ),
+    "corroboration-fire": (
+        "不同类型的火情传感器相互印证",
+        "different kinds of fire sensors agree",
+    ),
+    "corroboration-flood": (
+        "雨量与水位相互印证",
+        "rain and water level agree",
+    ),
+    "occupancy": ("在场人数接近或超过限值", "people inside are near or above the limit"),
+    "density": ("人群密度过高", "the crowd is dense"),
+    "imbalance": (
+        "进出人数相互矛盾，计数器可能故障",
+        "people in and people out contradict each other: a counter may be at fault",
+    ),
+    "forest": (
+        "该区域各传感器读数的组合与历史不同",
+        "the readings of this zone together are unlike its history",
+    ),
+}
 _DIGITS = {"m": 2, "dB/m": 2, "[ppm]": 0, "ug/m3": 0, "Cel": 1, "{count}": 0, "{person}": 0}
 
 
@@ -119,6 +178,8 @@ def headline(finding: Finding, place: str, language: str) -> str:
         text += separator + _limit_words(because, finding.grade, unit, language)
     elif because.rate_per_h is not None:
         text += separator + _rate_words(because.rate_per_h, unit, language)
+    for part in _opening(finding, language):
+        text += separator + part
     return text
 
 
@@ -175,9 +236,57 @@ def _standing(finding: Finding) -> tuple[str, str]:
     return "已达限值", "limit reached"
 
 
+def _opening(finding: Finding, language: str) -> list[str]:
+    """Return what the rule of a finding means, while it is not green."""
+    words = RULES.get(finding.rule)
+    if words is None or finding.grade is Grade.GREEN:
+        return []
+    return [words[0 if language == "zh" else 1]]
+
+
+def _numbers(because: Because, language: str) -> list[str]:
+    """Return what a detector compared: with what is usual, and how rare it is."""
+    zh = language == "zh"
+    parts = []
+    if because.usual is not None:
+        usual = measure(because.usual, because.unit, language)
+        parts.append(f"通常约 {usual}" if zh else f"about {usual} expected")
+    if because.scatter is not None:
+        now = measure(because.scatter, because.unit, language)
+        parts.append(f"离散度 {now}" if zh else f"scatter {now}")
+    if because.usual_scatter is not None:
+        usual = measure(because.usual_scatter, because.unit, language)
+        parts.append(f"通常 ±{usual}" if zh else f"usually ±{usual}")
+    if because.rarity is not None:
+        often = f"{because.rarity:,.0f}"
+        parts.append(f"约 {often} 次读数中一次" if zh else f"one in {often} readings")
+    if because.share is not None:
+        share = f"{100 * because.share:.0f} %"
+        parts.append(
+            f"已达报警剂量的 {share}" if zh else f"{share} of the dose that raises the alarm"
+        )
+    return parts
+
+
+def _lead_words(because: Because, language: str) -> list[str]:
+    """Return when the limit is reached, with the band where it is known."""
+    if because.lead_s is None:
+        return []
+    zh = language == "zh"
+    lead = duration(because.lead_s, language)
+    text = f"预计 {lead}后到线" if zh else f"reaches the limit in about {lead}"
+    if because.lead_low_s is None:
+        return [text]
+    low = duration(because.lead_low_s, language)
+    if because.lead_high_s is None:
+        return [f"{text}（{low}至更久）" if zh else f"{text} ({low} or later)"]
+    high = duration(because.lead_high_s, language)
+    return [f"{text}（{low}–{high}）" if zh else f"{text} ({low} to {high})"]
+
+
 def _reasons_zh(finding: Finding) -> list[str]:
     because = finding.because
-    parts = []
+    parts = _opening(finding, "zh")
     if because.silent_s is not None:
         what = "从未上报" if because.note == "never-reported" else "无数据"
         parts.append(f"{what} {duration(because.silent_s, 'zh')}（不等于安全）")
@@ -191,8 +300,7 @@ def _reasons_zh(finding: Finding) -> list[str]:
         parts.append("通知通道拒收，须检查其配置")
     if because.rate_per_h is not None:
         parts.append(_rate_words(because.rate_per_h, because.unit, "zh"))
-    if because.lead_s is not None:
-        parts.append(f"预计 {duration(because.lead_s, 'zh')}后到线")
+    parts += _lead_words(because, "zh") + _numbers(because, "zh")
     if because.held_s:
         parts.append(f"已持续 {duration(because.held_s, 'zh')}")
     if because.quality and because.quality != "good":
@@ -202,7 +310,7 @@ def _reasons_zh(finding: Finding) -> list[str]:
 
 def _reasons_en(finding: Finding) -> list[str]:
     because = finding.because
-    parts = []
+    parts = _opening(finding, "en")
     if because.silent_s is not None:
         what = "never reported" if because.note == "never-reported" else "no data"
         parts.append(f"{what} for {duration(because.silent_s, 'en')} (not the same as safe)")
@@ -216,8 +324,7 @@ def _reasons_en(finding: Finding) -> list[str]:
         parts.append("the channel refuses notifications: its configuration must be checked")
     if because.rate_per_h is not None:
         parts.append(_rate_words(because.rate_per_h, because.unit, "en"))
-    if because.lead_s is not None:
-        parts.append(f"reaches the limit in about {duration(because.lead_s, 'en')}")
+    parts += _lead_words(because, "en") + _numbers(because, "en")
     if because.held_s:
         parts.append(f"held for {duration(because.held_s, 'en')}")
     if because.quality and because.quality != "good":

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import structlog
 
+from core.identity import SeriesId
 from core.reading import Reading
 from detectors.bank import Bank
+from detectors.limit_lane import Floats, Ints
 from detectors.plan import SeriesPlan
 from detectors.trail import Hole
 from ingest.history import (
+    Bucket,
     HistoryReader,
     HistorySettings,
     HistoryUnavailableError,
@@ -23,6 +27,8 @@ _WARM_UP_S = 900.0
 _WARM_UP_INTERVALS = 20
 # Readings of one series in one look; more than that is left to the history.
 _PER_SERIES = 10_000
+# Width of the means that forests learn from.
+_BUCKET_MS = 600_000
 
 
 class Archive:
@@ -61,6 +67,21 @@ class Archive:
             if plan.station == station
             for reading in self._range(plan, hole.start_ms + 1, hole.end_ms)
         ]
+
+    def means(self, series: SeriesId, start_ms: int, end_ms: int) -> tuple[Ints, Floats]:
+        """Return the ten-minute means of a series: begin of each, and mean; for any thread."""
+        count = max((end_ms - start_ms) // _BUCKET_MS, 1)
+        found: list[Bucket] = []
+        if self._reader is not None:
+            try:
+                found = self._reader.downsampled(series, start_ms, end_ms, count)
+            except HistoryUnavailableError as error:
+                log.warning("history does not answer", series=str(series), error=str(error))
+        known = [(bucket.at, bucket.mean) for bucket in found if bucket.mean is not None]
+        return (
+            np.array([at for at, _ in known], np.int64),
+            np.array([mean for _, mean in known], np.float64),
+        )
 
     def _range(self, plan: SeriesPlan, start_ms: int, end_ms: int) -> list[Reading]:
         if self._reader is None or start_ms >= end_ms:

@@ -14,12 +14,14 @@ from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from core.finding import Condition, Finding
 from core.grade import Grade
 from detectors.batch import NO_REASON, Batch, rounds
 from detectors.counter_lane import CounterLane
 from detectors.explanation import explain
+from detectors.feed import Feed, feeds_of
 from detectors.limit_lane import BAD, GOOD, NEVER, Bytes, Flags, Floats, Ints, LimitLane
 from detectors.plan import RulePlan, SeriesPlan, Source
 from detectors.rates import HELD, LEAD_FLOOR, NO_LEAD_S
@@ -29,7 +31,8 @@ from detectors.slope_lane import SIGNIFICANT, SlopeLane, SlopeRule
 CLEARED, ACTIVE, UNKNOWN = 0, 1, 2
 CONDITIONS = (Condition.CLEARED, Condition.ACTIVE, Condition.UNKNOWN)
 _IDLE = SlopeRule(1.0, 1.0, 1, 1.0)
-STATE = ("stated", "stated_since", "condition", "told_late", "absent", "reason")
+Keys = npt.NDArray[np.bytes_]
+STATE = ("stated", "stated_since", "condition", "told_late", "absent", "reason", "fed_at")
 
 
 class Bank:
@@ -44,6 +47,8 @@ class Bank:
         stated: Grade that is stated as true now, one a row.
         condition: 0 cleared, 1 active, 2 unknown, one a row.
         absent: True for each series that is silent or whose station is lost.
+        feeds: Registered detectors that somebody asked for, each with its lane.
+        fed_at: Time of the newest good reading that they have learned, one a series.
     """
 
     def __init__(self, plans: Sequence[SeriesPlan]) -> None:
@@ -53,17 +58,16 @@ class Bank:
         sizes = [len(plan.rules) for plan in self.plans]
         self.row_slot = np.repeat(np.arange(len(sizes)), sizes)
         self.lane = LimitLane([rule.limits for rule in self.rules])
-        self.past = LimitLane([rule.limits for rule in self.rules])
         self.lines = SlopeLane([plan.slope or _IDLE for plan in self.plans])
         self.counters = CounterLane([plan.interval_s for plan in self.plans])
         self.is_counter = np.array([plan.counter for plan in self.plans], np.bool_)
         self.has_line = np.array([plan.slope is not None for plan in self.plans], np.bool_)
         self.target = np.array([plan.target for plan in self.plans], np.float64)
-        self.rows_of: list[list[tuple[int, Source]]] = [[] for _ in self.plans]
-        for row, rule in enumerate(self.rules):
-            self.rows_of[int(self.row_slot[row])].append((row, rule.source))
+        self.first_row = np.concatenate(([0], np.cumsum(sizes, dtype=np.int64)))
         self.columns = {source: self._columns_of(source) for source in Source}
         self._map_lifts()
+        self.feeds: tuple[Feed, ...] = feeds_of(self.rules, self.row_slot, len(self.plans))
+        self.fed_at: Ints = np.full(len(self.plans), NEVER, np.int64)
         size = self.lane.size
         self.stated: Bytes = np.zeros(size, np.int8)
         self.stated_since: Ints = np.full(size, NEVER, np.int64)
@@ -73,10 +77,17 @@ class Bank:
         self.reason: Bytes = np.full(len(self.plans), NO_REASON, np.int8)
 
     @cached_property
-    def keys(self) -> tuple[list[str], list[str]]:
-        """Identities of the series and of the rules; state is resumed under the same ones only."""
+    def axes(self) -> dict[str, Keys]:
+        """Identities along each axis of the state; it is resumed under the same ones only."""
         rules = [plan.rule_key(rule) for plan in self.plans for rule in plan.rules]
-        return [plan.key for plan in self.plans], rules
+        axes = {"slot": np.array([plan.key for plan in self.plans], "S16")}
+        axes["row"] = np.array(rules, "S16")
+        for feed in self.feeds:
+            learned = [
+                self.plans[self.row_slot.item(row)].lane_key(self.rules[row]) for row in feed.row_of
+            ]
+            axes[f"lane-{feed.detector.name}"] = np.array(learned, "S16")
+        return axes
 
     def _columns_of(self, source: Source) -> list[Ints]:
         """Return maps from slot to row (-1: none), one for each such rule of a series."""
@@ -103,6 +114,16 @@ class Bank:
             if rule.lift_from is not None and target >= 0 and self.rules[target].limits.high:
                 self.lift_row[row] = target
                 self.lift_from[row], self.lift_cap[row] = rule.lift_from, rule.lift_cap
+
+    def rows_of(self, slot: int) -> range:
+        """Return the rows of one series."""
+        return range(self.first_row.item(slot), self.first_row.item(slot + 1))
+
+    def line_of(self, row: int) -> tuple[Feed, int]:
+        """Return the feed of a registered detector's *row*, and the line of its lane."""
+        name = self.rules[row].name
+        feed = next(feed for feed in self.feeds if feed.detector.name == name)
+        return feed, feed.line_of.item(self.row_slot.item(row))
 
     def advance(self, batch: Batch) -> None:
         """Judge a micro-batch of present readings without telling what changed (for replays)."""
@@ -164,6 +185,8 @@ class Bank:
         fed = [(column[slot], value, judged) for column in self.columns[Source.VALUE]]
         if self.has_line[slot].any():
             fed += self._derived(batch, bad)
+        if self.feeds:
+            fed += self._detected(batch, value, bad, judged)
         if not fed:
             none = np.zeros(0, np.int64)
             return none, none, none.astype(np.float64), none.astype(np.int8), none.astype(np.bool_)
@@ -191,6 +214,23 @@ class Bank:
         judged = np.ones(batch.size, np.bool_)
         judged[counted] = np.isfinite(value[counted])
         return value, judged
+
+    def _detected(
+        self, batch: Batch, value: Floats, bad: Flags, judged: Flags
+    ) -> list[tuple[Ints, Floats, Flags]]:
+        """Return what registered detectors say: they learn good, newer readings only."""
+        slot, at = batch.slot, batch.at
+        learns = judged & ~bad & (batch.quality == GOOD) & (at > self.fed_at[slot])
+        self.fed_at[slot[learns]] = at[learns]
+        fed: list[tuple[Ints, Floats, Flags]] = []
+        for feed in self.feeds:
+            line = feed.line_of[slot]
+            which = np.flatnonzero(learns & (line >= 0))
+            lines = line[which]
+            number = np.full(slot.size, np.nan)
+            number[which] = feed.lane.step(lines, at[which], value[which])
+            fed.append((feed.row_at[slot], number, bad | np.isfinite(number)))
+        return fed
 
     def _derived(self, batch: Batch, bad: Flags) -> list[tuple[Ints, Floats, Flags]]:
         """Return what slopes, leads and shares are fed with: good readings only, bad as bad."""
@@ -290,23 +330,22 @@ class Bank:
         Each call is a stretch of time of its own: nothing is carried over from earlier ones.
         """
         found: list[Finding] = []
-        seen: list[Ints] = []
-        for part in rounds(batch):
-            for column in self.columns[Source.VALUE]:
-                rows = column[part.slot]
-                keep = (rows >= 0) & ~self.is_counter[part.slot]
-                rows = rows[keep]
-                self.past.step(rows, part.at[keep], part.value[keep], part.quality[keep])
-                seen.append(rows)
-                grade = self.past.grade[rows]
+        slots = np.unique(batch.slot)
+        for column in self.columns[Source.VALUE]:
+            known = slots[(column[slots] >= 0) & ~self.is_counter[slots]]
+            past = LimitLane([self.rules[int(row)].limits for row in column[known]])
+            for part in rounds(batch):
+                place = np.searchsorted(known, part.slot)
+                here = np.flatnonzero(np.isin(part.slot, known))
+                place, rows = place[here], column[part.slot[here]]
+                past.step(place, part.at[here], part.value[here], part.quality[here])
+                grade = past.grade[place]
                 worse = grade > np.maximum(self.stated[rows], self.told_late[rows])
                 self.told_late[rows[worse]] = grade[worse]
                 found += [
-                    explain(self, int(row), now_ms, late=True, lane=self.past)
-                    for row in rows[worse]
+                    explain(self, int(row), now_ms, late=True, past=(past, int(at)))
+                    for row, at in zip(rows[worse], place[worse], strict=True)
                 ]
-        if seen:
-            self.past.forget(np.unique(np.concatenate(seen)))
         return found
 
     def set_absent(self, absent: Flags, now_ms: int) -> list[Finding]:

@@ -45,11 +45,7 @@ class CounterLane:
         interval = self.interval_ms[counters]
         first = last_at == NEVER
         gap = np.where(first, interval, at - last_at)
-        counted = value - last_value
-        for span in _SPANS:
-            wrapped = counted + span
-            back = (counted < 0) & (last_value < span) & (wrapped <= PLAUSIBLE)
-            counted = np.where(back, wrapped, counted)
+        counted = _grown(last_value, value)
         due = first | (2 * gap >= interval) | (counted < 0)
         judged = due & ~first & (gap > 0) & (counted >= 0)
         scale = np.where(2 * gap > 3 * interval, interval / np.maximum(gap, 1), 1.0)
@@ -57,3 +53,23 @@ class CounterLane:
         self.last_at[counters] = np.where(anchor, at, last_at)
         self.last_value[counters] = np.where(anchor, value, last_value)
         return np.where(judged, counted * scale, np.nan)
+
+
+def passages(last: Floats, value: Floats) -> Floats:
+    """Return how many have passed between two readings of each counter, 0 after a reset.
+
+    >>> passages(np.array([10.0, 65_530.0, 500.0, np.nan]), np.array([12.0, 3.0, 0.0, 7.0]))
+    array([2., 9., 0., 0.])
+    """
+    counted = _grown(last, value)
+    return np.where(counted > 0.0, counted, 0.0)
+
+
+def _grown(last: Floats, value: Floats) -> Floats:
+    """Return by how much each counter has grown; a fall is a wrap if that is a plausible count."""
+    counted = value - last
+    for span in _SPANS:
+        wrapped = counted + span
+        back = (counted < 0) & (last < span) & (wrapped <= PLAUSIBLE)
+        counted = np.where(back, wrapped, counted)
+    return counted

@@ -21,7 +21,11 @@ Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.int8]
 Flags = npt.NDArray[np.bool_]
 
+Kinds = npt.NDArray[np.int32]
+
 LEVELS = 4
+# Delays count up to 24 days, which no dwell reaches: they fit four bytes.
+_MOST = 2**31 - 1
 # "No reading yet": so long ago that any gap to it is unobserved time, and differences still fit.
 NEVER = -(2**61)
 GOOD, UNCERTAIN, BAD = 0, 1, 2
@@ -44,46 +48,21 @@ STATE = (
 )
 
 
-class LimitLane:
-    """State of many limit rules as a structure of arrays.
-
-    Args:
-        rules: One a row, each with at most four levels.
-
-    Attributes:
-        grade, since, unknown, last_at: As in `core.limits.LimitState`, one a row.
-        busy: True while a level of the row is on, or counts its on-delay.
-        value, quality: The last usable value that was fed, and its quality code.
-    """
+class _Kinds:
+    """Parameters of distinct rules, one a row, four levels a row."""
 
     def __init__(self, rules: Sequence[LimitRule]) -> None:
-        size = len(rules)
-        shape = (size, LEVELS)
-        self.size = size
+        shape = (len(rules), LEVELS)
         self.limit = np.full(shape, np.inf)
         self.release = np.full(shape, -np.inf)
         self.dwell_up_ms = np.zeros(shape, np.int64)
         self.dwell_down_ms = np.zeros(shape, np.int64)
         self.samples = np.ones(shape, np.int64)
         self.grade_of = np.zeros(shape, np.int8)
-        self.sign = np.ones(size)
-        self.gap_ms = np.zeros(size, np.int64)
+        self.sign = np.ones(len(rules))
+        self.gap_ms = np.zeros(len(rules), np.int64)
         for row, rule in enumerate(rules):
             self._set_rule(row, rule)
-        self.lowest = self.limit.min(axis=1, initial=np.inf)
-        self.busy: Flags = np.zeros(size, np.bool_)
-        self.on = np.zeros(shape, np.bool_)
-        self.breach = np.zeros(shape, np.bool_)
-        self.clear = np.zeros(shape, np.bool_)
-        self.up_ms = np.zeros(shape, np.int64)
-        self.up_samples = np.zeros(shape, np.int64)
-        self.down_ms = np.zeros(shape, np.int64)
-        self.grade: Bytes = np.zeros(size, np.int8)
-        self.since: Ints = np.full(size, NEVER, np.int64)
-        self.unknown: Flags = np.zeros(size, np.bool_)
-        self.last_at: Ints = np.full(size, NEVER, np.int64)
-        self.value: Floats = np.full(size, np.nan)
-        self.quality: Bytes = np.zeros(size, np.int8)
 
     def _set_rule(self, row: int, rule: LimitRule) -> None:
         if len(rule.levels) > LEVELS:
@@ -98,6 +77,45 @@ class LimitLane:
             self.dwell_down_ms[row, index] = level.dwell_down_ms
             self.samples[row, index] = level.samples
             self.grade_of[row, index] = level.grade
+
+
+class LimitLane:
+    """State of many limit rules as a structure of arrays.
+
+    Args:
+        rules: One a row, each with at most four levels.
+
+    Attributes:
+        grade, since, unknown, last_at: As in `core.limits.LimitState`, one a row.
+        kinds: The distinct rules; many rows share one (`kind` tells which).
+        busy: True while a level of the row is on, or counts its on-delay.
+        value, quality: The last usable value that was fed, and its quality code.
+    """
+
+    def __init__(self, rules: Sequence[LimitRule]) -> None:
+        size = len(rules)
+        shape = (size, LEVELS)
+        self.size = size
+        # By identity: rules that many rows share are the same object (`plan_of`).
+        distinct = {id(rule): rule for rule in rules}
+        places = {key: place for place, key in enumerate(distinct)}
+        self.kind = np.fromiter((places[id(rule)] for rule in rules), np.int32, size)
+        self.kinds = _Kinds(tuple(distinct.values()))
+        self.sign = self.kinds.sign[self.kind]
+        self.lowest = self.kinds.limit.min(axis=1, initial=np.inf)[self.kind]
+        self.busy: Flags = np.zeros(size, np.bool_)
+        self.on = np.zeros(shape, np.bool_)
+        self.breach = np.zeros(shape, np.bool_)
+        self.clear = np.zeros(shape, np.bool_)
+        self.up_ms = np.zeros(shape, np.int32)
+        self.up_samples = np.zeros(shape, np.int32)
+        self.down_ms = np.zeros(shape, np.int32)
+        self.grade: Bytes = np.zeros(size, np.int8)
+        self.since: Ints = np.full(size, NEVER, np.int64)
+        self.unknown: Flags = np.zeros(size, np.bool_)
+        self.last_at: Ints = np.full(size, NEVER, np.int64)
+        self.value: Floats = np.full(size, np.nan)
+        self.quality: Bytes = np.zeros(size, np.int8)
 
     def step(self, rows: Ints, at: Ints, value: Floats, quality: Bytes) -> None:
         """Judge one reading for each of *rows*, which must be distinct.
@@ -131,24 +149,27 @@ class LimitLane:
 
     def _advance(self, rows: Ints, at: Ints, signed: Floats, quality: Bytes, last: Ints) -> None:
         """Advance the levels of rows that are not quiet, and their grade."""
+        kind = self.kind[rows]
         gap = at - last
-        seen = np.where(gap <= self.gap_ms[rows], gap, 0)[:, None]
-        self._delays(rows, signed[:, None], seen, (quality == GOOD)[:, None])
-        grade = (self.on[rows] * self.grade_of[rows]).max(axis=1)
+        seen = np.where(gap <= self.kinds.gap_ms[kind], gap, 0)[:, None]
+        self._delays(rows, kind, signed[:, None], seen, (quality == GOOD)[:, None])
+        grade = (self.on[rows] * self.kinds.grade_of[kind]).max(axis=1)
         moved = grade != self.grade[rows]
         self.since[rows[moved]] = at[moved]
         self.grade[rows] = grade
 
-    def _delays(self, rows: Ints, signed: Floats, seen: Ints, good: Flags) -> None:
+    def _delays(self, rows: Ints, kind: Kinds, signed: Floats, seen: Ints, good: Flags) -> None:
         """Advance the on-delay and the off-delay of every level of *rows*."""
-        breach = signed >= self.limit[rows]
-        clear = (signed < self.release[rows]) & good
+        kinds = self.kinds
+        breach = signed >= kinds.limit[kind]
+        clear = (signed < kinds.release[kind]) & good
         keep = breach | ~good
-        up_samples = self.up_samples[rows] * keep + breach
+        up_samples = np.minimum(self.up_samples[rows] * keep + breach, _MOST)
         up_ms = self.up_ms[rows] * keep + seen * (breach & self.breach[rows])
         down_ms = (self.down_ms[rows] + seen * self.clear[rows]) * clear
-        raised = breach & (up_samples >= self.samples[rows]) & (up_ms >= self.dwell_up_ms[rows])
-        left = clear & (down_ms >= self.dwell_down_ms[rows])
+        up_ms, down_ms = np.minimum(up_ms, _MOST), np.minimum(down_ms, _MOST)
+        raised = breach & (up_samples >= kinds.samples[kind]) & (up_ms >= kinds.dwell_up_ms[kind])
+        left = clear & (down_ms >= kinds.dwell_down_ms[kind])
         self.on[rows] = (self.on[rows] | raised) & ~left
         self.breach[rows] = breach
         self.clear[rows] = clear
@@ -157,16 +178,12 @@ class LimitLane:
         self.down_ms[rows] = down_ms
         self.busy[rows] = (self.on[rows] | (up_samples > 0)).any(axis=1)
 
-    def forget(self, rows: Ints) -> None:
-        """Put *rows* back to the state before any reading."""
-        for name in ("busy", "on", "breach", "clear", "up_ms", "up_samples", "down_ms", "grade"):
-            getattr(self, name)[rows] = 0
-        self.unknown[rows] = False
-        self.since[rows] = self.last_at[rows] = NEVER
-        self.value[rows] = np.nan
-        self.quality[rows] = GOOD
-
     def level_index(self, row: int) -> int:
         """Return the level that explains the row's grade: the one of the grade, else the lowest."""
-        here = np.flatnonzero(self.grade_of[row] == self.grade[row])
+        here = np.flatnonzero(self.kinds.grade_of[self.kind[row]] == self.grade[row])
         return int(here[0]) if here.size else 0
+
+    def limits_of(self, row: int) -> Floats:
+        """Return the limits of a row, lowest grade first, positive in the direction of danger."""
+        limits: Floats = self.kinds.limit[self.kind[row]]
+        return limits

@@ -11,11 +11,15 @@ import numpy as np
 from core.grade import Grade
 from core.quality import Reason
 from detectors.bank import Bank
-from detectors.batch import NO_REASON, REASONS
-from detectors.explanation import because, score
-from detectors.limit_lane import Ints
+from detectors.batch import NO_REASON, REASON_CODES, REASONS
+from detectors.explanation import because, fault_of, score
+from detectors.limit_lane import Bytes, Ints
+from detectors.panels import Panels
 
+_NONE = np.int8(127)
 _NO_WHY: dict[str, Any] = {"detector": "", "because": {}}
+_NEIGHBOURS = REASON_CODES[Reason.NEIGHBOURS]
+_CONTRADICTED: dict[str, Any] = {"detector": "neighbours", "because": {"rule": "neighbours"}}
 _QUIET = {"score": 0.0, "grade": Grade.GREEN.word, **_NO_WHY}
 
 
@@ -25,19 +29,29 @@ class Outcomes:
     Args:
         bank: The bank that judges.
         sizes: Rows of each of its series.
+        panels: What is stated of several series together; it raises the grade of those concerned.
 
     Attributes:
         slot_of: Slot of each stream that was judged.
     """
 
-    def __init__(self, bank: Bank, sizes: Sequence[int]) -> None:
+    def __init__(self, bank: Bank, sizes: Sequence[int], panels: Panels | None = None) -> None:
         self._bank = bank
+        self._panels = panels if panels is not None and panels.rules else None
         width = max((len(plan.rules) for plan in bank.plans), default=0)
         self._rows = np.full((len(bank.plans), max(width, 1)), -1, np.int64)
         starts = np.searchsorted(bank.row_slot, np.arange(len(bank.plans)))
         for slot, plan in enumerate(bank.plans):
             self._rows[slot, : len(plan.rules)] = starts[slot] + np.arange(len(plan.rules))
-        self._blank = self._rows < 0
+        # Rules that speak of the sensor give the fault its word, and never touch the grade.
+        of_sensor = np.array([rule.of_sensor for rule in bank.rules] + [False], np.bool_)
+        self._blank = (self._rows < 0) | of_sensor[self._rows]
+        word = [
+            REASON_CODES[Reason(fault_of(rule))] if rule.of_sensor else NO_REASON
+            for rule in bank.rules
+        ]
+        self._word = np.array([*word, NO_REASON], np.int8)
+        self._watched = bool(of_sensor.any())
         self._start = np.concatenate(([0], np.cumsum(np.asarray(sizes, np.int64))))
         size = int(self._start[-1])
         self._grade = np.zeros(size, np.int8)
@@ -53,27 +67,77 @@ class Outcomes:
         bank = self._bank
         of_slot = self._rows[slots]
         grades = np.where(self._blank[slots], -1, bank.stated[of_slot])
-        grade = grades.max(axis=1)
-        fault = bank.reason[slots]
+        grade = np.maximum(grades.max(axis=1), 0)
+        found = self._found(of_slot)
+        own = bank.reason[slots]
+        # Of several faults the one first in the list is told: a jump is over sooner than the rest.
+        first = np.where(found == NO_REASON, _NONE, found).min(axis=1)
+        first = np.where(first == _NONE, NO_REASON, first).astype(np.int8)
+        fault = np.where(own == NO_REASON, first, own)
         cells = self._start[slots] + rows
         self._judged[cells] = True
         lowest = bank.lane.lowest[of_slot[:, 0]]
         share = bank.lane.value[of_slot[:, 0]] / np.where(lowest > 0, lowest, np.inf)
         self._score[cells] = np.clip(0.5 * share, 0.0, 0.49)
         noted = np.flatnonzero((grade > 0) | (fault != NO_REASON))
-        if not noted.size:
-            return
+        if noted.size:
+            self._explain(noted, of_slot, cells, (grades, grade), (found, fault))
+        if self._panels is not None and self._panels.grade[slots].any():
+            self._raise(slots, cells, grade.astype(np.int8))
+
+    def _explain(
+        self,
+        noted: Ints,
+        of_slot: Ints,
+        cells: Ints,
+        graded: tuple[Bytes, Bytes],
+        faulty: tuple[Bytes, Bytes],
+    ) -> None:
+        """Keep grade, fault and reasons of the *noted* places."""
+        (grades, grade), (found, fault) = graded, faulty
         self._grade[cells] = grade
         self._fault[cells] = fault
-        best = of_slot[noted, grades[noted].argmax(axis=1)]
+        # Why: the worst rule of the danger; of a green one, what is wrong with the sensor.
+        ranked = np.where((grade > 0)[:, None], grades, found == fault[:, None])
+        best = of_slot[noted, ranked[noted].argmax(axis=1)]
         for cell, row, worst in zip(cells[noted], best, grade[noted], strict=True):
             self._keep(int(cell), int(row), Grade(int(worst)))
+        for cell in cells[noted[(fault[noted] == _NEIGHBOURS) & (grade[noted] == 0)]].tolist():
+            self._why[cell] = _CONTRADICTED
+
+    def _raise(self, slots: Ints, cells: Ints, grade: Bytes) -> None:
+        """Raise what panels state to be worse than each series by itself."""
+        panels = self._panels
+        assert panels is not None
+        worse = panels.grade[slots] > grade
+        worse &= (grade > 0) | panels.spreads[slots]
+        for place in np.flatnonzero(worse).tolist():
+            row, cell = int(panels.why_row[slots[place]]), int(cells[place])
+            stated = Grade(int(panels.stated[row]))
+            self._grade[cell] = stated
+            self._score[cell] = score(panels.lane, row, stated)
+            since = np.datetime64(int(panels.stated_since[row]), "ms")
+            name = panels.rules[row].name
+            self._why[cell] = {
+                "detector": name,
+                "because": {
+                    "rule": name,
+                    "since": f"{np.datetime_as_string(since, unit='s')}Z",
+                    **msgspec.to_builtins(panels.because(row)),
+                },
+            }
+
+    def _found(self, of_slot: Ints) -> Bytes:
+        """Return the word of each rule that speaks of a fault of the sensor now."""
+        if not self._watched:
+            return np.full(of_slot.shape, NO_REASON, np.int8)
+        return np.where(self._bank.stated[of_slot] > 0, self._word[of_slot], np.int8(NO_REASON))
 
     def _keep(self, cell: int, best: int, grade: Grade) -> None:
         bank = self._bank
         lane = bank.lane
         self._score[cell] = score(lane, best, grade)
-        why = because(bank, best, lane, grade)
+        why = because(bank, best, (lane, best), grade)
         since = np.datetime64(int(bank.stated_since[best]), "ms")
         self._why[cell] = {
             "detector": bank.rules[best].name,
@@ -106,8 +170,10 @@ class Outcomes:
         if not slots:
             return {**_QUIET, "fault": Reason.MISSING.value if missing else None}
         cells = [int(self._lasting(slot)[row]) for slot in slots]
-        cell = max(cells, key=lambda one: (self._grade[one], self._score[one]))
-        fault = int(self._fault[cell])
+        fault = max(int(self._fault[one]) for one in cells)
+        cell = max(
+            cells, key=lambda one: (self._grade[one], self._fault[one] == fault, self._score[one])
+        )
         word = REASONS[fault].value if fault != NO_REASON else None
         return {
             "score": round(float(self._score[cell]), 4),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from functools import lru_cache
+from typing import Any
 
 from core.community import Community, SensorEntry, gap_ms
 from core.finding import Hazard
@@ -13,7 +16,9 @@ from core.grade import Grade
 from core.identity import SeriesId
 from core.limits import LimitRule
 from core.quantity import FACTS, Quantity
+from detectors.lane import Detector
 from detectors.rates import RATES, lead_rule, rise_rule, tau_of
+from detectors.registry import DETECTORS, REGISTRY
 from detectors.slope_lane import SlopeRule
 
 
@@ -24,6 +29,7 @@ class Source(IntEnum):
     SLOPE = 1  # its rate of rise, canonical units per hour
     LEAD = 2  # seconds until it reaches the target at this rate
     SHARE = 3  # how much of the way from its base to the target it has covered, 1 = there
+    LANE = 4  # the number of the registered detector of the rule's name, in its own unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,7 @@ class RulePlan:
         source: Which number is judged.
         limits: Its limits, in the unit of the source.
         lift_from, lift_cap: A rate that lifts the grade of the limit (see `detectors.rates`).
+        lane: Parameters of the registered detector; None for the bank's own rules.
     """
 
     name: str
@@ -42,6 +49,22 @@ class RulePlan:
     limits: LimitRule
     lift_from: Grade | None = None
     lift_cap: Grade = Grade.YELLOW
+    lane: Any = None
+
+    @property
+    def detector(self) -> Detector | None:
+        """The registered detector that this rule belongs to."""
+        return DETECTORS[self.name] if self.source is Source.LANE else None
+
+    @property
+    def learned(self) -> bool:
+        """True if it must stay silent in a community until its back-test has passed."""
+        return self.detector is not None and self.detector.learned
+
+    @property
+    def of_sensor(self) -> bool:
+        """True if it speaks of the sensor, not of the danger that the sensor watches for."""
+        return self.detector is not None and self.detector.fault is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +80,7 @@ class SeriesPlan:
         slope: How its line is drawn; None where nobody asks for a slope.
         target: The limit to which lead and share are measured, canonical unit.
         rules: What is judged.
+        timezone, holidays: Of the place, for what depends on daily and weekly habits.
     """
 
     series: SeriesId
@@ -69,29 +93,60 @@ class SeriesPlan:
     slope: SlopeRule | None = None
     target: float = float("nan")
     rules: tuple[RulePlan, ...] = ()
+    timezone: str = ""
+    holidays: tuple[dt.date, ...] = ()
 
     @property
     def key(self) -> str:
         """Identity of the series' own parameters: state is resumed only under the same key."""
-        slow = (self.series, self.interval_s, self.counter, self.slope)
-        return hashlib.sha256(repr(slow).encode()).hexdigest()[:16]
+        return _digest((self.series, self.interval_s, self.counter, self.slope))
 
     def rule_key(self, rule: RulePlan) -> str:
         """Identity of one rule: a rule whose limits were changed starts afresh."""
-        return hashlib.sha256(repr((self.series, rule, self.target)).encode()).hexdigest()[:16]
+        return _digest((self.series, _digest_of(rule), self.target))
+
+    def lane_key(self, rule: RulePlan) -> str:
+        """Identity of what a detector has learned: other limits on it change nothing of that."""
+        learned = _digest_of((rule.name, rule.lane, rule.detector and rule.detector.version))
+        return _digest((self.series, learned, self.interval_s, self.counter))
+
+
+def _digest(parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=4096)
+def _digest_of(parts: Hashable) -> str:
+    """Return the digest of what many series share; spelling it out is slow."""
+    return _digest(parts)
 
 
 def plan_of(community: Community) -> tuple[SeriesPlan, ...]:
     """Return what is judged in *community*: every registered series, judged or only heard."""
-    return tuple(
-        plan_series(entry, quantity, community.rules_of(entry, quantity))
+    plans = (
+        plan_series(entry, quantity, community.rules_of(entry, quantity), community)
         for entry in community.sensor
         for quantity in entry.quantities
     )
+    # Series that are judged alike share their rules: a site has few kinds and many series.
+    shared: dict[tuple[RulePlan, ...], tuple[RulePlan, ...]] = {}
+    return tuple(replace(plan, rules=shared.setdefault(plan.rules, plan.rules)) for plan in plans)
 
 
-def plan_series(entry: SensorEntry, quantity: Quantity, limits: Iterable[LimitRule]) -> SeriesPlan:
-    """Return the plan of one series with these limits, plus rate and lead where they apply."""
+def plan_series(
+    entry: SensorEntry,
+    quantity: Quantity,
+    limits: Iterable[LimitRule],
+    community: Community | None = None,
+) -> SeriesPlan:
+    """Return the plan of one series with these limits, and all that its hazard adds to them.
+
+    Args:
+        entry: Its sensor.
+        quantity: What is measured.
+        limits: Rules on the value.
+        community: For the time zone and the holidays of the place.
+    """
     facts = FACTS[quantity]
     rules = tuple(
         RulePlan("limit-high" if rule.high else "limit-low", Source.VALUE, rule) for rule in limits
@@ -105,8 +160,21 @@ def plan_series(entry: SensorEntry, quantity: Quantity, limits: Iterable[LimitRu
         facts.unit,
         counter=facts.cumulative,
         rules=rules,
+        timezone=community.site.timezone if community else "",
+        holidays=tuple(day.date for day in community.holiday) if community else (),
     )
-    return with_rates(plan) if _rates_apply(quantity, entry.hazard) else plan
+    rated = with_rates(plan) if _rates_apply(quantity, entry.hazard) else plan
+    return with_detectors(rated)
+
+
+def with_detectors(plan: SeriesPlan) -> SeriesPlan:
+    """Return *plan* with the registered detectors that its hazard and quantity call for."""
+    added = []
+    for detector in REGISTRY:
+        choice = detector.choose(plan) if plan.hazard in detector.hazards else None
+        if choice is not None:
+            added.append(RulePlan(detector.name, Source.LANE, choice.limits, lane=choice.rule))
+    return replace(plan, rules=(*plan.rules, *added))
 
 
 def _rates_apply(quantity: Quantity, hazard: Hazard) -> bool:

@@ -27,7 +27,7 @@ from detectors.slope_lane import SlopeRule
 # named in README.md (Profiles). Air: HJ 633 puts 75 and 115 before its 150. Fire and crowd: halves
 # and quarters, choice of this project.
 SHARES: dict[Hazard, dict[Grade, float]] = {
-    Hazard.FLOOD: {Grade.BLUE: 0.5, Grade.YELLOW: 0.7, Grade.ORANGE: 0.85},
+    Hazard.FLOOD: {Grade.BLUE: 0.5, Grade.YELLOW: 0.64, Grade.ORANGE: 0.85},
     Hazard.FIRE: {Grade.BLUE: 0.25, Grade.YELLOW: 0.5, Grade.ORANGE: 0.75},
     Hazard.AIR: {Grade.BLUE: 0.5, Grade.YELLOW: 0.77, Grade.ORANGE: 0.9},
     Hazard.CROWD: {Grade.BLUE: 0.6, Grade.YELLOW: 0.75, Grade.ORANGE: 0.9},

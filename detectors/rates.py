@@ -78,12 +78,13 @@ RATES: dict[Quantity, RateFacts] = {
         tau_s=120.0,
         noise=0.005,
         grades=((Grade.BLUE, 3.0), (Grade.YELLOW, 9.0)),
-        lift_from=None,
-        lift_cap=Grade.YELLOW,
+        lift_from=Grade.YELLOW,
+        lift_cap=Grade.ORANGE,
         horizon_s=300.0,
         base_tau_s=_DAY_S,
         source="choice of this project: from clean air to the lowest response of EN 54-7 "
-        "(0.05 dB/m) or of GB 4715-2024 type B (0.15 dB/m) within a minute",
+        "(0.05 dB/m) or of GB 4715-2024 type B (0.15 dB/m) within a minute; flames grow with the "
+        "square of time, frying over minutes, so yellow smoke that grows that fast is orange",
     ),
     Quantity.SMOKE_INDEX: RateFacts(
         tau_s=120.0,
@@ -115,7 +116,7 @@ HELD = 0.75
 # Records that must agree: two in a row, after the spike gate.
 _SAMPLES = 2
 # Intervals of the series that the horizon covers at least; a slow gauge is warned by its own pace.
-_HORIZON_INTERVALS = 24
+_HORIZON_INTERVALS = 16
 # A lead that means "never": far beyond any horizon, in seconds.
 NO_LEAD_S = 1e9
 # The way from base to limit that must be covered before a lead counts; it removes alarms at quiet

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from core.quantity import Quantity, UnknownUnitError, factor_to_canonical
-from detectors.limit_lane import Floats, Ints
+from detectors.limit_lane import Flags, Floats, Ints
 
 
 class RecordingError(ValueError):
@@ -48,6 +48,7 @@ class Channel:
         factor: From the column's unit to `unit`.
         limits: Published limits by name, in `unit`.
         values: One a row, NaN where the cell is empty or no number.
+        doubted: True where neighbours contradict the value; None: nobody does.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Channel:
     factor: float
     limits: dict[str, float]
     values: Floats
+    doubted: Flags | None = None
 
 
 @dataclass(frozen=True, slots=True)

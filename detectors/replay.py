@@ -7,7 +7,7 @@ row of each; the lines come out recording by recording, or by time with `togethe
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import merge
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,13 @@ from core.community import Community, SensorEntry
 from core.identity import SeriesId
 from core.quality import Reason
 from core.quantity import FACTS, Danger, Quantity
+from detectors import balance_panel, corroboration_panel, neighbours_panel
 from detectors.bank import Bank
 from detectors.batch import NO_REASON, REASON_CODES, Batch
-from detectors.limit_lane import BAD, GOOD, UNCERTAIN, Bytes, Floats, Ints
+from detectors.limit_lane import BAD, GOOD, UNCERTAIN, Bytes, Flags, Floats, Ints
 from detectors.outcome import Outcomes
-from detectors.plan import SeriesPlan, plan_series
+from detectors.panels import Panels
+from detectors.plan import SeriesPlan, plan_series, with_detectors
 from detectors.profiles import (
     MEAN_SUFFIX,
     default_plan,
@@ -45,12 +47,14 @@ class Stream:
         recording, channel: Position of the recording, and of the channel in it.
         plan: How it is judged.
         values: One a row, canonical unit, NaN where there is none.
+        doubted: True where neighbours contradict the value; None: nobody does.
     """
 
     recording: int
     channel: int
     plan: SeriesPlan
     values: Floats
+    doubted: Flags | None = None
 
 
 def replay(
@@ -75,12 +79,14 @@ def replay(
         RecordingError: A file can't be read.
     """
     recordings = [read_recording(Path(path)) for path in paths]
+    if together:
+        recordings = believed(recordings, community)
     streams = [
         stream
         for number, recording in enumerate(recordings)
-        for stream in _streams(number, recording, community)
+        for stream in _streams(number, recording, community, together=together)
     ]
-    outcomes = judge(recordings, streams)
+    outcomes = judge(recordings, streams, community, together=together)
     lines = [
         _lines(number, recording, streams, outcomes, every=every)
         for number, recording in enumerate(recordings)
@@ -94,23 +100,69 @@ def replay(
             yield entry[3]
 
 
-def _streams(number: int, recording: Recording, community: Community | None) -> Iterator[Stream]:
+def believed(
+    recordings: Sequence[Recording], community: Community | None = None
+) -> list[Recording]:
+    """Return *recordings* of one site with what neighbours contradict marked as doubted.
+
+    Which sensors are neighbours is said by the community; without one, those of particles are.
+    The readings are taken in the order of time, and each is held against earlier ones and those of
+    its own instant only.
+    """
+    plans, owners = [], []
+    for number, recording in enumerate(recordings):
+        for index, channel in enumerate(recording.channels):
+            bound = _bound(community, recording.facts.name, channel)
+            plan = _plan(recording, channel, bound, "")
+            if bound is not None:
+                plan = replace(plan, series=SeriesId(bound.id, channel.quantity))
+            plans.append(plan)
+            owners.append((number, index))
+    named = neighbours_panel.make(community, plans)
+    panel = named if community is not None else neighbours_panel.together(plans)
+    if panel is None:
+        return list(recordings)
+    streams = [
+        Stream(number, index, plan, recordings[number].channels[index].values)
+        for plan, (number, index) in zip(plans, owners, strict=True)
+    ]
+    row, slot, at, value, quality, reason = _cells(recordings, streams, by_time=True)
+    marks = [np.zeros(stream.values.size, np.bool_) for stream in streams]
+    gated = panel.gate(Batch(slot, at, value, quality, reason, np.zeros(row.size, np.bool_)))
+    for cell in np.flatnonzero(gated.quality != quality):
+        marks[int(slot[cell])][int(row[cell])] = True
+    made = list(recordings)
+    for (number, index), mark in zip(owners, marks, strict=True):
+        channels = list(made[number].channels)
+        channels[index] = replace(channels[index], doubted=mark)
+        made[number] = replace(made[number], channels=tuple(channels))
+    return made
+
+
+def _streams(
+    number: int, recording: Recording, community: Community | None, *, together: bool
+) -> Iterator[Stream]:
     """Yield what is judged of one recording; a channel without any rule is not judged."""
     for index, channel in enumerate(recording.channels):
         bound = _bound(community, recording.facts.name, channel)
-        plan = _plan(recording, channel, bound)
+        plan = _plan(recording, channel, bound, "" if together else recording.facts.name)
         own = _own_plan(bound, community, channel)
         if own is not None:
-            yield Stream(number, index, own, channel.values)
+            yield Stream(number, index, own, channel.values, channel.doubted)
             continue
         means = [limit for name, limit in channel.limits.items() if name.endswith(MEAN_SUFFIX)]
         direct = [limit for name, limit in channel.limits.items() if not name.endswith(MEAN_SUFFIX)]
+        judged = plan
         if direct:
-            yield Stream(number, index, published_plan(plan, direct), channel.values)
+            judged = published_plan(plan, direct)
         elif not means:
-            yield Stream(number, index, default_plan(plan), channel.values)
+            judged = default_plan(plan)
+        yield Stream(number, index, with_detectors(judged), channel.values, channel.doubted)
         if means:
-            day = day_means(recording.at, channel.values, recording.facts.interval_s)
+            values = channel.values
+            if channel.doubted is not None:
+                values = np.where(channel.doubted, np.nan, values)
+            day = day_means(recording.at, values, recording.facts.interval_s)
             yield Stream(number, index, mean_plan(plan, means), day)
 
 
@@ -127,17 +179,21 @@ def _bound(community: Community | None, name: str, channel: Channel) -> SensorEn
     )
 
 
-def _plan(recording: Recording, channel: Channel, bound: SensorEntry | None) -> SeriesPlan:
+def _plan(
+    recording: Recording, channel: Channel, bound: SensorEntry | None, zone: str
+) -> SeriesPlan:
     facts = recording.facts
     hazard = bound.hazard if bound else hazard_of(channel.quantity, facts.kind)
     known = channel.quantity is not Quantity.OTHER
     return SeriesPlan(
         SeriesId(f"{facts.name}/{channel.name}", channel.quantity),
         bound.station if bound else "",
-        bound.zone if bound else "",
+        bound.zone if bound else zone,
         hazard,
         facts.interval_s,
         FACTS[channel.quantity].unit if known else channel.unit,
+        counter=FACTS[channel.quantity].cumulative,
+        timezone=facts.timezone or "",
     )
 
 
@@ -152,7 +208,8 @@ def _own_plan(
     )
     if not own:
         return None
-    return plan_series(bound, channel.quantity, community.rules_of(bound, channel.quantity))
+    limits = community.rules_of(bound, channel.quantity)
+    return plan_series(bound, channel.quantity, limits, community)
 
 
 def day_means(at: Ints, values: Floats, interval_s: float) -> Floats:
@@ -169,13 +226,30 @@ def day_means(at: Ints, values: Floats, interval_s: float) -> Floats:
     return np.where(enough, means, np.nan)
 
 
-def judge(recordings: Sequence[Recording], streams: Sequence[Stream]) -> Outcomes:
-    """Run every stream through one bank and keep what it stated after each reading."""
+def judge(
+    recordings: Sequence[Recording],
+    streams: Sequence[Stream],
+    community: Community | None = None,
+    *,
+    together: bool = False,
+) -> Outcomes:
+    """Run every stream through one bank and keep what it stated after each reading.
+
+    Args:
+        recordings: Where the streams come from.
+        streams: What is judged.
+        community: For the balance of doors.
+        together: Take the readings by time, not row by row.
+    """
     judged = [number for number, stream in enumerate(streams) if stream.plan.rules]
     bank = Bank([streams[number].plan for number in judged])
-    outcomes = Outcomes(bank, [streams[number].values.size for number in judged])
-    row, slot, at, value, quality, reason = _cells(recordings, [streams[n] for n in judged])
-    edges = np.concatenate(([0], np.cumsum(np.bincount(row)))) if row.size else np.zeros(1, int)
+    panels = Panels(community, bank.plans, among=(corroboration_panel.make, balance_panel.make))
+    outcomes = Outcomes(bank, [streams[number].values.size for number in judged], panels)
+    row, slot, at, value, quality, reason = _cells(
+        recordings, [streams[n] for n in judged], by_time=together
+    )
+    ranks = np.unique(at if together else row, return_inverse=True)[1]
+    edges = np.concatenate(([0], np.cumsum(np.bincount(ranks)))) if row.size else np.zeros(1, int)
     never = np.zeros(len(judged), np.bool_)
     for start, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
         if start == end:
@@ -185,21 +259,26 @@ def judge(recordings: Sequence[Recording], streams: Sequence[Stream]) -> Outcome
             slot[here], at[here], value[here], quality[here], reason[here], never[: end - start]
         )
         bank.advance(batch)
+        panels.advance(bank, batch)
         outcomes.note(slot[here], row[here])
     outcomes.slot_of = {number: slot for slot, number in enumerate(judged)}
     return outcomes
 
 
 def _cells(
-    recordings: Sequence[Recording], streams: Sequence[Stream]
+    recordings: Sequence[Recording], streams: Sequence[Stream], *, by_time: bool = False
 ) -> tuple[Ints, Ints, Ints, Floats, Bytes, Bytes]:
-    """Return every present cell as columns, in the order of rows: one of each stream at a time."""
+    """Return every present cell as columns, in the order of rows, or of time."""
     none = np.zeros(0, np.int64)
     rows, slots, times, values = [none], [none], [none], [none.astype(np.float64)]
     qualities, reasons = [none.astype(np.int8)], [none.astype(np.int8)]
     for slot, stream in enumerate(streams):
         present = np.flatnonzero(np.isfinite(stream.values))
         quality, reason = gate(stream.plan.series.quantity, stream.values[present])
+        if stream.doubted is not None:
+            wrong = stream.doubted[present]
+            quality = np.where(wrong, BAD, quality).astype(np.int8)
+            reason = np.where(wrong, REASON_CODES[Reason.NEIGHBOURS], reason).astype(np.int8)
         rows.append(present)
         slots.append(np.full(present.size, slot, np.int64))
         times.append(recordings[stream.recording].at[present])
@@ -207,7 +286,7 @@ def _cells(
         qualities.append(quality)
         reasons.append(reason)
     row = np.concatenate(rows)
-    order = np.argsort(row, kind="stable")
+    order = np.argsort(np.concatenate(times) if by_time else row, kind="stable")
     return (
         row[order],
         np.concatenate(slots)[order],

@@ -20,7 +20,9 @@ from detectors.bank import Bank
 from detectors.batch import batch_of
 from detectors.chronicle import Chronicle
 from detectors.intake import Arrived
-from detectors.plan import plan_of
+from detectors.panel import PanelRule
+from detectors.panels import Panels
+from detectors.plan import RulePlan, plan_of
 from detectors.trail import Arrival, Hole, Trails
 from ingest.mapping import MappingError, Mappings, read_mapped
 
@@ -45,6 +47,9 @@ class Sentinel:
     def __init__(self, community: Community, speed: float, now_ms: int) -> None:
         plans = plan_of(community)
         self.bank = Bank(plans)
+        self.panels = Panels(community, plans)
+        self._silent: frozenset[str] = frozenset()
+        self.allow(frozenset())
         self.absence = Absence(community, plans, speed, now_ms)
         self.trails = Trails()
         self.chronicle = Chronicle()
@@ -53,6 +58,21 @@ class Sentinel:
         self._station = {plan.series: plan.station for plan in plans}
         self.judged = 0
         self.refused = 0
+
+    def allow(self, approved: frozenset[str]) -> None:
+        """Let learned detectors speak whose back-test has passed; the others learn in silence."""
+        self._silent = frozenset(rule.name for rule in self.rules if rule.learned) - approved
+
+    @property
+    def rules(self) -> tuple[RulePlan | PanelRule, ...]:
+        """Every rule of single series, then every rule of a panel."""
+        return (*self.bank.rules, *self.panels.rules)
+
+    def _spoken(self, found: list[Finding]) -> list[Finding]:
+        """Return what may be said of *found*."""
+        if not self._silent:
+            return found
+        return [finding for finding in found if finding.rule not in self._silent]
 
     def take(
         self, messages: Iterable[Arrived], now_ms: int, monotonic_s: float
@@ -152,12 +172,14 @@ class Sentinel:
             self._take_ends(station, status, at_ms)
 
     def _take_ends(self, station: str, status: StationStatus, at_ms: int) -> None:
-        """Earlier boots without a clock ended before this one began: their backlog is the past."""
+        """Learn when this boot began; earlier ones without a clock ended before: the past.
+
+        A boot that has got its clock still sends what it saw before it had one, perhaps hours ago.
+        """
         now_ms = status.at if status.sync else at_ms
         for boot, last_ms in status.ended.items():
             self.chronicle.learn(station, boot, last_ms, now_ms - status.monotonic_ms)
-        if not status.sync:
-            self.chronicle.learn(station, status.boot, status.monotonic_ms, at_ms)
+        self.chronicle.learn(station, status.boot, status.monotonic_ms, now_ms)
 
     def _take_receipt(self, station: str, message: Message) -> list[tuple[str, Hole]]:
         try:
@@ -177,7 +199,8 @@ class Sentinel:
         batch = batch_of(readings, self.bank.slots, late)
         self.judged += batch.size
         self.absence.hear(batch, now_ms)
-        found = self.bank.update(batch, now_ms)
+        found = self.bank.update(self.panels.gate(batch), now_ms)
+        found = self._spoken(found + self.panels.update(self.bank, batch, now_ms))
         told = [finding for finding in found if finding.late]
         return found + self.restated(told, now_ms)
 
@@ -211,18 +234,26 @@ class Sentinel:
     def tick(self, now_ms: int) -> list[Finding]:
         """Look at what has not come."""
         found = self.absence.tick(now_ms)
-        return self.bank.set_absent(self.absence.absent, now_ms) + found
+        absent = self.absence.absent
+        unknown = self.bank.set_absent(absent, now_ms) + self.panels.set_absent(absent, now_ms)
+        return self._spoken(unknown) + found
 
     @property
-    def statements(self) -> int:
-        """How many things are stated: rules, links, silences."""
-        return self.bank.lane.size + len(self.absence.stations) + len(self.bank.plans)
+    def statements(self) -> list[int]:
+        """Numbers of all things that are stated: rules, panels, links, silences."""
+        said = [number for number, rule in enumerate(self.rules) if rule.name not in self._silent]
+        first = len(self.rules)
+        others = len(self.absence.stations) + len(self.bank.plans)
+        return [*said, *range(first, first + others)]
 
     def statement(self, number: int, now_ms: int) -> Finding:
         """Return what is stated now under *number*."""
         if number < self.bank.lane.size:
             return self.bank.finding(number, now_ms)
         number -= self.bank.lane.size
+        if number < self.panels.size:
+            return self.panels.finding(number, now_ms)
+        number -= self.panels.size
         if number < len(self.absence.stations):
             return self.absence.link_finding(number, now_ms)
         return self.absence.silence_finding(number - len(self.absence.stations), now_ms)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import structlog
@@ -13,17 +14,20 @@ from core.broker import Broker, BrokerAddress
 from core.clock import Clock
 from core.community import Community
 from core.finding import Finding
+from detectors import approval
 from detectors.archive import Archive
 from detectors.intake import Intake
 from detectors.publication import Publication
 from detectors.sentinel import Sentinel
-from detectors.snapshot import SnapshotError, collect, load, restore, save
+from detectors.snapshot import Copy, SnapshotError, Writer, load, restore
 from detectors.trail import Hole
 from ingest.history import HistorySettings
 
 log = structlog.get_logger()
 # Wall seconds between two looks at what has not come.
 TICK_S = 0.5
+# Series that are copied for a snapshot between two passes: about 10 ms.
+_SLICE = 10_000
 # Wall seconds to wait for the broker before the first look: retained statuses come with it.
 _FIRST_LINK_S = 5.0
 # A snapshot from further ahead than this belongs to another run's clock.
@@ -64,6 +68,10 @@ class Detect:
         self.sentinel = Sentinel(community, clock.speed, clock.now_ms())
         self._archive = Archive(settings.history)
         self._path = settings.state_dir / "detectors.snapshot"
+        self._writer = Writer(self._path, _tell_unwritten)
+        self._copy: tuple[Copy, dict[str, Any]] | None = None
+        self._allowed: frozenset[str] | None = None
+        self._allow()
         self._relinked = threading.Event()
         self._broker = Broker(
             broker,
@@ -74,6 +82,17 @@ class Detect:
         )
         self._publication = Publication(self._broker, self._site, self._statement)
         self._said_s = self._ticked_s = self._saved_s = self._refreshed_s = 0.0
+
+    def _allow(self) -> None:
+        """Let learned detectors speak whose back-test has passed."""
+        records = approval.read(self._settings.state_dir / approval.FILE)
+        rules = self.sentinel.rules
+        allowed = approval.approved(records, self._site, rules)
+        self.sentinel.allow(allowed)
+        if allowed != self._allowed:
+            self._allowed = allowed
+            silent = sorted({rule.name for rule in rules if rule.learned} - allowed)
+            log.info("learned detectors", speak=sorted(allowed), silent_until_tested=silent)
 
     def _on_link(self, linked: bool) -> None:
         if linked:
@@ -93,13 +112,15 @@ class Detect:
         try:
             self._broker.wait_linked(_FIRST_LINK_S)
             self._catch_up()
+            self.sentinel.panels.start(self._archive.means, self._clock.now_ms())
             now_s = self._clock.monotonic_s()
             self._said_s = self._ticked_s = self._saved_s = now_s
             self.sentinel.absence.listen_from(self._clock.now_ms())
             while not stop.is_set():
                 self._pass()
-            self._save()
+            self._save_last()
         finally:
+            self.sentinel.panels.stop()
             self._broker.stop()
             self._archive.close()
 
@@ -118,9 +139,7 @@ class Detect:
         if monotonic_s - self._ticked_s >= TICK_S:
             self._tick(monotonic_s)
         self._say(monotonic_s)
-        if monotonic_s - self._saved_s >= self._settings.snapshot_s:
-            self._saved_s = monotonic_s
-            self._save()
+        self._save(monotonic_s)
 
     def _say(self, monotonic_s: float) -> None:
         self._publication.flush(monotonic_s - self._said_s)
@@ -134,13 +153,13 @@ class Detect:
         self._fill(self.sentinel.trails.due(monotonic_s))
         if monotonic_s - self._refreshed_s >= topics.REFRESH_S and not self._publication.refreshing:
             self._refreshed_s = monotonic_s
-            self._publication.refresh(range(self.sentinel.statements))
+            self._publication.refresh(self.sentinel.statements)
 
     def _renew(self, monotonic_s: float) -> None:
         """After a (re)connect: deadlines start anew, and everything is said again at once."""
         self.sentinel.absence.listen_from(self._clock.now_ms())
         self._publication.forget_changes()
-        self._publication.refresh(range(self.sentinel.statements), at_once=True)
+        self._publication.refresh(self.sentinel.statements, at_once=True)
         self._refreshed_s = monotonic_s
 
     def _resume(self) -> None:
@@ -156,6 +175,7 @@ class Detect:
             log.warning("snapshot is of another clock, starting afresh", taken=notes.get("taken"))
             return
         rules = restore(arrays, self.sentinel.bank, self.sentinel.absence)
+        self.sentinel.panels.restore(arrays)
         self.sentinel.trails.resume(notes.get("trails", {}))
         log.info("resumed", rules=rules, of=self.sentinel.bank.lane.size)
 
@@ -175,10 +195,32 @@ class Detect:
                 self._publication.change(self.sentinel.review(readings, self._clock.now_ms()))
                 log.info("hole filled", station=station, readings=len(readings))
 
-    def _save(self) -> None:
-        arrays = collect(self.sentinel.bank, self.sentinel.absence)
+    def _save(self, monotonic_s: float) -> None:
+        """Take the next slice of a snapshot that is due; when it is complete, it is written."""
+        if self._copy is None:
+            due = monotonic_s - self._saved_s >= self._settings.snapshot_s
+            if not due or self._writer.busy:
+                return
+            self._saved_s = monotonic_s
+            self._allow()
+            self._copy = self._begin_copy()
+        copy, notes = self._copy
+        if copy.take(_SLICE):
+            self._copy = None
+            self._writer.start(copy.arrays | self.sentinel.panels.collect(), notes)
+
+    def _save_last(self) -> None:
+        """Leave a snapshot of the end."""
+        copy, notes = self._begin_copy()
+        copy.take(len(self.sentinel.bank.plans))
+        self._writer.start(copy.arrays | self.sentinel.panels.collect(), notes)
+        self._writer.join()
+
+    def _begin_copy(self) -> tuple[Copy, dict[str, Any]]:
+        """Return an empty copy, and what was heard up to now: what comes later is heard again."""
         notes = {"taken": self._clock.now_ms(), "trails": self.sentinel.trails.notes()}
-        try:
-            save(self._path, arrays, notes)
-        except OSError as error:
-            log.warning("snapshot not written, the old one stands", error=str(error))
+        return Copy(self.sentinel.bank, self.sentinel.absence), notes
+
+
+def _tell_unwritten(error: OSError) -> None:
+    log.warning("snapshot not written, the old one stands", error=str(error))

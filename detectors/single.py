@@ -7,7 +7,7 @@ quiet) goes the long way. The contract suite holds both ways together, bit by bi
 
 from __future__ import annotations
 
-from math import inf, sqrt
+from math import inf, isfinite, nan, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,13 +44,21 @@ def judge_one(bank: Bank, slot: int, at: int, value: float) -> list[int]:
     warm, line = False, bank.has_line.item(slot)
     if line and at > bank.lines.last_at.item(slot):
         warm = draw_one(bank.lines, slot, at, value)
+    learns = bool(bank.feeds) and at > bank.fed_at.item(slot)
+    if learns:
+        bank.fed_at[slot] = at
     fed: list[int] = []
-    for row, source in bank.rows_of[slot]:
+    for row in bank.rows_of(slot):
+        source = bank.rules[row].source
         if source is Source.VALUE:
             number = value
         elif source is Source.SHARE:
             number = _share(bank, slot, value)
             if number != number:  # noqa: PLR0124  # NaN: no base yet
+                continue
+        elif source is Source.LANE:
+            number = _detected(bank, row, at, value) if learns else nan
+            if not isfinite(number):
                 continue
         elif not warm:
             continue
@@ -76,6 +84,12 @@ def step_one(lane: LimitLane, row: int, at: int, value: float) -> None:
     lane.unknown[row] = False
     lane.value[row] = value
     lane.quality[row] = GOOD
+
+
+def _detected(bank: Bank, row: int, at: int, value: float) -> float:
+    """Return what the registered detector of *row* says of one good, newer reading."""
+    feed, line = bank.line_of(row)
+    return feed.lane.step(np.array([line]), np.array([at]), np.array([value])).item()
 
 
 def _climbs(bank: Bank, slot: int) -> bool:

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +21,64 @@ import numpy as np
 from detectors import absence, bank, counter_lane, limit_lane, slope_lane
 from detectors.absence import Absence
 from detectors.bank import Bank
+from detectors.limit_lane import Ints
 
-SCHEMA = 1
+SCHEMA = 2
+# Wall seconds that the end of the program waits for the disk.
+_PATIENCE_S = 30.0
 
 
 class SnapshotError(ValueError):
     """A snapshot can't be used; starting afresh helps, trying again does not."""
 
 
+class Copy:
+    """A copy of the state, taken in slices of series, so that nobody waits long for it.
+
+    Between two slices the bank may go on: no series knows of another, so each is right by itself.
+
+    Attributes:
+        arrays: The state by name; complete when `take` has returned True.
+    """
+
+    def __init__(self, detectors: Bank, watch: Absence | None = None) -> None:
+        self.arrays: dict[str, np.ndarray[Any, Any]] = {
+            f"{axis}.key": keys for axis, keys in _axes(detectors, watch).items()
+        }
+        self._parts = _parts(detectors, watch)
+        for part in self._parts:
+            for name in part.names:
+                self.arrays[f"{part.prefix}.{name}"] = np.empty_like(getattr(part.owner, name))
+        self._slots = len(detectors.plans)
+        self._slots_of = {"slot": np.arange(self._slots), "row": detectors.row_slot}
+        for feed in detectors.feeds:
+            self._slots_of[f"lane-{feed.detector.name}"] = detectors.row_slot[feed.row_of]
+        self._next = 0
+
+    def take(self, series: int) -> bool:
+        """Copy the next *series* series; True when all of them are there."""
+        start, end = self._next, min(self._next + series, self._slots)
+        self._next = end
+        done = end == self._slots
+        for part in self._parts:
+            slots = self._slots_of.get(part.axis)
+            if slots is not None:  # ascending: what belongs to a stretch of series is a stretch
+                first, last = np.searchsorted(slots, (start, end)).tolist()
+            elif done:
+                first, last = 0, len(getattr(part.owner, part.names[0]))
+            else:
+                continue
+            for name in part.names:
+                mine: np.ndarray[Any, Any] = getattr(part.owner, name)
+                self.arrays[f"{part.prefix}.{name}"][first:last] = mine[first:last]
+        return done
+
+
 def collect(detectors: Bank, watch: Absence | None = None) -> dict[str, np.ndarray[Any, Any]]:
-    """Return the state as named arrays."""
-    arrays: dict[str, np.ndarray[Any, Any]] = {
-        "slot.key": np.array(detectors.keys[0], "U16"),
-        "row.key": np.array(detectors.keys[1], "U16"),
-    }
-    for prefix, owner, names in _parts(detectors, watch):
-        for name in names:
-            arrays[f"{prefix}.{name}"] = np.array(getattr(owner, name))
-    if watch is not None:
-        arrays["station.key"] = np.array(watch.stations, "U40")
-    return arrays
+    """Return a copy of the state at once, as named arrays."""
+    copy = Copy(detectors, watch)
+    copy.take(len(detectors.plans))
+    return copy.arrays
 
 
 def restore(
@@ -48,44 +89,103 @@ def restore(
     Returns:
         How many rules were resumed.
     """
-    keys = {
-        "slot": detectors.keys[0],
-        "row": detectors.keys[1],
-        "station": list(watch.stations) if watch is not None else [],
-    }
-    moves = {kind: _moves(arrays, f"{kind}.key", keys[kind]) for kind in keys}
-    for prefix, owner, names in _parts(detectors, watch):
-        old, new = moves[prefix.partition("-")[0]]
-        for name in names:
-            stored = arrays.get(f"{prefix}.{name}")
+    axes = _axes(detectors, watch)
+    moves = {axis: _moves(arrays.get(f"{axis}.key"), keys) for axis, keys in axes.items()}
+    for part in _parts(detectors, watch):
+        old, new = moves[part.axis]
+        for name in part.names:
+            stored = arrays.get(f"{part.prefix}.{name}")
             if stored is not None:
-                getattr(owner, name)[new] = stored[old]
+                getattr(part.owner, name)[new] = stored[old]
     return len(moves["row"][1])
 
 
-def _parts(detectors: Bank, watch: Absence | None) -> list[tuple[str, object, tuple[str, ...]]]:
-    """Name every array of the state: what it runs along, who owns it, its attribute."""
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Arrays of one owner: what they run along, how they are called, whose attributes they are."""
+
+    axis: str
+    prefix: str
+    owner: object
+    names: tuple[str, ...]
+
+
+def _axes(detectors: Bank, watch: Absence | None) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the identities along each axis."""
+    if watch is None:
+        return {**detectors.axes}
+    return {**detectors.axes, "station": np.array(watch.stations, "U40")}
+
+
+def _parts(detectors: Bank, watch: Absence | None) -> list[_Part]:
+    """Name every array of the state."""
     by_row = ("stated", "stated_since", "condition", "told_late")
     by_slot = tuple(name for name in bank.STATE if name not in by_row)
-    parts: list[tuple[str, object, tuple[str, ...]]] = [
-        ("row-lane", detectors.lane, limit_lane.STATE),
-        ("row-bank", detectors, by_row),
-        ("slot-bank", detectors, by_slot),
-        ("slot-line", detectors.lines, slope_lane.STATE),
-        ("slot-counter", detectors.counters, counter_lane.STATE),
+    parts = [
+        _Part("row", "row-lane", detectors.lane, limit_lane.STATE),
+        _Part("row", "row-bank", detectors, by_row),
+        _Part("slot", "slot-bank", detectors, by_slot),
+        _Part("slot", "slot-line", detectors.lines, slope_lane.STATE),
+        _Part("slot", "slot-counter", detectors.counters, counter_lane.STATE),
     ]
+    for feed in detectors.feeds:
+        name = feed.detector.name
+        parts.append(_Part(f"lane-{name}", f"lane-{name}", feed.lane, feed.detector.state))
     if watch is not None:
-        parts.append(("slot-watch", watch, absence.STATE))
-        parts.append(("station-watch", watch, absence.STATION_STATE))
+        parts.append(_Part("slot", "slot-watch", watch, absence.STATE))
+        parts.append(_Part("station", "station-watch", watch, absence.STATION_STATE))
     return parts
 
 
-def _moves(
-    arrays: dict[str, np.ndarray[Any, Any]], name: str, keys: list[str]
-) -> tuple[list[int], list[int]]:
-    stored = {str(key): index for index, key in enumerate(arrays.get(name, np.array([], "U1")))}
-    pairs = [(stored[key], index) for index, key in enumerate(keys) if key in stored]
-    return [old for old, _ in pairs], [new for _, new in pairs]
+def _moves(stored: np.ndarray[Any, Any] | None, keys: np.ndarray[Any, Any]) -> tuple[Ints, Ints]:
+    """Return where the state of each known identity was, and where it belongs now."""
+    if stored is None:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    if np.array_equal(stored, keys):  # the usual case: nobody changed the profile
+        every = np.arange(keys.size)
+        return every, every
+    places = {key: place for place, key in enumerate(stored.tolist())}
+    new = [place for place, key in enumerate(keys.tolist()) if key in places]
+    old = [places[key] for key in keys[new].tolist()]
+    return np.array(old, np.int64), np.array(new, np.int64)
+
+
+class Writer:
+    """Writes snapshots in a thread of its own, one at a time.
+
+    Args:
+        path: Where the snapshot is.
+        on_error: Told in that thread when the disk refuses; the old snapshot stands.
+    """
+
+    def __init__(self, path: Path, on_error: Callable[[OSError], None]) -> None:
+        self._path = path
+        self._on_error = on_error
+        self._thread: threading.Thread | None = None
+
+    @property
+    def busy(self) -> bool:
+        """True while a snapshot is being written."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self, arrays: dict[str, np.ndarray[Any, Any]], notes: dict[str, Any]) -> None:
+        """Begin to write; waits for the snapshot before."""
+        self.join()
+        self._thread = threading.Thread(
+            target=self._write, args=(arrays, notes), name="snapshot", daemon=True
+        )
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait until nothing is being written; a disk that hangs is left alone after a while."""
+        if self._thread is not None:
+            self._thread.join(_PATIENCE_S)
+
+    def _write(self, arrays: dict[str, np.ndarray[Any, Any]], notes: dict[str, Any]) -> None:
+        try:
+            save(self._path, arrays, notes)
+        except OSError as error:
+            self._on_error(error)
 
 
 def save(path: Path, arrays: dict[str, np.ndarray[Any, Any]], notes: dict[str, Any]) -> None:

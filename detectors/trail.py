@@ -135,7 +135,8 @@ class Trails:
     def _close(self, trail: StationTrail, boot: str, gone: range) -> None:
         for hole in trail.holes:
             if hole.boot == boot:
-                hole.missing.difference_update(gone)
+                # A range may be as long as the life of a boot.
+                hole.missing = {number for number in hole.missing if number not in gone}
         self.closed += self._drop_empty(trail)
 
     @staticmethod

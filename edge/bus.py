@@ -18,6 +18,8 @@ PAUSE_S = 0.02
 SILENT_CAP_S = 10.0
 # A device that refuses (exceptions 1 to 3) is misconfigured: asked again, but rarely.
 REFUSED_CAP_S = 60.0
+# An answer that is not there after this time does not come any more.
+OWED_S = 10.0
 # Unanswered requests in a row before a device is asked more rarely.
 PATIENCE = 3
 # Room for the longest usual reply, in bytes (17 registers), and the factor on its time on the wire
@@ -67,9 +69,38 @@ class Turn:
         self.due_s = now_s + max(self.every_s, min(max(self.every_s, 0.5) * growth, cap_s))
 
 
+class OwedAnswers:
+    """Which slaves may still send the answer to a question that was given up.
+
+    An RTU answer does not say which register it is of: to the next question for another register
+    of the same slave, with as many registers, it would look right.
+    """
+
+    def __init__(self) -> None:
+        self._owed: dict[int, tuple[bytes, float]] = {}
+
+    def missed(self, request: bytes, now_s: float) -> None:
+        """Take note of a request without an answer."""
+        self._owed[request[0]] = (request, now_s)
+
+    def must_wait(self, request: bytes, now_s: float) -> bool:
+        """Tell whether an old answer could be taken for the answer to this request; once."""
+        old, since_s = self._owed.get(request[0], (b"", 0.0))
+        alike = (old[1:2], old[4:6]) == (request[1:2], request[4:6])
+        if not old or old == request or not alike:
+            return False
+        del self._owed[request[0]]
+        return now_s - since_s <= OWED_S
+
+
 def turns_of(instruments: Iterable[Instrument], speed: float) -> list[Turn]:
-    """Return the round of a bus; intervals are run time, turns are wall time."""
-    return [Turn(instrument, instrument.interval_s / speed) for instrument in instruments]
+    """Return the round of a bus; intervals are run time, turns are wall time.
+
+    A device that needs several requests for all of its values gets so many turns an interval.
+    """
+    return [
+        Turn(one, one.interval_s / speed / one.driver.requests_per_reading) for one in instruments
+    ]
 
 
 def next_turn(turns: list[Turn]) -> Turn:

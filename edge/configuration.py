@@ -15,7 +15,13 @@ from typing import Literal
 import msgspec
 
 from core.broker import BrokerAddress
-from core.community import LimitEntry, SensorEntry, limit_problems
+from core.community import (
+    LimitEntry,
+    SensorEntry,
+    calibration_problems,
+    limit_problems,
+    quality_problems,
+)
 from core.configuration import ConfigurationError, read_toml
 from core.identity import is_slug
 from edge.acting.description import describe_acting
@@ -33,6 +39,8 @@ class StationEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         id, site: Slugs.
         spool: SQLite file of the packs that are not yet receipted.
         spool_max_mb: Upper bound of the packs in the spool, in units of 10^6 bytes.
+        spool_max_days: Upper bound of the age of the packs in the spool, but for urgent ones; by
+            default what a hub keeps raw readings for (ingest, retention of the history).
         pack_interval_s: Wall seconds between two packs (and commits); 10 is kinder to SD cards.
         clock: "trusted" if the run's clock needs no proof, "auto" to ask the operating system.
     """
@@ -41,6 +49,7 @@ class StationEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     site: str
     spool: str = "spool.db"
     spool_max_mb: float = 256.0
+    spool_max_days: float = 30.0
     pack_interval_s: float = 1.0
     clock: Literal["auto", "trusted"] = "auto"
 
@@ -103,10 +112,10 @@ def load_station(path: Path) -> StationConfig:
     Raises:
         ConfigurationError: It can't be used; the message says what to mend.
     """
-    config = read_toml(path, StationConfig)
+    config = _with_absolute_paths(read_toml(path, StationConfig), path.resolve().parent)
     for problem in problems(config):
         raise ConfigurationError(str(path), problem)
-    return _with_absolute_paths(config, path.resolve().parent)
+    return config
 
 
 def problems(config: StationConfig) -> list[str]:
@@ -122,6 +131,8 @@ def problems(config: StationConfig) -> list[str]:
             found.append(f"port {port.id!r}: latency_ms {port.latency_ms}: expected 1 to 10000")
     for sensor in config.sensor:
         found += _sensor_problems(config.station, sensor, ports)
+        found += quality_problems(sensor, config.sensor)
+        found += calibration_problems(sensor)
     if not found:
         for port in config.port:
             found += _line_problems(port, config.sensor)
@@ -139,6 +150,8 @@ def _station_problems(station: StationEntry) -> list[str]:
         found.append(f"station.pack_interval_s {station.pack_interval_s}: expected 0.1 to 60 s")
     if not 1 <= station.spool_max_mb <= 100_000:
         found.append(f"station.spool_max_mb {station.spool_max_mb}: expected 1 to 100000 MB")
+    if not 1 <= station.spool_max_days <= 3650:
+        found.append(f"station.spool_max_days {station.spool_max_days}: expected 1 to 3650 days")
     return found
 
 
@@ -230,9 +243,19 @@ def _with_absolute_paths(config: StationConfig, base: Path) -> StationConfig:
             key_file=absolute(broker.key_file),
         ),
         port=tuple(replace(port, path=absolute(port.path)) for port in config.port),
+        sensor=tuple(_with_absolute_profile(sensor, base) for sensor in config.sensor),
         output=tuple(replace(entry, file=absolute(entry.file)) for entry in config.output),
         command=replace(config.command, key_file=absolute(config.command.key_file)),
     )
+
+
+def _with_absolute_profile(sensor: SensorEntry, base: Path) -> SensorEntry:
+    """Return the entry with the profile of its device beside the station's file."""
+    profile = sensor.options.get("profile")
+    if not isinstance(profile, str) or not profile:
+        return sensor
+    options = {**sensor.options, "profile": str(base / profile)}
+    return msgspec.structs.replace(sensor, options=options)
 
 
 def describe_station(config: StationConfig) -> list[str]:
@@ -242,7 +265,9 @@ def describe_station(config: StationConfig) -> list[str]:
     lines += [f"  port {port.id:<12} {port.path}" for port in config.port]
     for entry in config.sensor:
         words = ", ".join(str(quantity) for quantity in entry.quantities)
-        lines.append(f"  {entry.id:<12} {entry.driver:<18} on {entry.port:<10} {words}")
-    return lines + describe_acting(
+        doubt = "" if driver_of(entry).facts.verified else "  [profile not verified]"
+        lines.append(f"  {entry.id:<12} {entry.driver:<18} on {entry.port:<10} {words}{doubt}")
+    lines += describe_acting(
         config.mandate, config.output, config.act, config.button, config.command
     )
+    return lines + [f"  advice: {text}" for text in broker.advice]

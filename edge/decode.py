@@ -22,7 +22,7 @@ LineValue = Value | list[str]
 SOME_GOOD, NONE_GOOD, WRONG_CALL = 0, 1, 2
 
 # By hand there is nobody who configured the word order or the model: what is evident is guessed.
-_BY_HAND: Mapping[str, Options] = {
+BY_HAND: Mapping[str, Options] = {
     "modbus_di_module": {"word_order": "auto"},
     "maxbotix_mb7389": {"digits": 0},
 }
@@ -70,13 +70,16 @@ def decode_lines(driver_name: str, data: bytes, options: Options | None = None) 
     Raises:
         edge.drivers.base.DriverError: There is no such driver or option.
     """
-    driver = make_driver(driver_name, {**_BY_HAND.get(driver_name, {}), **(options or {})})
+    driver = make_driver(driver_name, {**BY_HAND.get(driver_name, {}), **(options or {})})
     frames = driver.feed(data) + driver.flush()
-    lines = tuple(
-        _line(driver_name, measurement) for frame in frames for measurement in _told(frame)
-    )
+    lines = tuple(line for frame in frames for line in shown_lines(driver_name, frame))
     good = any(line["quality"] == Quality.GOOD for line in lines)
     return Decoded(lines, driver.counters, SOME_GOOD if good else NONE_GOOD)
+
+
+def shown_lines(driver_name: str, frame: Frame) -> tuple[dict[str, LineValue], ...]:
+    """Return one JSON object for each value of a frame."""
+    return tuple(_line(driver_name, measurement) for measurement in _told(frame))
 
 
 def _told(frame: Frame) -> tuple[Measurement, ...]:

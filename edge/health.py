@@ -13,25 +13,36 @@ from edge.intake import IntakeCounters
 from edge.port_worker import PortCounters
 from edge.spool import Spool
 
-_TEMPERATURE = Path("/sys/class/thermal/thermal_zone0/temp")
-# Raspberry Pi firmware: bit 0 under-voltage now, 16 since boot (hardware notes 7.3).
-_THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
+_TEMPERATURE = "sys/class/thermal/thermal_zone0/temp"
+# Raspberry Pi firmware: bit 0 under-voltage now, 1 to 3 slowed down now, 16 under-voltage since it
+# was switched on (hardware notes 7.3). Some kernels have only the voltage sensor.
+_THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
+_SENSORS = "sys/class/hwmon"
+_UNDERVOLTAGE, _SLOWED, _UNDERVOLTAGE_SEEN = 0x1, 0xE, 0x10000
 _MEMORY = Path("/proc/self/statm")
 _MB = 1_000_000
 
 
-def machine_health(directory: Path) -> dict[str, float]:
-    """Return temperature, load, memory of this process, and free disk where *directory* is."""
+def machine_health(directory: Path, root: Path = Path("/")) -> dict[str, float]:
+    """Return temperature, power, load, memory, and free disk where *directory* is.
+
+    What the machine does not tell (a PC knows nothing of under-voltage) is absent, not zero.
+
+    Args:
+        directory: Where the spool is.
+        root: Where the system's files are.
+    """
     health: dict[str, float] = {}
-    celsius = _number(_TEMPERATURE)
+    celsius = _number(root / _TEMPERATURE)
     if celsius is not None:
         health["cpu_celsius"] = celsius / 1000
-    throttled = _number(_THROTTLED, base=16)
-    if throttled is not None:
-        health["throttled_bits"] = throttled
+    health |= _power_health(root)
     resident = resident_mb()
     if resident is not None:
         health["memory_mb"] = resident
+    available = _available_mb(root / "proc/meminfo")
+    if available is not None:
+        health["memory_available_mb"] = available
     try:
         health["load_1m"] = round(os.getloadavg()[0], 2)
         disk = os.statvfs(directory)
@@ -39,6 +50,30 @@ def machine_health(directory: Path) -> dict[str, float]:
         return health
     health["disk_free_mb"] = round(disk.f_bavail * disk.f_frsize / _MB, 1)
     return health
+
+
+def _power_health(root: Path) -> dict[str, float]:
+    bits = _number(root / _THROTTLED, base=16)
+    if bits is not None:
+        return {
+            "throttled_bits": bits,
+            "undervoltage": float(bool(int(bits) & _UNDERVOLTAGE)),
+            "throttled": float(bool(int(bits) & _SLOWED)),
+            "undervoltage_since_boot": float(bool(int(bits) & _UNDERVOLTAGE_SEEN)),
+        }
+    for sensor in sorted((root / _SENSORS).glob("hwmon*")):
+        alarm = _number(sensor / "in0_lcrit_alarm")
+        if alarm is not None and _text(sensor / "name") == "rpi_volt":
+            return {"undervoltage": float(alarm > 0)}
+    return {}
+
+
+def _available_mb(path: Path) -> float | None:
+    for line in _text(path).splitlines():
+        words = line.split()
+        if len(words) > 1 and words[0] == "MemAvailable:" and words[1].isdecimal():
+            return round(int(words[1]) * 1024 / _MB, 1)
+    return None
 
 
 def resident_mb() -> float | None:
@@ -58,6 +93,7 @@ def link_health(spool: Spool, broker: Broker) -> dict[str, float]:
         "spool_mb": round(waiting.size / _MB, 3),
         "spool_in_memory": float(spool.degraded),
         "spool_set_aside": float(spool.corrupt),
+        "spool_salvaged_packs": spool.salvaged,
         "connects": broker.reconnects,
     }
 
@@ -117,6 +153,14 @@ def _discarded(counters: PortCounters) -> int:
 
 def _number(path: Path, base: int = 10) -> float | None:
     try:
-        return int(path.read_text(encoding="ascii").strip(), base)
-    except (OSError, ValueError):
+        return int(_text(path), base)
+    except ValueError:
         return None
+
+
+def _text(path: Path) -> str:
+    """Return what stands in a file; nothing if it can't be read."""
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""

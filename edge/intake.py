@@ -9,13 +9,14 @@ from core.community import SensorEntry, rules_for
 from core.quality import Quality
 from core.quantity import Quantity
 from core.reading import Reading
+from edge.air import Air
 from edge.chronometer import Chronometer, Instant
 from edge.configuration import StationConfig
 from edge.drivers.base import Frame, Measurement
 from edge.drivers.selection import select
 from edge.instruments import Instrument, instruments_on
 from edge.quality import Inspector, Verdict
-from edge.sampling import EVENTS, Sampler
+from edge.sampling import EVENTS, SLOW, Sampler
 from edge.tray import Tray
 from edge.urgency import Urgency
 
@@ -69,6 +70,7 @@ class Intake:
         self._chronometer = chronometer
         self._tray = tray
         self.counters = IntakeCounters()
+        self._air = Air()
         self._series: dict[tuple[str, Quantity], Series] = {}
         for port in config.port:
             for instrument in instruments_on(port.id, config.sensor):
@@ -96,14 +98,24 @@ class Intake:
             if frame.restarted:
                 for quantity in entry.quantities:
                     self._series[entry.id, quantity].inspector.restarted()
-            for quantity, measurement in select(frame, entry):
-                self._value(entry, quantity, measurement, instant)
+            gap = self._air.gap(entry, instant.elapsed_ms)
+            for quantity, measurement in select(frame, entry, gap.factor):
+                self._value(entry, quantity, measurement, instant, air_known=gap.known)
 
     def _value(
-        self, entry: SensorEntry, quantity: Quantity, measurement: Measurement, instant: Instant
+        self,
+        entry: SensorEntry,
+        quantity: Quantity,
+        measurement: Measurement,
+        instant: Instant,
+        *,
+        air_known: bool,
     ) -> None:
         series = self._series[entry.id, quantity]
-        verdict = series.inspector.inspect(measurement, instant.elapsed_ms)
+        verdict = series.inspector.inspect(measurement, instant.elapsed_ms, air_known=air_known)
+        if quantity is Quantity.TEMPERATURE and verdict.quality is Quality.GOOD:
+            assert verdict.value is not None
+            self._air.note(entry.id, verdict.value, instant.elapsed_ms)
         if verdict.quality is not Quality.GOOD:
             self.counters.not_good += 1
         at = instant.at
@@ -114,7 +126,11 @@ class Intake:
         reading = Reading(entry.id, quantity, at, verdict.value, verdict.quality, verdict.reasons)
         crosses = series.urgency.crosses(verdict, instant.elapsed_ms)
         leaving = series.sampler.offer(
-            reading, instant.elapsed_ms, sync=instant.sync, at_once=crosses
+            reading,
+            instant.elapsed_ms,
+            sync=instant.sync,
+            at_once=crosses,
+            calm=series.urgency.calm,
         )
         if leaving is None:
             return
@@ -136,6 +152,12 @@ def _series(
     rules = rules_for(config.limit, entry, quantity)
     return Series(
         Inspector(entry, quantity, warm_up_s=instrument.driver.facts.warm_up_s, warm=warm),
-        Sampler(entry.interval_s, event=quantity in EVENTS),
+        Sampler(
+            entry.interval_s,
+            event=quantity in EVENTS,
+            mean=quantity in SLOW,
+            deadband=entry.deadband if quantity is entry.quantity else 0.0,
+            heartbeat_s=entry.heartbeat_s,
+        ),
         Urgency(quantity, rules, weak=instrument.weak),
     )

@@ -31,6 +31,8 @@ CREATE TABLE IF NOT EXISTS pack(
     sent INTEGER NOT NULL DEFAULT 0,      -- 1: the hub may have it
     level INTEGER NOT NULL DEFAULT 0,     -- 1: thinned
     payload BLOB NOT NULL,
+    alarm INTEGER NOT NULL DEFAULT 0,     -- 1: holds something urgent, kept longest
+    newest_ms INTEGER,                    -- of its readings; NULL without a trusted clock
     UNIQUE (boot, seq)
 );
 CREATE TABLE IF NOT EXISTS declaration(
@@ -44,9 +46,16 @@ CREATE TABLE IF NOT EXISTS declaration(
     carrier_boot TEXT,                    -- the pack that carries it
     carrier_seq INTEGER
 );
-CREATE INDEX IF NOT EXISTS pack_unsent ON pack(ordinal) WHERE sent = 0;
-CREATE INDEX IF NOT EXISTS pack_whole ON pack(ordinal) WHERE sent = 0 AND level = 0;
+CREATE INDEX IF NOT EXISTS pack_to_drop ON pack(alarm, ordinal) WHERE sent = 0;
+CREATE INDEX IF NOT EXISTS pack_to_thin ON pack(alarm, ordinal) WHERE sent = 0 AND level = 0;
+CREATE INDEX IF NOT EXISTS pack_alarm ON pack(ordinal) WHERE alarm = 1;
 """
+MIGRATION = (
+    "ALTER TABLE pack ADD COLUMN alarm INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE pack ADD COLUMN newest_ms INTEGER",
+    "DROP INDEX IF EXISTS pack_unsent",
+    "DROP INDEX IF EXISTS pack_whole",
+)
 # How a boot ended.
 CLEAN, DECLARED = 1, 2
 
@@ -67,12 +76,16 @@ class StoredPack:
         count: Readings that it holds.
         payload: Its bytes.
         thinned: Readings that were taken out of it.
+        alarm: True if something urgent lies in it.
+        newest_ms: Run time of its newest reading; None without one, or without a trusted clock.
     """
 
     id: PackId
     count: int
     payload: bytes
     thinned: int = 0
+    alarm: bool = False
+    newest_ms: int | None = None
 
 
 class Declaration(NamedTuple):

@@ -7,31 +7,35 @@ puts one on disk and, when the disk fails, one in memory.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
-from itertools import groupby
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from pathlib import Path
 
-from core.pack import Gone, Unknown, decode_pack
+from core.pack import Gone, PackError, Unknown, decode_pack
+from edge.eviction import BROKEN, drop_aged, make_room
 from edge.pack_books import (
     CLEAN,
     DECLARED,
     ROW_BYTES,
-    SCHEMA,
     BookTotals,
     Declaration,
     PackId,
     StoredPack,
     Waiting,
     read_totals,
-    read_waiting,
 )
-from edge.thinning import Thinned, thin
+from edge.pack_code import expand, squeeze
+from edge.pack_tables import PackTables
+from edge.salvage import salvage
 
-# How many packs are thinned or dropped together: one declaration for all of them.
-BATCH_PACKS = 64
-# Why a pack is gone: the spool was full, or memory was before it came to a pack.
-OVERFLOW = "overflow"
-MEMORY = "memory"
+# Packs with something urgent that go out with the newest ones after a reconnect.
+MOST_URGENT = 40
+
+_NAMES = "SELECT ordinal, boot, seq FROM pack"
+_OLDEST = f"{_NAMES} ORDER BY ordinal LIMIT ?"
+_OLDEST_URGENT = f"{_NAMES} WHERE alarm = 1 ORDER BY ordinal LIMIT ?"
+_NEWEST = f"{_NAMES} ORDER BY ordinal DESC LIMIT ?"
+_NEWEST_URGENT = f"{_NAMES} WHERE alarm = 1 ORDER BY ordinal DESC LIMIT ?"
 
 
 class PackStore:
@@ -48,15 +52,28 @@ class PackStore:
     def __init__(self, database: sqlite3.Connection, max_bytes: int) -> None:
         self._db = database
         self._max_bytes = max_bytes
-        with self._transaction():
-            for statement in SCHEMA.split(";\n"):
-                if statement.strip():
-                    database.execute(statement)
-        self._waiting: Waiting | None = None
+        self._tables = PackTables(database)
+
+    def salvage(self, broken: Path, at_risk: int) -> int:
+        """Take what can be read of a broken spool; return how many packs that were."""
+        return salvage(broken, self._tables, at_risk)
+
+    def declare_holes(self, boot: str, top: int) -> None:
+        """Declare gone what is not held of a boot's numbers up to *top*, readings not known.
+
+        What the hub has of it stays; what it has not, and nothing tells of, it calls unknown.
+        """
+        rows = self._db.execute("SELECT seq FROM pack WHERE boot = ? ORDER BY seq", (boot,))
+        before = 0
+        with self._tables.transaction():
+            for (seq,) in [*rows.fetchall(), (top + 1,)]:
+                if seq > before + 1:
+                    self._tables.declare_gone(Gone(boot, before + 1, seq - 1, 0, BROKEN))
+                before = seq
 
     def open_boot(self, boot: str, at_risk: int) -> int:
         """Begin a boot; declare what killed boots may have lost. Return how many those were."""
-        with self._transaction():
+        with self._tables.transaction():
             dead = self._db.execute(
                 "SELECT boot, at_risk FROM boot WHERE ended = 0 AND boot != ? ORDER BY ordinal",
                 (boot,),
@@ -67,7 +84,7 @@ class PackStore:
                     (DECLARED, readings, name),
                 )
                 if readings:
-                    self._declare("unknown", name, readings=readings)
+                    self._tables.declare("unknown", name, readings=readings)
             self._db.execute(
                 "INSERT INTO boot(boot, at_risk) VALUES (?, ?)"
                 " ON CONFLICT(boot) DO UPDATE SET at_risk = excluded.at_risk",
@@ -77,7 +94,7 @@ class PackStore:
 
     def close_boot(self, boot: str) -> None:
         """Note that the boot ended with nothing left in memory."""
-        with self._transaction():
+        with self._tables.transaction():
             self._db.execute("UPDATE boot SET ended = ? WHERE boot = ?", (CLEAN, boot))
 
     def add(
@@ -89,49 +106,77 @@ class PackStore:
         sent: bool,
         receipts: Collection[PackId] = (),
         carried: Iterable[tuple[int, PackId]] = (),
+        oldest_ms: int | None = None,
     ) -> None:
         """Put packs in and set the boot's produced counter, in one transaction.
 
         The same transaction takes receipted packs out, makes room, and notes which declarations
-        the new packs carry.
+        the new packs carry. What has no reading as new as *oldest_ms* goes, unless it is urgent.
         """
-        with self._transaction():
+        with self._tables.transaction():
             self._remove(receipts)
-            needed = sum(len(pack.payload) + ROW_BYTES for pack in packs)
-            self._make_room(needed)
-            self._count(len(packs), sum(pack.count for pack in packs), needed)
+            if oldest_ms is not None:
+                drop_aged(self._tables, oldest_ms)
+            rows = [_row(pack, sent) for pack in packs]
+            needed = sum(len(squeezed) + ROW_BYTES for *_, squeezed in rows)
+            make_room(self._tables, needed, self._max_bytes)
+            self._tables.count(len(packs), sum(pack.count for pack in packs), needed)
             self._db.executemany(
-                "INSERT INTO pack(boot, seq, count, thinned, sent, payload)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
-                [(*pack.id, pack.count, pack.thinned, int(sent), pack.payload) for pack in packs],
+                "INSERT INTO pack(boot, seq, count, thinned, sent, alarm, newest_ms, payload)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                rows,
             )
             self._db.execute("UPDATE boot SET produced = ? WHERE boot = ?", (made, boot))
             self._carry(carried)
 
     def remove(self, receipts: Collection[PackId]) -> None:
         """Take receipted packs out, and the declarations that they carried."""
-        with self._transaction():
+        with self._tables.transaction():
             self._remove(receipts)
 
     def declare_gone(self, gone: Gone) -> None:
         """Note that a pack never came to be: its readings were dropped before."""
-        with self._transaction():
-            self._declare_gone(gone)
+        with self._tables.transaction():
+            self._tables.declare_gone(gone)
 
     def oldest(self, limit: int, skip: Collection[PackId] = ()) -> list[StoredPack]:
-        """Return the oldest packs that are not in *skip*, marked as sent."""
-        rows = self._db.execute(
-            "SELECT boot, seq FROM pack ORDER BY ordinal LIMIT ?", (limit + len(skip),)
-        ).fetchall()
-        wanted = [PackId(*row) for row in rows if PackId(*row) not in skip][:limit]
-        return self._sending(wanted)
+        """Return packs that are not in *skip*, marked as sent, in their order.
+
+        Those with something urgent come before all others, and then the oldest.
+        """
+        chosen: dict[int, PackId] = {}
+        for query in (_OLDEST_URGENT, _OLDEST):
+            rows = self._db.execute(query, (limit + len(skip) + len(chosen),)).fetchall()
+            for ordinal, *name in rows:
+                if len(chosen) < limit and PackId(*name) not in skip:
+                    chosen[ordinal] = PackId(*name)
+            if len(chosen) >= limit:
+                break
+        return self._sending([chosen[ordinal] for ordinal in sorted(chosen)])
 
     def newest(self, limit: int, skip: Collection[PackId] = ()) -> list[StoredPack]:
-        """Return the newest packs that are not in *skip*, oldest of them first, marked as sent."""
+        """Return the newest packs and the newest urgent ones that are not in *skip*.
+
+        Marked as sent, oldest of them first; at most *limit* and `MOST_URGENT`.
+        """
+        rows = self._db.execute(_NEWEST, (limit,)).fetchall()
+        rows += self._db.execute(_NEWEST_URGENT, (MOST_URGENT,)).fetchall()
+        names = [PackId(*row[1:]) for row in sorted(set(rows))]
+        return self._sending([name for name in names if name not in skip])
+
+    def earlier_boots(self, boot: str, limit: int) -> dict[str, int] | None:
+        """Return what the newest earlier boots had produced; None while packs of one wait.
+
+        Packs of earlier boots stand before those of *boot*.
+        """
+        first = self._db.execute("SELECT boot FROM pack ORDER BY ordinal LIMIT 1").fetchone()
+        if first is not None and first[0] != boot:
+            return None
         rows = self._db.execute(
-            "SELECT boot, seq FROM pack ORDER BY ordinal DESC LIMIT ?", (limit,)
-        ).fetchall()
-        return self._sending([PackId(*row) for row in reversed(rows) if PackId(*row) not in skip])
+            "SELECT boot, produced FROM boot WHERE boot != ? ORDER BY ordinal DESC LIMIT ?",
+            (boot, limit),
+        )
+        return dict(rows.fetchall())
 
     def ended_unsynced(self, boot: str, limit: int) -> dict[str, int]:
         """Return when the newest other boots without a trusted clock made their last reading.
@@ -143,12 +188,13 @@ class PackStore:
             " WHERE boot != ? AND count > 0 GROUP BY boot) ORDER BY ordinal DESC LIMIT ?",
             (boot, limit),
         ).fetchall()
-        packs = [(name, decode_pack(payload)) for name, payload in rows]
-        return {
-            name: max(reading.at for reading in pack.readings)
-            for name, pack in packs
-            if not pack.sync and pack.readings
-        }
+        ended = {}
+        for name, payload in rows:
+            with suppress(PackError):
+                pack = decode_pack(expand(payload))
+                if not pack.sync and pack.readings:
+                    ended[name] = max(reading.at for reading in pack.readings)
+        return ended
 
     def declarations(self, limit: int) -> list[Declaration]:
         """Return declarations that no pack carries yet, oldest first."""
@@ -169,9 +215,7 @@ class PackStore:
 
     def waiting(self) -> Waiting:
         """Return how much waits."""
-        if self._waiting is None:
-            self._waiting = read_waiting(self._db)
-        return self._waiting
+        return self._tables.waiting()
 
     def totals(self) -> BookTotals:
         """Return the books of all boots."""
@@ -186,18 +230,19 @@ class PackStore:
         """
         totals = other.totals()
         packs = other._db.execute(
-            "SELECT boot, seq, count, thinned, sent, level, payload FROM pack ORDER BY ordinal"
+            "SELECT boot, seq, count, thinned, sent, level, payload, alarm, newest_ms FROM pack"
+            " ORDER BY ordinal"
         ).fetchall()
         told = other._db.execute(
             "SELECT kind, boot, first, last, readings, reason, carrier_boot, carrier_seq"
             " FROM declaration ORDER BY ordinal"
         ).fetchall()
-        with self._transaction():
+        with self._tables.transaction():
             needed = sum(len(row[6]) + ROW_BYTES for row in packs)
-            self._make_room(needed)
+            make_room(self._tables, needed, self._max_bytes)
             self._db.executemany(
-                "INSERT OR REPLACE INTO pack(boot, seq, count, thinned, sent, level, payload)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO pack(boot, seq, count, thinned, sent, level, payload,"
+                " alarm, newest_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 packs,
             )
             self._db.executemany(
@@ -211,47 +256,19 @@ class PackStore:
                 (made, totals.thinned, totals.gone, boot),
             )
             self._carry(carried)
-            self._waiting = None
+            self._tables.recount()
 
     def clear(self) -> None:
         """Forget packs, declarations and losses; another store has them."""
-        with self._transaction():
+        with self._tables.transaction():
             self._db.execute("DELETE FROM pack")
             self._db.execute("DELETE FROM declaration")
             self._db.execute("UPDATE boot SET thinned = 0, gone = 0")
-            self._waiting = None
+            self._tables.recount()
 
     def close(self) -> None:
         """Close the database."""
         self._db.close()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            self._waiting = None
-            raise
-        try:
-            self._db.execute("COMMIT")
-        except sqlite3.Error:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            self._waiting = None
-            raise
-
-    def _load(self, wanted: Iterable[PackId]) -> list[StoredPack]:
-        packs = []
-        for name in wanted:
-            row = self._db.execute(
-                "SELECT count, payload, thinned FROM pack WHERE boot = ? AND seq = ?", name
-            ).fetchone()
-            if row is not None:
-                packs.append(StoredPack(name, *row))
-        return packs
 
     def _sending(self, wanted: list[PackId]) -> list[StoredPack]:
         """Load packs and mark those that may soon be at the hub: they are never changed again."""
@@ -263,11 +280,11 @@ class PackStore:
             ).fetchone()
         ]
         if unmarked:
-            with self._transaction():
+            with self._tables.transaction():
                 self._db.executemany(
                     "UPDATE pack SET sent = 1 WHERE boot = ? AND seq = ?", unmarked
                 )
-        return self._load(wanted)
+        return self._tables.load(wanted)
 
     def _remove(self, receipts: Collection[PackId]) -> None:
         if not receipts:
@@ -278,15 +295,10 @@ class PackStore:
                 name,
             ).fetchone()
             if row is not None:
-                self._count(-1, -row[0], -row[1] - ROW_BYTES)
+                self._tables.count(-1, -row[0], -row[1] - ROW_BYTES)
         self._db.executemany(
             "DELETE FROM declaration WHERE carrier_boot = ? AND carrier_seq = ?", receipts
         )
-
-    def _count(self, packs: int, readings: int, size: int) -> None:
-        """Keep the sums without asking the whole table."""
-        now = self.waiting()
-        self._waiting = Waiting(now.packs + packs, now.readings + readings, now.size + size)
 
     def _carry(self, carried: Iterable[tuple[int, PackId]]) -> None:
         self._db.executemany(
@@ -294,87 +306,8 @@ class PackStore:
             [(*carrier, ordinal) for ordinal, carrier in carried],
         )
 
-    def _make_room(self, needed: int) -> None:
-        """Thin, then drop, the oldest packs until *needed* bytes fit; declare what goes."""
-        while self.waiting().size + needed > self._max_bytes:
-            if not (self._thin_some() or self._drop_some()):
-                return
 
-    def _thin_some(self) -> bool:
-        rows = self._db.execute(
-            "SELECT boot, seq FROM pack WHERE sent = 0 AND level = 0 ORDER BY ordinal LIMIT ?",
-            (BATCH_PACKS,),
-        ).fetchall()
-        packs = self._load(PackId(*row) for row in rows)
-        for pack, result in zip(packs, thin(pack.payload for pack in packs), strict=True):
-            self._replace(pack, result)
-        return bool(packs)
-
-    def _replace(self, pack: StoredPack, result: Thinned) -> None:
-        self._db.execute(
-            "UPDATE pack SET payload = ?, count = ?, thinned = thinned + ?, level = 1"
-            " WHERE boot = ? AND seq = ?",
-            (result.payload, result.count, result.taken, *pack.id),
-        )
-        self._count(0, result.count - pack.count, len(result.payload) - len(pack.payload))
-        self._db.execute(
-            "UPDATE boot SET thinned = thinned + ? WHERE boot = ?", (result.taken, pack.id.boot)
-        )
-
-    def _drop_some(self) -> bool:
-        """Drop the oldest packs; those that the hub can't have go first."""
-        columns = "SELECT boot, seq, count, thinned, length(payload) FROM pack"
-        order = "ORDER BY ordinal LIMIT ?"
-        rows = (
-            self._db.execute(f"{columns} WHERE sent = 0 {order}", (BATCH_PACKS,)).fetchall()
-            or self._db.execute(f"{columns} {order}", (BATCH_PACKS,)).fetchall()
-        )
-        rows.sort(key=lambda row: (row[0], row[1]))
-        runs = groupby(enumerate(rows), key=lambda item: (item[1][0], item[1][1] - item[0]))
-        for (boot, _), run in runs:
-            packs = [row for _, row in run]
-            thinned = sum(row[3] for row in packs)
-            readings = sum(row[2] for row in packs) + thinned
-            self._db.executemany(
-                "DELETE FROM pack WHERE boot = ? AND seq = ?", [row[:2] for row in packs]
-            )
-            self._db.executemany(
-                "UPDATE declaration SET carrier_boot = NULL, carrier_seq = NULL"
-                " WHERE carrier_boot = ? AND carrier_seq = ?",
-                [row[:2] for row in packs],
-            )
-            self._db.execute(
-                "UPDATE boot SET thinned = thinned - ? WHERE boot = ?", (thinned, boot)
-            )
-            self._declare_gone(Gone(boot, packs[0][1], packs[-1][1], readings, OVERFLOW))
-            size = sum(row[4] for row in packs) + ROW_BYTES * len(packs)
-            self._count(-len(packs), thinned - readings, -size)
-        return bool(rows)
-
-    def _declare_gone(self, gone: Gone) -> None:
-        self._db.execute(
-            "UPDATE boot SET gone = gone + ? WHERE boot = ?", (gone.readings, gone.boot)
-        )
-        # One declaration for a gap that grows, as long as nobody has heard of it.
-        grown = self._db.execute(
-            "UPDATE declaration SET last = ?, readings = readings + ? WHERE kind = 'gone'"
-            " AND carrier_boot IS NULL AND boot = ? AND reason = ? AND last = ?",
-            (gone.last, gone.readings, gone.boot, gone.reason, gone.first - 1),
-        )
-        if not grown.rowcount:
-            self._declare("gone", gone.boot, gone.first, gone.last, gone.readings, gone.reason)
-
-    def _declare(
-        self,
-        kind: str,
-        boot: str,
-        first: int = 0,
-        last: int = 0,
-        readings: int = 0,
-        reason: str = "",
-    ) -> None:
-        self._db.execute(
-            "INSERT INTO declaration(kind, boot, first, last, readings, reason)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (kind, boot, first, last, readings, reason),
-        )
+def _row(pack: StoredPack, sent: bool) -> tuple[*tuple[str | int | None, ...], bytes]:
+    """Return a pack as it stands in the table."""
+    facts = (pack.count, pack.thinned, int(sent), int(pack.alarm), pack.newest_ms)
+    return (*pack.id, *facts, squeeze(pack.payload))

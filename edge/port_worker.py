@@ -17,7 +17,7 @@ from typing import Protocol
 
 from core.clock import Clock
 from edge.acting.line_jobs import LineJobs
-from edge.bus import Turn, next_turn, reply_timeout_s, silence_s, turns_of
+from edge.bus import OwedAnswers, Turn, next_turn, reply_timeout_s, silence_s, turns_of
 from edge.configuration import PortEntry
 from edge.drivers.base import Frame, FrameCounters
 from edge.instruments import Instrument
@@ -107,6 +107,7 @@ class PortWorker(threading.Thread):
         self._stopping = threading.Event()
         self._instruments = plan.instruments()
         self._turns: list[Turn] = []
+        self._owed = OwedAnswers()
         self._port: BytePort | None = None
         self.beat_s = clock.monotonic_s()
 
@@ -185,6 +186,8 @@ class PortWorker(threading.Thread):
         driver = turn.instrument.driver
         refused = driver.counters.exceptions
         request = driver.request()
+        if self._owed.must_wait(request, self._clock.monotonic_s()):
+            self._let_pass(port, request)
         port.write(request)
         frames, raw = self._await_answer(port, turn.instrument, request)
         now_s = self._clock.monotonic_s()
@@ -197,9 +200,19 @@ class PortWorker(threading.Thread):
             self._note_refusal(turn)
         else:
             self._counters.timeouts += 1
+            self._owed.missed(request, now_s)
             turn.missed(now_s)
             self._note_silence(turn)
         self._tally()
+
+    def _let_pass(self, port: BytePort, request: bytes) -> None:
+        """Wait as long as an answer may take, and throw away what comes: it is an old one."""
+        end_s = self._clock.monotonic_s() + self._timeout_s(request)
+        while (left_s := end_s - self._clock.monotonic_s()) > 0 and not self._stopping.is_set():
+            self._counters.discarded_bytes += len(port.read(left_s))
+
+    def _timeout_s(self, request: bytes) -> float:
+        return reply_timeout_s(request, self._plan.baud, self._plan.entry.latency_ms / 1000)
 
     def _await_answer(
         self, port: BytePort, instrument: Instrument, request: bytes
@@ -207,8 +220,7 @@ class PortWorker(threading.Thread):
         """Return how many frames came, and all bytes that came, within the time-out."""
         driver = instrument.driver
         refused = driver.counters.exceptions
-        timeout_s = reply_timeout_s(request, self._plan.baud, self._plan.entry.latency_ms / 1000)
-        end_s = self._clock.monotonic_s() + timeout_s
+        end_s = self._clock.monotonic_s() + self._timeout_s(request)
         raw = b""
         while (left_s := end_s - self._clock.monotonic_s()) > 0 and not self._stopping.is_set():
             data = port.read(left_s)

@@ -78,6 +78,7 @@ class Publisher(threading.Thread):
         self._hurry = threading.Event()
         self._relinked = threading.Event()
         self._online = False
+        self._said = (False, False)
         self._pack_s = config.station.pack_interval_s
         self._pack_due_s = self._status_due_s = self.beat_s = clock.monotonic_s()
         self.failed = False
@@ -133,7 +134,9 @@ class Publisher(threading.Thread):
             self._pack(now_s)
         if self._online:
             self._drain(now_s)
-            if now_s >= self._status_due_s:
+            # Said at once: a clock that is trusted now places what was seen before; a spool that
+            # is in memory now is a reason to come.
+            if now_s >= self._status_due_s or self._condition() != self._said:
                 self._say(Link.ONLINE)
                 self._status_due_s = now_s + STATUS_S
 
@@ -153,7 +156,11 @@ class Publisher(threading.Thread):
         batches, dropped = self._tray.take()
         for batch in batches:
             packs = self._spool.commit(
-                batch.readings, sync=batch.sync, sent=self._online, dropped=dropped
+                batch.readings,
+                sync=batch.sync,
+                sent=self._online,
+                dropped=dropped,
+                alarm=batch.alarm,
             )
             dropped = 0
             for pack in packs:
@@ -200,8 +207,12 @@ class Publisher(threading.Thread):
             self._window.receipted(names, now_s)
             self._spool.receipt(names)
 
+    def _condition(self) -> tuple[bool, bool]:
+        return self._chronometer.now().sync, self._spool.degraded
+
     def _say(self, link: Link) -> bool:
         instant = self._chronometer.now()
+        self._said = self._condition()
         status = StationStatus(
             link=link,
             boot=self._spool.boot,
@@ -211,6 +222,7 @@ class Publisher(threading.Thread):
             made=self._spool.made,
             spooled=self._spool.waiting.packs,
             ended=self._spool.ended,
+            closed=self._spool.closed,
             health=self._health(self._spool, self._broker),
         )
         if self._crew is not None:

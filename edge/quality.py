@@ -1,7 +1,8 @@
 """Quality at the source: what a value is worth, judged per series, before it leaves the station.
 
 ```
-driver's verdict ─▶ finite? ─▶ range ─▶ blind zone after a rise ─▶ rate ─▶ warming up ─▶ verdict
+driver's verdict ─▶ finite? ─▶ range ─▶ blind zone after a rise ─▶ rate ─▶ stuck ─▶ this place
+  ─▶ warming up ─▶ air temperature known? ─▶ verdict
 ```
 
 Worse wins, reasons add up. Durations are run milliseconds of a clock that never jumps.
@@ -11,13 +12,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from math import isfinite
+from math import inf, isfinite
 from typing import NamedTuple
 
 from core.community import SensorEntry
 from core.quality import AT_LEAST, Quality, Reason
 from core.quantity import FACTS, Danger, Quantity
 from edge.drivers.base import Measurement
+from edge.stuck import StuckGuard, stuck_rule
 
 # Fastest change that physics allows, canonical units a second (hardware notes 8, rule 4): a level
 # of 300 mm/s and CO2 of 2000 ppm/s are impossible.
@@ -85,7 +87,10 @@ class Inspector:
         self._warm = warm
         self._awaits_power_up = not warm
         self._cold_since_ms: int | None = None
-        self._rate = _RateGuard(quantity)
+        self._rate = _RateGuard(quantity, entry.max_rate_per_s)
+        self._stuck = StuckGuard(stuck_rule(entry, quantity))
+        low, high = entry.believable_low, entry.believable_high
+        self._believable = (-inf if low is None else low, inf if high is None else high)
         air_gap = quantity is Quantity.WATER_LEVEL and entry.mount_height_m is not None
         self._blind = _BlindZone(entry.mount_height_m or 0.0) if air_gap else None
 
@@ -97,8 +102,13 @@ class Inspector:
         """The device itself says that it has just started."""
         self._awaits_power_up = True
 
-    def inspect(self, measurement: Measurement, elapsed_ms: int) -> Verdict:
-        """Return what the measurement (canonical unit) is worth."""
+    def inspect(
+        self, measurement: Measurement, elapsed_ms: int, *, air_known: bool = True
+    ) -> Verdict:
+        """Return what the measurement (canonical unit) is worth.
+
+        *air_known* is False where the temperature that corrects an echo is missing or old.
+        """
         if self._awaits_power_up:
             self._awaits_power_up = False
             self._cold_since_ms = elapsed_ms
@@ -107,10 +117,25 @@ class Inspector:
             verdict = self._blind.judge(verdict, elapsed_ms)
         if not verdict.at_least:
             verdict = self._rate.judge(verdict, elapsed_ms)
+        verdict = self._in_place(verdict, elapsed_ms)
         if self._is_cold(elapsed_ms):
             verdict = verdict.worse(Quality.UNCERTAIN, Reason.WARMING_UP)
         if self._blind is not None and verdict.quality is Quality.GOOD:
             self._blind.remember(verdict, elapsed_ms)
+        if self._blind is not None and not air_known:
+            verdict = verdict.worse(Quality.UNCERTAIN, Reason.UNCOMPENSATED)
+        return verdict
+
+    def _in_place(self, verdict: Verdict, elapsed_ms: int) -> Verdict:
+        """Judge by what stands still, and by what is possible at this place.
+
+        Only uncertain: a stuck or strange reading beyond a limit must not look like calm.
+        """
+        value = None if verdict.quality is Quality.BAD or verdict.at_least else verdict.value
+        if self._stuck.stands_still(value, elapsed_ms):
+            verdict = verdict.worse(Quality.UNCERTAIN, Reason.STUCK)
+        if value is not None and not self._believable[0] <= value <= self._believable[1]:
+            verdict = verdict.worse(Quality.UNCERTAIN, Reason.RANGE)
         return verdict
 
     def _in_range(self, verdict: Verdict) -> Verdict:
@@ -145,9 +170,10 @@ def _finite(measurement: Measurement) -> Verdict:
 class _RateGuard:
     """Refuses jumps that physics forbids, until they have proved to be lasting."""
 
-    def __init__(self, quantity: Quantity) -> None:
-        self._fastest = FASTEST_PER_S.get(quantity)
-        self._slack = _SLACK.get(quantity, 0.0)
+    def __init__(self, quantity: Quantity, own_per_s: float | None = None) -> None:
+        self._fastest = own_per_s or FASTEST_PER_S.get(quantity)
+        # Where the noise of a quantity is not known: what it may change by in one second.
+        self._slack = _SLACK.get(quantity, self._fastest or 0.0)
         self._last: tuple[int, float] | None = None
         self._suspect: tuple[int, float] | None = None
         self._suspect_since_ms = 0

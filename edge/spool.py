@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -21,22 +20,26 @@ from core.clock import Clock
 from core.pack import Gone, Pack, Unknown, encode_pack
 from core.reading import Reading
 from core.topics import MAX_PACK_BYTES
+from edge.eviction import MEMORY
 from edge.pack_books import Declaration, PackId, StoredPack, Waiting
-from edge.pack_store import MEMORY, PackStore
+from edge.pack_store import PackStore
+from edge.pack_tables import UNUSABLE
 from edge.spool_file import connect, lock_spool, open_store
 
 Result = TypeVar("Result")
 LOG = logging.getLogger(__name__)
 
-# What waits in memory while the disk fails: half an hour of 8 sensors at 1 Hz.
+# What waits in memory while the disk fails: an hour and a half of 8 sensors at 1 Hz.
 MEMORY_BYTES = 2_000_000
 # Wall seconds between two attempts to use a disk that failed.
 RETRY_S = 10.0
 # Declarations in one pack; more of them wait for the next one.
 _MOST_DECLARATIONS = 40
 _READINGS_A_PACK = 500
-# Boots without a trusted clock of whose end the status tells.
-_MOST_ENDED = 20
+# Earlier boots of which the status tells: their end without a trusted clock, what they produced.
+_MOST_BOOTS = 20
+# Wall seconds between two looks for packs that are too old.
+_AGE_LOOK_S = 60.0
 # Receipts that wait for a failed disk; beyond, packs are sent once more, which does no harm.
 _MOST_RECEIPTS = 10_000
 # Receipts that make a deletion of their own worth its commit (a backlog drains).
@@ -52,8 +55,13 @@ class Spool:
         clock: For the pauses between attempts to use a failed disk.
         max_bytes: Upper bound of what waits on disk.
         at_risk: How many readings may be in memory between two commits.
+        max_age_ms: Upper bound of the age of what waits, in run milliseconds; alarms stay.
 
     Attributes:
+        made: Readings that this boot has produced.
+        corrupt: True if a broken file was set aside since the start.
+        salvaged: Packs that were read from broken files since then.
+        error: What the disk said when it failed last; empty while all is well.
         ended: Ends of earlier boots without a trusted clock, see `StationStatus`.
 
     Raises:
@@ -61,17 +69,28 @@ class Spool:
     """
 
     def __init__(
-        self, path: Path, boot: str, clock: Clock, *, max_bytes: int, at_risk: int
+        self,
+        path: Path,
+        boot: str,
+        clock: Clock,
+        *,
+        max_bytes: int,
+        at_risk: int,
+        max_age_ms: int | None = None,
     ) -> None:
         self.path = path
         self.boot = boot
         self.made = 0
         self.corrupt = False
+        self.salvaged = 0
         self.error = ""
         self.ended: dict[str, int] = {}
         self._clock = clock
         self._max_bytes = max_bytes
         self._at_risk = at_risk
+        self._max_age_ms = max_age_ms
+        self._age_due_s = clock.monotonic_s()
+        self._out_of_reach: Waiting | None = None
         self._seq = 0
         self._receipts: set[PackId] = set()
         self._carried_elsewhere: list[tuple[int, PackId]] = []
@@ -89,13 +108,20 @@ class Spool:
 
     @property
     def waiting(self) -> Waiting:
-        """What waits for receipts."""
+        """What waits for receipts, on a disk that fails, too, as far as that is known."""
         waiting = self._memory.waiting()
-        disk = self._on_disk(lambda store: store.waiting())
+        disk = self._on_disk(lambda store: store.waiting()) or self._out_of_reach
         if disk is not None:
             waiting = Waiting(*(one + two for one, two in zip(waiting, disk, strict=True)))
         pending = len(self._receipts)
         return waiting._replace(packs=max(waiting.packs - pending, 0))
+
+    @property
+    def closed(self) -> dict[str, int] | None:
+        """What earlier boots had produced, once no pack of them waits; see `StationStatus`."""
+        if self._memory.earlier_boots(self.boot, 0) is None:
+            return None
+        return self._on_disk(lambda store: store.earlier_boots(self.boot, _MOST_BOOTS))
 
     @property
     def has_declarations(self) -> bool:
@@ -103,7 +129,13 @@ class Spool:
         return bool(self._declarations(1))
 
     def commit(
-        self, readings: Sequence[Reading], *, sync: bool, sent: bool, dropped: int = 0
+        self,
+        readings: Sequence[Reading],
+        *,
+        sync: bool,
+        sent: bool,
+        dropped: int = 0,
+        alarm: bool = False,
     ) -> list[StoredPack]:
         """Make packs of *readings* and keep them; return them for sending.
 
@@ -112,14 +144,15 @@ class Spool:
             sync: Was the clock trusted?
             sent: True if they go out now; a pack that the hub may have is never changed.
             dropped: Readings that the tray had to drop before; they are declared.
+            alarm: True if something urgent is among them: kept longest, sent first.
         """
         self._try_disk_again()
         if dropped:
             self._declare_dropped(dropped)
         declarations = self._declarations(_MOST_DECLARATIONS)
-        packs = self._packs(readings, sync, declarations)
+        packs = self._packs(readings, sync, declarations, alarm=alarm)
         carried = [(one.ordinal, packs[0].id) for one in declarations]
-        self._keep(packs, sent, carried)
+        self._keep(packs, sent, carried, self._oldest_ms(readings if sync else ()))
         return packs
 
     def receipt(self, names: Collection[PackId]) -> None:
@@ -164,13 +197,18 @@ class Spool:
             self._changed_disk(lambda store: store.close_boot(self.boot))
         for store in (self._disk, self._memory):
             if store is not None:
-                with contextlib.suppress(sqlite3.Error):
+                with contextlib.suppress(*UNUSABLE):
                     store.close()
         if self._lock_file is not None:
             self._lock_file.close()
 
     def _packs(
-        self, readings: Sequence[Reading], sync: bool, declarations: Sequence[Declaration]
+        self,
+        readings: Sequence[Reading],
+        sync: bool,
+        declarations: Sequence[Declaration],
+        *,
+        alarm: bool,
     ) -> list[StoredPack]:
         labels = [one.label for one in declarations]
         pieces = [
@@ -195,10 +233,26 @@ class Spool:
                 continue
             self._seq += 1
             self.made += len(piece)
-            packs.append(StoredPack(PackId(self.boot, self._seq), len(piece), payload))
+            newest_ms = max((one.at for one in piece), default=None) if sync else None
+            name = PackId(self.boot, self._seq)
+            packs.append(StoredPack(name, len(piece), payload, alarm=alarm, newest_ms=newest_ms))
         return packs
 
-    def _keep(self, packs: list[StoredPack], sent: bool, carried: list[tuple[int, PackId]]) -> None:
+    def _oldest_ms(self, readings: Sequence[Reading]) -> int | None:
+        """Return, now and then, how old a pack may be; its age is told by the newest readings."""
+        now_s = self._clock.monotonic_s()
+        if self._max_age_ms is None or not readings or now_s < self._age_due_s:
+            return None
+        self._age_due_s = now_s + _AGE_LOOK_S
+        return max(one.at for one in readings) - self._max_age_ms
+
+    def _keep(
+        self,
+        packs: list[StoredPack],
+        sent: bool,
+        carried: list[tuple[int, PackId]],
+        oldest_ms: int | None,
+    ) -> None:
         receipts = list(self._receipts)
         if self._disk is not None:
             kept = self._changed_disk(
@@ -209,6 +263,7 @@ class Spool:
                     sent=sent,
                     receipts=receipts,
                     carried=carried,
+                    oldest_ms=oldest_ms,
                 )
             )
             if kept:
@@ -240,7 +295,7 @@ class Spool:
             return None
         try:
             return action(self._disk)
-        except sqlite3.Error as error:
+        except UNUSABLE as error:
             self._disk_failed(error)
             return None
 
@@ -251,14 +306,16 @@ class Spool:
         self._on_disk(action)
         return self._disk is not None
 
-    def _disk_failed(self, error: sqlite3.Error) -> None:
+    def _disk_failed(self, error: Exception) -> None:
         if str(error) != self.error:
             LOG.error("spool %s: %s; keeping packs in memory", self.path, error)
         self.error = str(error)
         self._retry_s = self._clock.monotonic_s() + RETRY_S
         disk, self._disk = self._disk, None
         if disk is not None:
-            with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(*UNUSABLE):
+                self._out_of_reach = disk.waiting()
+            with contextlib.suppress(*UNUSABLE):
                 disk.close()
 
     def _try_disk_again(self) -> None:
@@ -267,18 +324,23 @@ class Spool:
 
     def _open_disk(self) -> None:
         try:
-            store, set_aside = open_store(self.path, self._max_bytes, self.boot)
-            self.corrupt |= set_aside
+            opened = open_store(self.path, self._max_bytes, self.boot, self._at_risk)
+            store = opened.store
+            self.corrupt |= opened.set_aside
+            self.salvaged += opened.salvaged
             killed = store.open_boot(self.boot, self._at_risk)
-            self.ended = store.ended_unsynced(self.boot, _MOST_ENDED)
+            self.ended = store.ended_unsynced(self.boot, _MOST_BOOTS)
             if self.made:
-                told = [] if set_aside else self._carried_elsewhere
+                told = [] if opened.set_aside else self._carried_elsewhere
                 store.adopt(self._memory, self.boot, self.made, told)
                 self._memory.clear()
-        except (sqlite3.Error, OSError) as error:
-            self._disk_failed(sqlite3.OperationalError(str(error)))
+                if opened.set_aside:
+                    store.declare_holes(self.boot, self._seq)
+        except (*UNUSABLE, OSError) as error:
+            self._disk_failed(error)
             return
         self._disk = store
+        self._out_of_reach = None
         self._carried_elsewhere = []
         if killed:
             LOG.warning("spool %s: %d killed boots declared unknown", self.path, killed)

@@ -11,11 +11,14 @@ from typing import IO, NamedTuple
 
 from edge.pack_books import read_totals, read_waiting
 from edge.pack_store import PackStore
+from edge.pack_tables import UNUSABLE
 
 LOG = logging.getLogger(__name__)
 
 _BUSY_MS = 5000
-_BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+# What a file says that is no spool of ours any more; SQLITE_ERROR: its tables are other ones.
+_DONE = "-done"
+_BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 
 
 class SpoolBusyError(RuntimeError):
@@ -48,27 +51,71 @@ class SpoolTotals(NamedTuple):
         return self.thinned + self.gone
 
 
-def open_store(path: Path, max_bytes: int, boot: str) -> tuple[PackStore, bool]:
-    """Open a spool's file; return it, and whether a broken one was set aside.
+class OpenedStore(NamedTuple):
+    """A spool's file in use.
 
-    A broken file is renamed to `*.corrupt-<boot>`: what it held may still be read by hand.
+    Attributes:
+        store: Its packs.
+        set_aside: True if the file before it was broken.
+        salvaged: Packs that were read from that one.
+    """
+
+    store: PackStore
+    set_aside: bool = False
+    salvaged: int = 0
+
+
+def open_store(path: Path, max_bytes: int, boot: str, at_risk: int) -> OpenedStore:
+    """Open a spool's file.
+
+    A broken file is renamed to `*.corrupt-<boot>`, what can be read of it is taken over, and then
+    it is called `*.corrupt-<boot>-done`. Only the newest such file is kept.
 
     Raises:
         sqlite3.Error, OSError: The disk can't be used now.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        return _open_checked(path, max_bytes), False
-    except sqlite3.DatabaseError as error:
-        if getattr(error, "sqlite_errorcode", None) not in _BROKEN:
+        store = _open_checked(path, max_bytes)
+    except UNUSABLE as error:
+        # The lowest byte is the kind of error, the others are its details.
+        if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF not in _BROKEN:
             raise
-        why = str(error)
-    LOG.error("spool %s: %s; set aside as .corrupt-%s", path, why, boot)
+        LOG.error("spool %s: %s; set aside", path, error)  # noqa: TRY400  # no stack trace reaches an operator
+        _set_aside(path, boot)
+        store = _open_checked(path, max_bytes)
+    # One is also there if a station was killed while it took over what could be read.
+    broken = [file for file in path.parent.glob(f"{path.name}.corrupt-*") if _is_open(file)]
+    salvaged = sum(_take_over(file, store, at_risk) for file in broken)
+    return OpenedStore(store, set_aside=bool(broken), salvaged=salvaged)
+
+
+def _is_open(broken: Path) -> bool:
+    """Tell whether there may be more to take over of a file that was set aside."""
+    return not broken.name.endswith((_DONE, "-wal", "-shm"))
+
+
+def _take_over(broken: Path, store: PackStore, at_risk: int) -> int:
+    try:
+        salvaged = store.salvage(broken, at_risk)
+    except (*UNUSABLE, OSError) as error:
+        LOG.error("spool: %s can't be taken over now: %s", broken.name, error)  # noqa: TRY400  # no stack trace reaches an operator
+        return 0
+    LOG.warning("spool: %d packs taken over from %s", salvaged, broken.name)
+    for suffix in ("-wal", "-shm"):
+        Path(f"{broken}{suffix}").unlink(missing_ok=True)
+    broken.rename(f"{broken}{_DONE}")
+    return salvaged
+
+
+def _set_aside(path: Path, boot: str) -> None:
+    for old in path.parent.glob(f"{path.name}.corrupt-*"):
+        old.unlink()
+    broken = Path(f"{path}.corrupt-{boot}")
     for suffix in ("", "-wal", "-shm"):
         part = Path(f"{path}{suffix}")
         if part.exists():
-            part.rename(f"{path}.corrupt-{boot}{suffix}")
-    return _open_checked(path, max_bytes), True
+            part.rename(f"{broken}{suffix}")
 
 
 def read_spool(path: Path) -> SpoolTotals:
@@ -106,7 +153,7 @@ def _open_checked(path: Path, max_bytes: int) -> PackStore:
             broken.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
             raise broken
         return PackStore(database, max_bytes)
-    except sqlite3.Error:
+    except UNUSABLE:
         database.close()
         raise
 
@@ -123,7 +170,7 @@ def connect(path: str) -> sqlite3.Connection:
             "cache_size=-1024",
         ):
             database.execute(f"PRAGMA {pragma}")
-    except sqlite3.Error:
+    except UNUSABLE:
         database.close()
         raise
     return database

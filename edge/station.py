@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from math import ceil
 from pathlib import Path
@@ -45,6 +45,10 @@ _RESTART_S = 5.0
 # Frames a second that one line brings at most (interfaces, demo): bounds what may be in memory.
 _FRAMES_PER_S = 20.0
 _JOIN_S = 2.0
+# Threads of one port that may hang in the operating system at a time. Another one would hang there,
+# too, and the service manager bounds all threads of the station.
+_MOST_STUCK = 3
+_DAY_MS = 86_400_000
 # How long the crew may take to switch everything off (a dead relay module costs 3 s).
 _CREW_S = 6.0
 # Bits per second of a line with nothing but relay modules, unless its port says otherwise: what
@@ -60,6 +64,7 @@ class _Post:
     counters: PortCounters
     worker: PortWorker
     restarted_s: float = float("-inf")
+    stuck: list[PortWorker] = field(default_factory=list)
 
 
 class Station:
@@ -105,6 +110,7 @@ class Station:
             max_bytes=round(config.station.spool_max_mb * 1e6),
             # What arrives while the flush itself is under way comes on top.
             at_risk=at_risk + series,
+            max_age_ms=round(config.station.spool_max_days * _DAY_MS),
         )
         self._jobs: dict[str, LineJobs] = jobs_of(config)
         self._crew: Crew | None = None
@@ -197,26 +203,36 @@ class Station:
         return PortWorker(plan, self._intake, self._clock, counters, open_port=self._open_port)
 
     def _watch(self) -> None:
-        """Replace dead and stuck workers; tell systemd that everything moves."""
+        """Replace dead and stuck workers; tell systemd so if every thread has moved lately."""
         now_s = self._clock.monotonic_s()
         moving = now_s - self._publisher.beat_s < STUCK_S
         moving &= self._crew is None or now_s - self._crew.beat_s < STUCK_S
         for name, post in self._posts.items():
+            post.stuck = [worker for worker in post.stuck if worker.is_alive()]
             stuck = now_s - post.worker.beat_s >= STUCK_S
-            if post.worker.is_alive() and not stuck:
-                continue
-            if now_s - post.restarted_s >= _RESTART_S:
-                LOG.error(
-                    "port %s: its thread is %s; a new one", name, "stuck" if stuck else "dead"
-                )
-                post.worker.stop()
-                post.counters.restarts += 1
-                post.restarted_s = now_s
-                post.worker = self._worker(post.plan, post.counters)
-                post.worker.start()
-        # A port that is restarted again and again must not stop the others: no word of it here.
+            if stuck or not post.worker.is_alive():
+                self._replace(name, post, now_s, stuck=stuck)
+            # A port that is restarted again and again, or that hangs for good, must not stop the
+            # others: its new thread counts, and a post that is given up does not.
+            given_up = len(post.stuck) >= _MOST_STUCK
+            moving &= given_up or now_s - post.worker.beat_s < STUCK_S
         if moving:
             self._notice.alive(now_s)
+
+    def _replace(self, name: str, post: _Post, now_s: float, *, stuck: bool) -> None:
+        """Give a port a new worker, unless its last ones still hang."""
+        if now_s - post.restarted_s < _RESTART_S or len(post.stuck) >= _MOST_STUCK:
+            return
+        LOG.error("port %s: its thread is %s; a new one", name, "stuck" if stuck else "dead")
+        post.worker.stop()
+        if stuck:
+            post.stuck.append(post.worker)
+            if len(post.stuck) >= _MOST_STUCK:
+                LOG.error("port %s: %d threads hang; waiting for one", name, len(post.stuck))
+        post.counters.restarts += 1
+        post.restarted_s = now_s
+        post.worker = self._worker(post.plan, post.counters)
+        post.worker.start()
 
     def _reload(self) -> str:
         """Check the file as it is now, and begin anew with it; return why not, or ""."""

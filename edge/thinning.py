@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import msgspec
 
 from core.identity import SeriesId
-from core.pack import Pack, decode_pack, encode_pack
+from core.pack import Pack, PackError, decode_pack, encode_pack
 from core.quality import Quality
 from core.quantity import Quantity
 from core.reading import Reading
@@ -35,17 +35,18 @@ class Thinned:
     taken: int
 
 
-def thin(payloads: Iterable[bytes]) -> list[Thinned]:
+def thin(payloads: Iterable[bytes]) -> list[Thinned | None]:
     """Take every second reading of each series out of packs that follow each other.
 
     The extremes of what is taken live on in the reading before it, so that a peak is never lost.
+    None stands for what is no pack any more (a worn-out card): it stays, and the hub sets it apart.
     """
-    packs = [decode_pack(payload) for payload in payloads]
+    packs = [_decoded(payload) for payload in payloads]
     kept: list[list[Reading]] = [[] for _ in packs]
     # Where the reading lies that takes over the next one of its series.
     open_slots: dict[SeriesId, tuple[int, int]] = {}
     for index, pack in enumerate(packs):
-        for reading in pack.readings:
+        for reading in pack.readings if pack else ():
             slot = open_slots.pop(reading.series, None)
             if slot is not None and _may_merge(reading):
                 at, position = slot
@@ -54,7 +55,17 @@ def thin(payloads: Iterable[bytes]) -> list[Thinned]:
             kept[index].append(reading)
             if _may_merge(reading):
                 open_slots[reading.series] = (index, len(kept[index]) - 1)
-    return [_thinned(pack, readings) for pack, readings in zip(packs, kept, strict=True)]
+    return [
+        _thinned(pack, readings) if pack else None
+        for pack, readings in zip(packs, kept, strict=True)
+    ]
+
+
+def _decoded(payload: bytes) -> Pack | None:
+    try:
+        return decode_pack(payload)
+    except PackError:
+        return None
 
 
 def _may_merge(reading: Reading) -> bool:

@@ -18,10 +18,12 @@ class Batch:
     Attributes:
         sync: Was the clock trusted?
         readings: In the order in which they were made.
+        alarm: True if one of them was urgent.
     """
 
     sync: bool
     readings: list[Reading] = field(default_factory=list)
+    alarm: bool = False
 
 
 class Tray:
@@ -57,6 +59,7 @@ class Tray:
                 self._batches.append(Batch(sync))
             batch = self._batches[-1]
             batch.readings.append(reading)
+            batch.alarm |= urgent
             self._held += 1
             urgent = urgent or self._held == self._flush_at
             self._urgent |= urgent

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from core.grade import Grade
 from core.limits import LimitRule, LimitState, fresh_state, step
 from core.quality import Quality
 from core.quantity import FACTS, Quantity
@@ -41,6 +42,11 @@ class Urgency:
         self._weak = weak
         self._confirmed: float | None = None
         self._seen: float | None = None
+
+    @property
+    def calm(self) -> bool:
+        """True while no limit is reached: the last frame crosses none of the bare limits."""
+        return all(one.grade is Grade.GREEN for one in self._bare)
 
     def crosses(self, verdict: Verdict, elapsed_ms: int) -> bool:
         """Tell whether this frame crosses a limit, or changes an alarm bit, for the first time."""
@@ -71,6 +77,11 @@ class _Step:
     def __init__(self, rule: LimitRule) -> None:
         self._rule = rule
         self._state: LimitState = fresh_state(rule)
+
+    @property
+    def grade(self) -> Grade:
+        """The grade that it has reached."""
+        return self._state.grade
 
     def rises(self, verdict: Verdict, elapsed_ms: int) -> bool:
         state = self._state

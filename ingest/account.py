@@ -141,6 +141,19 @@ class BootAccount:
             came = sum(size for seq, _, size in self.recent if first <= seq <= last)
             self.lost += max(0, readings - came)
 
+    def close(self, now_ms: int) -> None:
+        """Note that nothing of this boot waits at its station: what is missing will never come.
+
+        The holes are closed, and `balance` calls what they held unknown. A pack that comes all the
+        same (a disk that was given up came back) is counted as it always was.
+        """
+        self.made = max(self.made, self.announced)
+        self.absent = [
+            hole if hole.gone else Absent(hole.first, hole.last, now_ms, gone=True)
+            for hole in self.absent
+        ]
+        self.absent_changed = True
+
     def _made_since(self, first: int) -> int:
         """Return how many readings the packs from *first* to the top stand for, as far as known."""
         if first > self.top:

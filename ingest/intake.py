@@ -187,6 +187,13 @@ class Intake:
             account = self._ledger.account(station, status.boot)
             account.announced = max(account.announced, status.made)
             account.seen_ms = now_ms
+            if status.closed is not None and not message.retain:
+                made = {
+                    boot: count
+                    for boot, count in status.closed.items()
+                    if valid_identity(boot, count) and boot != status.boot
+                }
+                self._ledger.close_earlier(station, status.boot, made, now_ms)
         if not message.retain:
             online = status.link is Link.ONLINE
             batch.stations.append(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import IO, Any
@@ -115,11 +115,8 @@ class Ledger:
 
     def account(self, station: str, boot: str) -> BootAccount:
         """Return the account of a boot for changing; it is written at the next commit."""
-        key = (station, boot)
-        account = self._touched.get(key)
-        if account is None:
-            account = self._accounts.get(key) or self._load(station, boot)
-            self._accounts[key] = self._touched[key] = account
+        account = self._known(station, boot)
+        self._touched[station, boot] = account
         return account
 
     def declare(
@@ -133,6 +130,27 @@ class Ledger:
             account = self.account(station, killed.boot)
             account.unknown = max(account.unknown, killed.readings)
             account.seen_ms = now_ms
+
+    def close_earlier(self, station: str, boot: str, made: Mapping[str, int], now_ms: int) -> None:
+        """Close the boots of a station before *boot*; nothing of them waits there any more.
+
+        Args:
+            station: Who says so.
+            boot: Its present boot.
+            made: What some of them had produced, by boot.
+            now_ms: Run time in milliseconds.
+        """
+        unheard = {boot for boot, count in made.items() if count > self._known(station, boot).made}
+        for name in unheard:
+            account = self.account(station, name)
+            account.announced = max(account.announced, made[name])
+        open_boots = self.connection.execute(
+            "SELECT boot FROM boot WHERE station = ? AND boot != ? AND (announced > made OR EXISTS"
+            " (SELECT 1 FROM absent WHERE absent.boot = boot.id AND gone = 0))",
+            (station, boot),
+        )
+        for name in {*unheard, *(row[0] for row in open_boots.fetchall())}:
+            self.account(station, name).close(now_ms)
 
     def count_apart(self, station: str, stored: int, quarantined: int) -> None:
         """Count readings that carry no boot and seq."""
@@ -198,6 +216,13 @@ class Ledger:
         """Close without committing."""
         self.connection.close()
         self._lock.close()
+
+    def _known(self, station: str, boot: str) -> BootAccount:
+        """Return the account of a boot for reading."""
+        key = (station, boot)
+        account = self._touched.get(key) or self._accounts.get(key) or self._load(station, boot)
+        self._accounts[key] = account
+        return account
 
     def _load(self, station: str, boot: str) -> BootAccount:
         row = self.connection.execute(

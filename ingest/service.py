@@ -209,6 +209,12 @@ class Ingest:
         if counters.trouble:
             log.warning("storing again after: %s", counters.trouble)
             counters.trouble = ""
+        counters.commits += 1
+        counters.messages += len(deliveries)
+        counters.packs += batch.packs
+        counters.duplicates += batch.duplicates
+        counters.readings += len(batch.points)
+        counters.quarantined += len(batch.quarantined)
         for station, receipt in batch.receipts_of():
             # Refused while there is no link: the station then sends the pack again.
             self._broker.publish(topics.stored(self._site, station), encode_receipt(receipt))
@@ -217,12 +223,6 @@ class Ingest:
             # An acknowledgement belongs to the connection on which its message came.
             if delivery.connection == connection:
                 self._broker.acknowledge(delivery.message)
-        counters.commits += 1
-        counters.messages += len(deliveries)
-        counters.packs += batch.packs
-        counters.duplicates += batch.duplicates
-        counters.readings += len(batch.points)
-        counters.quarantined += len(batch.quarantined)
 
     def _tend(self, ledger: Ledger, keeper: Keeper) -> None:
         now_s = self._clock.monotonic_s()

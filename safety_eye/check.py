@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import tomllib
 from pathlib import Path
 
@@ -14,11 +15,16 @@ from core.limits import LimitRule
 from core.quantity import FACTS
 from edge.configuration import describe_station, load_station
 from edge.drivers import DRIVERS
+from safety_eye.calibration import calibration_advice
 from safety_eye.hub import HubConfig, load_hub
 
 
-def describe(file: Path) -> list[str]:
+def describe(file: Path, today: dt.date | None = None) -> list[str]:
     """Return lines about a community, hub or station file.
+
+    Args:
+        file: The file.
+        today: For what is due; None leaves that out.
 
     Raises:
         ConfigurationError: The file can't be used; the message says what to mend.
@@ -30,7 +36,9 @@ def describe(file: Path) -> list[str]:
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(str(file), f"not TOML: {error}") from error
     if "site" in keys:
-        return describe_community(load_community(file), str(file))
+        community = load_community(file)
+        lines = describe_community(community, str(file))
+        return lines + [f"  advice: {text}" for text in calibration_advice(community, file, today)]
     if "station" in keys:
         return describe_station(load_station(file))
     return _hub_lines(file)
@@ -122,4 +130,5 @@ def _hub_lines(file: Path) -> list[str]:
             f"history {history}, page {config.http.url}"
         ),
         *(f"  channel {entry.name:<16} {entry.kind}" for entry in config.channel),
+        *(f"  advice: {text}" for text in config.broker.address.advice),
     ]

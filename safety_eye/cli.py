@@ -16,7 +16,9 @@ from core.command import Verb
 from core.community import Community, load_community
 from core.configuration import ConfigurationError
 from edge.simulator import load_scenario, scenario_names
+from safety_eye.calibration_cli import calibration_app, today
 from safety_eye.hub import HubConfig, load_hub
+from safety_eye.kit_cli import broker_app, station_app
 from safety_eye.output import console, say
 
 app = typer.Typer(
@@ -25,6 +27,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(broker_app, name="broker")
+app.add_typer(station_app, name="station")
+app.add_typer(calibration_app, name="calibration")
 
 CommunityOption = Annotated[
     Path, typer.Option("--community", help="The community profile, community.toml.")
@@ -118,6 +124,16 @@ def alerts(
 @app.command()
 def edge() -> None:
     """Run a station: `safety-eye edge STATION.toml` (see `safety-eye edge --help`)."""
+
+
+@app.command()
+def listen() -> None:
+    """Show live what a device says: `safety-eye listen PORT --driver D` (`--help` for more)."""
+
+
+@app.command()
+def probe() -> None:
+    """Find out which device hangs on a port: `safety-eye probe PORT` (`--help` for more)."""
 
 
 @app.command()
@@ -225,7 +241,7 @@ def check(
     from safety_eye.check import describe  # noqa: PLC0415  # slow imports
 
     try:
-        for line in describe(file):
+        for line in describe(file, today()):
             # Units such as [ppm] are no markup.
             console.print(line, markup=False, soft_wrap=True)
     except ConfigurationError as error:
@@ -233,32 +249,8 @@ def check(
 
 
 @app.command()
-def decode(
-    driver: Annotated[str, typer.Argument(help="Device id, e.g. dfrobot_a02yyuw")],
-    hexadecimal: Annotated[str | None, typer.Option("--hex", help='"FF 07 A1 A7"')] = None,
-    ascii_text: Annotated[str | None, typer.Option("--ascii", help=r'"R0480\r"')] = None,
-) -> None:
-    """Decode the bytes of a device, without any port; one JSON line a value."""
-    from edge.decode import (  # noqa: PLC0415  # drivers are not needed by other commands
-        DecodeArgumentError,
-        decode_lines,
-        parse_ascii,
-        parse_hex,
-    )
-    from edge.drivers.base import DriverError  # noqa: PLC0415  # same
-
-    if (hexadecimal is None) == (ascii_text is None):
-        raise _fail("give exactly one of --hex and --ascii")
-    try:
-        data = parse_hex(hexadecimal) if hexadecimal is not None else parse_ascii(ascii_text or "")
-        decoded = decode_lines(driver, data)
-    except (DecodeArgumentError, DriverError) as error:
-        raise _fail(str(error)) from error
-    for line in decoded.lines:
-        print(json.dumps(line, ensure_ascii=False, allow_nan=False))
-    if decoded.note:
-        console.print(f"{driver}: {decoded.note}", markup=False, soft_wrap=True)
-    raise typer.Exit(decoded.exit_code)
+def decode() -> None:
+    """Decode the bytes of a device: `safety-eye decode DRIVER --hex "FF 07 A1 A7"`."""
 
 
 @app.command()
@@ -280,6 +272,73 @@ def replay(
         write_replay(recordings, profile, out, every=every, together=together)
     except (ConfigurationError, ValueError, OSError) as error:
         raise _fail(str(error)) from error
+
+
+@app.command()
+def score(
+    directory: Annotated[Path, typer.Argument(help="Recordings, subdirectories included.")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON instead of the tables.")
+    ] = False,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw one chart a recording (PNG) into this directory.")
+    ] = None,
+    nuisance_hours: Annotated[
+        int, typer.Option(help="Simulate and score so many hours of cooking, steam ...", min=0)
+    ] = 0,
+) -> None:
+    """Replay recordings and score the warnings, beside two trivial baselines; 1 if one failed."""
+    from safety_eye.score.command import run_score  # noqa: PLC0415  # slow imports
+
+    try:
+        complete = run_score(directory, plot, nuisance_hours, as_json=as_json)
+    except (ValueError, OSError) as error:
+        raise _fail(str(error)) from error
+    raise typer.Exit(0 if complete else 1)
+
+
+@app.command()
+def backtest(
+    community: Annotated[Path, typer.Option(help="The new profile, on trial.")],
+    against: Annotated[Path, typer.Option(help="The profile that is in use.")],
+    start: Annotated[str, typer.Option("--from", help="ISO 8601; without an offset local time.")],
+    end: Annotated[str, typer.Option("--to", help="ISO 8601; without an offset local time.")],
+    hub: HubOption = None,
+    state: StateOption = Path("state"),
+    as_json: Annotated[bool, typer.Option("--json", help="The report as JSON.")] = False,
+) -> None:
+    """Replay history through a new and the old profile: what would have changed? 1 if worse.
+
+    What learned detectors have shown is stamped in the state directory: they speak once they pass.
+    """
+    from ingest.history import HistoryUnavailableError, HistoryUnreadableError  # noqa: PLC0415
+    from safety_eye import backtest as test  # noqa: PLC0415  # slow imports
+    from safety_eye import backtest_report  # noqa: PLC0415  # same
+    from safety_eye.programs import history_settings  # noqa: PLC0415  # same
+
+    profile, config = _load(community, hub)
+    try:
+        old = load_community(against)
+        zone = profile.site.timezone
+        span = test.instant(start, zone), test.instant(end, zone)
+        if span[0] >= span[1]:
+            raise _fail(f"--from {start} must lie before --to {end}")
+        settings = history_settings(config, state)
+        report = test.run_backtest(profile, old, settings, state, span, RunClock().now_ms())
+    except (
+        ConfigurationError,
+        HistoryUnavailableError,
+        HistoryUnreadableError,
+        ValueError,
+        OSError,
+    ) as error:
+        raise _fail(str(error)) from error
+    if as_json:
+        print(json.dumps(backtest_report.as_json(report), ensure_ascii=False))
+    else:
+        for line in backtest_report.lines(report, profile, _language()):
+            console.print(line, markup=False, soft_wrap=True)
+    raise typer.Exit(1 if report.verdict == "worse" else 0)
 
 
 @app.command()

@@ -8,8 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.servers import InfluxDB, Mosquitto, VictoriaMetrics
+
+# How fast a machine makes examples is no property of ours; a test that hangs has its time-out.
+settings.register_profile("behaviour", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("behaviour")
 
 
 @pytest.fixture(scope="session")

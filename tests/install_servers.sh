@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
-# Installs the servers and the browser that the tests use, where they are missing (Debian, Raspberry
-# Pi OS). Their services are not started: each test starts its own, on loopback, on a free port.
+# Installs the servers, the browser and the cross compiler for the bridge's firmware that the tests
+# use, where they are missing (Debian, Raspberry Pi OS). Their services are not started: each test starts its own, on loopback, on a free port.
 set -euo pipefail
 declare -A package=(
   [mosquitto]=mosquitto [influxd]=influxdb [victoria-metrics]=victoria-metrics
   [chromium]=chromium [chromedriver]=chromium-driver
+  [openssl]=openssl [g++]=g++ [avr-g++]=gcc-avr [simavr]=simavr
 )
 PATH=$PATH:/usr/sbin:/sbin
 missing=()
 for program in "${!package[@]}"; do
   command -v "$program" >/dev/null 2>&1 || missing+=("${package[$program]}")
 done
+[ -d /usr/share/arduino/hardware/arduino/avr/cores ] || missing+=(avr-libc arduino-core-avr)
 fc-list ':lang=zh' 2>/dev/null | grep -q . || missing+=(fonts-noto-cjk fontconfig)
 command -v postgres >/dev/null 2>&1 || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || missing+=(postgresql)
 [ ${#missing[@]} -eq 0 ] && exit 0

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from alerts.channels.alertmanager import AlertmanagerWebhook
 from alerts.channels.base import Channel, ChannelEntry, ChannelError
+from alerts.channels.dingtalk import DingTalkRobot
+from alerts.channels.feishu import FeishuBot
+from alerts.channels.ntfy import Ntfy
 from alerts.channels.webhook import Webhook
 from alerts.channels.wecom import WeComBot
 
 KINDS: dict[str, Callable[[ChannelEntry], Channel]] = {
     "webhook": Webhook,
     "wecom": WeComBot,
+    "dingtalk": DingTalkRobot,
+    "feishu": FeishuBot,
+    "ntfy": Ntfy,
+    "alertmanager": AlertmanagerWebhook,
 }
 
 

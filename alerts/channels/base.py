@@ -60,15 +60,19 @@ class ChannelEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     Attributes:
         name: How contacts refer to it.
-        kind: Name in the registry: `webhook` or `wecom`.
-        url: Where to post. For `wecom` only needed for a proxy on the premises.
-        secret_file, secret_env: Where the key is: `whsec_…` of a webhook, the bot's key of WeCom.
-            Several lines in the file of a webhook sign with each key, for rotation.
+        kind: Name in the registry, e.g. `webhook` or `wecom`.
+        url: Where to post. For `wecom`, `dingtalk`, `feishu` only needed for a proxy on the
+            premises (or Lark's address).
+        secret_file, secret_env: Where the key is: `whsec_…` of a webhook (several lines sign with
+            each key, for rotation), the bot's key of WeCom, DingTalk's access token and Feishu's
+            hook id, each with the signing secret on a second line; a bearer token elsewhere.
         allow_private: True allows plain http and private addresses: a receiver on the premises.
         language: `zh` or `en`; empty takes the site's.
-        style: Of `wecom`: `text` or `markdown`.
-        mention: Of `wecom`: user ids (or `@all`) to mention in orange and red.
-        mention_mobile_file: Of `wecom`: file with phone numbers to mention, one a line.
+        style: Of group bots: `text` or `markdown`.
+        mention: Of group bots: user ids (or `@all`) to mention in orange and red.
+        mention_mobile_file: Of `wecom` and `dingtalk`: file with phone numbers to mention, one a
+            line.
+        topic: Of `ntfy`: the topic.
         per_minute: Fewer messages a minute than the channel's own limit.
         timeout_s: Wall seconds for one attempt, at most 30.
     """
@@ -83,6 +87,7 @@ class ChannelEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     style: str = "text"
     mention: tuple[str, ...] = ()
     mention_mobile_file: str = ""
+    topic: str = ""
     per_minute: int | None = None
     timeout_s: float = 15.0
 
@@ -105,6 +110,18 @@ def read_secret(entry: ChannelEntry) -> str:
     if not text:
         raise ChannelError(f"channel {entry.name!r}: its secret is empty")
     return text
+
+
+def read_mobiles(entry: ChannelEntry) -> tuple[str, ...]:
+    """Return the phone numbers to mention, none if the entry names no file.
+
+    Raises:
+        ChannelError: The file can't be read.
+    """
+    if not entry.mention_mobile_file:
+        return ()
+    file = ChannelEntry(name=entry.name, kind=entry.kind, secret_file=entry.mention_mobile_file)
+    return tuple(read_secret(file).split())
 
 
 class Channel(ABC):

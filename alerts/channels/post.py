@@ -91,11 +91,20 @@ class Poster:
             headers={"user-agent": "safety-eye", "accept-encoding": "identity"},
         )
 
-    def post(self, body: bytes, headers: Mapping[str, str]) -> Answer | Outcome:
-        """Post once; return the answer, or the outcome where there was none."""
+    def post(
+        self, body: bytes, headers: Mapping[str, str], query: Mapping[str, str] | None = None
+    ) -> Answer | Outcome:
+        """Post once; return the answer, or the outcome where there was none.
+
+        Args:
+            body: What is posted.
+            headers: Besides the usual ones.
+            query: Parameters of this post, added to those of the URL and encoded once.
+        """
         until_s = _STEADY.monotonic_s() + self._timeout_s
         try:
-            request = self._request(body, headers)
+            url = self._url.copy_merge_params(query) if query else self._url
+            request = self._request(url, body, headers)
             response = self._client.send(request, stream=True)
         except RefusedAddressError as error:
             return Outcome(OutcomeKind.MISCONFIGURED, vendor_code="address", detail=str(error))
@@ -114,14 +123,14 @@ class Poster:
         """Close the connection."""
         self._client.close()
 
-    def _request(self, body: bytes, headers: Mapping[str, str]) -> httpx.Request:
+    def _request(self, url: httpx.URL, body: bytes, headers: Mapping[str, str]) -> httpx.Request:
         if self._allow_private:
-            return self._client.build_request("POST", self._url, content=body, headers=headers)
+            return self._client.build_request("POST", url, content=body, headers=headers)
         host = self._url.host
         address = checked_address(host, self._url.port or 443)
         return self._client.build_request(
             "POST",
-            self._url.copy_with(host=str(address)),
+            url.copy_with(host=str(address)),
             content=body,
             headers={**headers, "host": self._url.netloc.decode()},
             extensions={"sni_hostname": host},

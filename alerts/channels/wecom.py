@@ -15,10 +15,12 @@ from alerts.channels.base import (
     ChannelError,
     Outcome,
     OutcomeKind,
+    read_mobiles,
     read_secret,
 )
-from alerts.channels.post import Answer, Poster, of_status
-from alerts.message import Notification, lines, truncate_utf8
+from alerts.channels.codes import Codes, outcome_of
+from alerts.channels.post import Poster
+from alerts.message import Notification, harmless, lines, truncate_utf8
 from core.grade import Grade
 
 URL = "https://qyapi.weixin.qq.com/cgi-bin/webhook/send"
@@ -26,17 +28,19 @@ URL = "https://qyapi.weixin.qq.com/cgi-bin/webhook/send"
 MAX_TEXT_BYTES, MAX_MARKDOWN_BYTES = 2048, 4096
 # The vendor allows 20 a minute; two stay free for what others send with the same bot.
 PER_MINUTE = 18
-# 45009: the window of the rate limit is a minute.
-WINDOW_S = 60.0
+_MENDS = OutcomeKind.MISCONFIGURED
+CODES = Codes(
+    "WeCom",
+    "errcode",
+    "errmsg",
+    {
+        -1: OutcomeKind.RETRY,
+        **dict.fromkeys((93000, 93004, 93008, 40001, 40014, 41001), _MENDS),
+    },
+    {45009: 60.0},  # the window of the rate limit is a minute
+)
 _COLOURS = {Grade.RED: "warning", Grade.ORANGE: "warning", Grade.GREEN: "info"}
-_BUSY, _RATE_LIMIT = -1, 45009
-_MISCONFIGURED = {93000, 93004, 93008, 40001, 40014, 41001}
 _KEY = re.compile(r"[A-Za-z0-9_-]{8,100}")
-
-
-class _Reply(msgspec.Struct):
-    errcode: int
-    errmsg: str = ""
 
 
 class WeComBot(Channel):
@@ -53,7 +57,7 @@ class WeComBot(Channel):
         if _KEY.fullmatch(key) is None:
             raise ChannelError(f"channel {entry.name!r}: its secret is not a bot key")
         self._entry = entry
-        self._mobiles = _mobiles(entry)
+        self._mobiles = read_mobiles(entry)
         self._secret = key
         self._poster = Poster(
             f"{entry.url or URL}?key={key}",
@@ -66,7 +70,9 @@ class WeComBot(Channel):
         del now_s
         body = msgspec.json.encode(self.message(note))
         answer = self._poster.post(body, {"content-type": "application/json"})
-        return answer if isinstance(answer, Outcome) else self._outcome(answer)
+        if isinstance(answer, Outcome):
+            return answer
+        return outcome_of(answer, CODES, (self._secret,))
 
     def close(self) -> None:
         """Close connections."""
@@ -88,47 +94,3 @@ class WeComBot(Channel):
         if loud and self._mobiles:
             inner["mentioned_mobile_list"] = list(self._mobiles)
         return {"msgtype": "text", "text": inner}
-
-    def _outcome(self, answer: Answer) -> Outcome:
-        if answer.status != 200:
-            return of_status(answer)
-        try:
-            reply = msgspec.json.decode(answer.body, type=_Reply)
-        except msgspec.MsgspecError:
-            # A proxy's page or a cut answer: the vendor didn't say that it has the message.
-            return Outcome(
-                OutcomeKind.UNKNOWN, vendor_code="body", detail="the answer is not WeCom's"
-            )
-        code, text = str(reply.errcode), reply.errmsg.replace(self._secret, "…")[:200]
-        if reply.errcode == 0:
-            return Outcome(OutcomeKind.ACCEPTED, vendor_code=code)
-        if reply.errcode == _BUSY:
-            return Outcome(OutcomeKind.RETRY, vendor_code=code, detail=f"busy: {text}")
-        if reply.errcode == _RATE_LIMIT:
-            wait_s = answer.retry_after_s or WINDOW_S
-            return Outcome(
-                OutcomeKind.RETRY, vendor_code=code, retry_after_s=wait_s, detail="rate limit"
-            )
-        kind = (
-            OutcomeKind.MISCONFIGURED if reply.errcode in _MISCONFIGURED else OutcomeKind.PERMANENT
-        )
-        return Outcome(kind, vendor_code=code, detail=f"errcode {code}: {text}")
-
-
-def harmless(text: str) -> str:
-    """Return text that mentions nobody and opens no tag: names come from outside.
-
-    >>> harmless("<@all> 水位")
-    '＜@all＞ 水位'
-    """
-    return text.replace("<", "＜").replace(">", "＞")
-
-
-def _mobiles(entry: ChannelEntry) -> tuple[str, ...]:
-    if not entry.mention_mobile_file:
-        return ()
-    return tuple(
-        read_secret(
-            ChannelEntry(name=entry.name, kind=entry.kind, secret_file=entry.mention_mobile_file)
-        ).split()
-    )

@@ -90,6 +90,14 @@ PHRASES: dict[str, tuple[str, str]] = {
         "但有 {} 路读数未知，{} 个站点不在线：那里没有报警不等于安全。",
         "But {} readings are unknown and {} stations are not online: no alarm there is not safe.",
     ),
+    "quiet_silent": (
+        "但有 {} 路读数未知：那里没有报警不等于安全。",
+        "But {} readings are unknown: no alarm there is not safe.",
+    ),
+    "quiet_down": (
+        "但有 {} 个站点不在线：那里没有报警不等于安全。",
+        "But {} stations are not online: no alarm there is not safe.",
+    ),
     "no_incidents_yet": (
         "还没有发生过事件。第一个事件会出现在这里，并保留它的时间线。",
         "There has been no incident yet. The first one will stand here with its timeline.",
@@ -135,6 +143,47 @@ PHRASES: dict[str, tuple[str, str]] = {
     "link_never_why": (
         "档案里有它，但它从未上报：未知，不等于安全",
         "The profile names it, but it has never reported: unknown, which is not safe",
+    ),
+    "trouble_undervoltage": (
+        "供电电压不足：读数可能出错，站点可能随时停机。检查电源和线缆",
+        "Too little voltage: readings may be wrong, and it may stop at any time. See to its supply",
+    ),
+    "trouble_undervoltage_seen": (
+        "开机以来曾经电压不足：检查电源和线缆",
+        "Too little voltage at times since it was switched on: see to its power supply and cable",
+    ),
+    "trouble_throttled": (
+        "处理器已降频（电压不足或过热）",
+        "Its processor is slowed down (too little voltage, or too hot)",
+    ),
+    "trouble_hot": (
+        "处理器温度在 80 °C 以上：检查通风",
+        "Its processor is above 80 °C: see to its ventilation",
+    ),
+    "trouble_disk_nearly_full": (
+        "存储卡快满了：断网时存不下三天的读数",
+        "Its disk is nearly full: it can't keep three days of readings without the hub",
+    ),
+    "trouble_memory_low": ("可用内存不足", "It is short of memory"),
+    "trouble_clock_unset": (
+        "时钟未校准：读数的时间是按到达推算的",
+        "Its clock is not set: times are worked out from when readings arrive",
+    ),
+    "trouble_clock_ahead": (
+        "时钟被调回，站点的时间还走在前面",
+        "Its clock was set back, and its time is still ahead",
+    ),
+    "trouble_spool_in_memory": (
+        "存储卡写不进去：读数只在内存里，断电就会丢失",
+        "Its disk can't be written: readings are in memory only, and a power cut loses them",
+    ),
+    "trouble_spool_broken": (
+        "存储卡上的文件损坏过，可读的部分已取回：请更换存储卡",
+        "A file on its disk was broken; what could be read was kept. Replace the card",
+    ),
+    "trouble_port_closed": (
+        "有串口打不开：那里的传感器没有数据",
+        "A serial port can't be opened: its sensors are silent",
     ),
     "heard": ("最近一次", "Last heard"),
     "spool": ("待传", "Waiting in spool"),
@@ -250,6 +299,11 @@ REASONS = {
     Reason.NO_CHECKSUM: ("未经校验", "no checksum"),
     Reason.MISSING: ("没有值", "no value"),
     Reason.TEST: ("测试状态", "test mode"),
+    Reason.UNCOMPENSATED: ("未做气温补偿", "air temperature not known"),
+    Reason.NOISE: ("噪声变大", "noise has grown"),
+    Reason.NEIGHBOURS: ("与相邻传感器不符", "neighbours contradict it"),
+    Reason.DRIFT: ("缓慢漂移", "drifts from its neighbours"),
+    Reason.SHIFT: ("读数整体偏移", "level has shifted"),
 }
 ACTORS = {
     "system": ("系统", "system"),

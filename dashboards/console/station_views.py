@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from core.act import OutputState
 from core.act_wording import why_words
 from core.community import Community
+from core.trouble import troubles_of
 from dashboards.console.feed import LiveFeed
 from dashboards.console.statements import StationState
 from dashboards.console.words import Words
@@ -65,6 +66,7 @@ class StationView:
         word, why: The link state in words, and what it means where it is not online.
         sensors: Names of what it reads.
         account: Where its readings are, None if the ledger does not know it.
+        troubles: What is wrong with it by its own numbers, in words, the most urgent first.
         errors: Counters above zero that tell of trouble, name and count.
         health: Its other named numbers.
         acting: What it may switch by itself; None if nothing.
@@ -76,6 +78,7 @@ class StationView:
     why: str
     sensors: tuple[str, ...]
     account: StationLedger | None
+    troubles: tuple[str, ...]
     errors: tuple[tuple[str, str], ...]
     health: tuple[tuple[str, str], ...]
     acting: ActingView | None = None
@@ -129,9 +132,18 @@ def _view(
             if entry.station == state.id
         ),
         account=account,
+        troubles=_troubles(state, words),
         errors=tuple(listed),
         health=tuple((name, f"{value:g}") for name, value in sorted(health.items())),
         acting=_acting(state, words),
+    )
+
+
+def _troubles(state: StationState, words: Words) -> tuple[str, ...]:
+    if state.status is None:
+        return ()
+    return tuple(
+        words(f"trouble_{trouble.replace('-', '_')}") for trouble in troubles_of(state.status)
     )
 
 

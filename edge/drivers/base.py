@@ -182,6 +182,11 @@ class Driver(ABC):
         """How many bytes wait for the rest of their frame; always below 4 KiB."""
         return 0
 
+    @property
+    def requests_per_reading(self) -> int:
+        """How many requests bring every value of the device once."""
+        return 1
+
     @abstractmethod
     def feed(self, data: bytes) -> list[Frame]:
         """Take a piece of the stream and return the frames that it completes.

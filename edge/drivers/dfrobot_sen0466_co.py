@@ -3,7 +3,8 @@
 Sources: DFRobot wiki SEN0465, `DFRobot_MultiGasSensor@1b2dc48e`. The vendor's library adds up one
 byte less than the manual; where the last temperature byte is not zero the two differ, and either is
 taken. (That library returns 0.0 on a bad checksum. Here a bad checksum is no value.) The gas id of
-the frame names the value: another gas never counts as CO.
+the frame names the value: another gas never counts as CO. The reply to "read all" (88) has the same
+layout.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from edge.drivers.base import Check, DriverFacts, Field, Measurement, Mode, Opti
 from edge.drivers.stream import StreamDriver, beyond, check_names, counts, twos_complement
 from edge.framing import BAD_CHECKSUM, Rejection
 
-_READ, _MODE, _CO_ID = 0x86, 0x78, 0x04
+_READ, _READ_ALL, _MODE, _CO_ID = 0x86, 0x88, 0x78, 0x04
 _MOST_DECIMALS = 3
 _RANGE_PPM = 1000
 # Gas id -> name of the value, name of the gas, unit.
@@ -67,7 +68,7 @@ class DfrobotSen0466Co(StreamDriver):
             return BAD_CHECKSUM
         if raw[1] == _MODE:
             return None
-        if raw[1] != _READ or raw[4] not in _GASES or raw[5] > _MOST_DECIMALS:
+        if raw[1] not in (_READ, _READ_ALL) or raw[4] not in _GASES or raw[5] > _MOST_DECIMALS:
             return Rejection(checksum=False, why=f"kind {raw[1]:#04x}, gas {raw[4]:#04x}")
         return None
 

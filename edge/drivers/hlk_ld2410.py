@@ -9,16 +9,20 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 
-from core.quality import Quality, Reason
+from core.quality import Reason
 from core.quantity import Quantity
 from edge.drivers.base import Check, DriverFacts, Field, Measurement, Mode, Value
-from edge.drivers.stream import StreamDriver, check_names, counts
+from edge.drivers.stream import StreamDriver, bad, check_names, counts
 from edge.framing import NOT_A_FRAME, UNKNOWN_YET, Rejection
 
 _REPORT, _REPORT_TAIL = b"\xf4\xf3\xf2\xf1", b"\xf8\xf7\xf6\xf5"
 _REPLY, _REPLY_TAIL = b"\xfd\xfc\xfb\xfa", b"\x04\x03\x02\x01"
 _ENGINEERING, _BASIC = 0x01, 0x02
 _BASIC_LENGTH, _LONGEST = 13, 64
+# States 4 to 6: the radar measures its background, and nothing else means anything.
+_LAST_CALIBRATION = 6
+# Nine gates of 75 cm end at 675 cm; a distance beyond that is no report of this radar.
+_SLACK = {"cm": 75}
 _STATES = ("none", "moving", "static", "moving+static")
 _TARGET = struct.Struct("<BHBHBH")
 _MOVING = Field("moving_distance", "cm", None, 0, 600, 1, 0)
@@ -69,13 +73,16 @@ class HlkLd2410(StreamDriver):
         if raw.startswith(_REPLY):
             return ()
         state, *numbers = _TARGET.unpack_from(raw, 8)
-        if state < len(_STATES):
-            found = [Measurement("state", None, _STATES[state], "enum")]
-        else:  # 4 to 6: the radar is measuring its background
-            why = (Reason.WARMING_UP,)
-            found = [Measurement("state", None, None, "enum", Quality.BAD, why)]
+        if state >= len(_STATES):
+            why = Reason.WARMING_UP if state <= _LAST_CALIBRATION else Reason.DEVICE_FAULT
+            fields = ((field.name, field.unit) for field in _FIELDS)
+            return tuple(bad(name, None, unit, why) for name, unit in (("state", "enum"), *fields))
+        found = [Measurement("state", None, _STATES[state], "enum")]
         for field, value in zip(_FIELDS, numbers, strict=True):
-            found.append(Measurement(field.name, None, value, field.unit))
+            if value > field.high + _SLACK.get(field.unit, 0):
+                found.append(bad(field.name, None, field.unit, Reason.RANGE))
+            else:
+                found.append(Measurement(field.name, None, value, field.unit))
         return (*found, *(_gates(raw[17:-6]) if raw[6] == _ENGINEERING else ()))
 
     def encode(self, values: Mapping[str, Value]) -> bytes:

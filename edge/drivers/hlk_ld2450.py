@@ -10,9 +10,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 
+from core.quality import Reason
 from core.quantity import Quantity
 from edge.drivers.base import Check, DriverFacts, Field, Measurement, Mode, Value
-from edge.drivers.stream import StreamDriver, check_names, number
+from edge.drivers.stream import StreamDriver, bad, check_names, number, uncertain
 from edge.framing import Rejection
 
 _HEADER, _TAIL = b"\xaa\xff\x03\x00", b"\x55\xcc"
@@ -22,6 +23,9 @@ _POSITIVE, _MOST = 0x8000, 0x7FFF
 # Where a simulated person stands who has no position: 2 m in front, gates of 360 mm.
 _USUAL = {"x": 0.0, "y": 2000.0, "speed": 0.0, "resolution": 360.0}
 _UNITS = {"x": "mm", "y": "mm", "speed": "cm/s", "resolution": "mm"}
+# The radar sees about 6 m, never behind itself. A frame has no checksum: what stands farther away
+# is noise or a damaged frame (a third more than the range, mm; more than a sprinter, cm/s).
+_BELIEVABLE = {"x": 8000, "y": 8000, "speed": 1500}
 _COUNT = Field("target_count", "1", None, 0, _TARGETS, 1, 0)
 _NAMES = (
     "target_count",
@@ -62,7 +66,7 @@ class HlkLd2450(StreamDriver):
     def decode(self, raw: bytes) -> tuple[Measurement, ...]:
         """Return the targets; a slot of zeros holds none."""
         found: list[Measurement] = []
-        seen = 0
+        seen, doubtful = 0, False
         for slot in range(1, _TARGETS + 1):
             words = _SLOT.unpack_from(raw, 4 + 8 * (slot - 1))
             if not any(words):
@@ -70,7 +74,14 @@ class HlkLd2450(StreamDriver):
             seen += 1
             values = (*(_signed(word) for word in words[:3]), words[3])
             for (part, unit), value in zip(_UNITS.items(), values, strict=True):
-                found.append(Measurement(f"t{slot}_{part}", None, value, unit))
+                name, most = f"t{slot}_{part}", _BELIEVABLE.get(part, _MOST)
+                if abs(value) <= most and (part != "y" or value >= 0):
+                    found.append(Measurement(name, None, value, unit))
+                    continue
+                doubtful = True
+                found.append(bad(name, None, unit, Reason.RANGE))
+        if doubtful:
+            return (uncertain("target_count", None, "1", Reason.RANGE, seen), *found)
         return (Measurement("target_count", None, seen, "1"), *found)
 
     def encode(self, values: Mapping[str, Value]) -> bytes:

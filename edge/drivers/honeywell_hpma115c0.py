@@ -8,10 +8,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 
-from core.quality import Quality, Reason
 from core.quantity import Quantity
 from edge.drivers.base import Check, DriverFacts, Field, Measurement, Mode, Value
-from edge.drivers.stream import StreamDriver, check_names, counts
+from edge.drivers.stream import StreamDriver, check_names, filled_masses, mass, unordered
 from edge.framing import BAD_CHECKSUM, Rejection
 
 _RANGE_UGM3 = 1000
@@ -54,19 +53,19 @@ class HoneywellHpma115c0(StreamDriver):
 
     def decode(self, raw: bytes) -> tuple[Measurement, ...]:
         """Return the four masses."""
-        found = []
-        for field, mass in zip(_FIELDS, struct.unpack_from(">4H", raw, 3), strict=True):
-            high = mass > _RANGE_UGM3
-            quality = Quality.UNCERTAIN if high else Quality.GOOD
-            reasons = (Reason.SATURATED,) if high else ()
-            found.append(Measurement(field.name, field.quantity, mass, "ug/m3", quality, reasons))
-        return tuple(found)
+        masses = struct.unpack_from(">4H", raw, 3)
+        odd = unordered(masses)
+        return tuple(
+            mass(field, value, odd=at in odd)
+            for at, (field, value) in enumerate(zip(_FIELDS, masses, strict=True))
+        )
 
     def encode(self, values: Mapping[str, Value]) -> bytes:
         """Return the frame; None for a mass is silence (no frame says it)."""
         check_names(self.FACTS.name, values, tuple(field.name for field in _FIELDS))
-        masses = [counts(self.FACTS.name, values, field, 0xFFFF) for field in _FIELDS]
-        if None in masses:
+        usual = filled_masses(self.FACTS.name, values, _FIELDS)
+        if usual is None:
             return b""
+        masses = [round(max(0, min(0xFFFF, value))) for value in usual]
         body = _HEADER + struct.pack(">4H4x", *masses)
         return body + bytes((-sum(body) & 0xFF,))

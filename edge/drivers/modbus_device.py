@@ -67,6 +67,7 @@ class ModbusDriver(Driver):
         super().__init__(options or {})
         self.settings = read_options(self.FACTS.name, self.OPTIONS, self.options)
         self._asked = None
+        self.prepare()
         self._reader = ReplyReader(self.counters, self.shapes())
 
     @property
@@ -83,6 +84,9 @@ class ModbusDriver(Driver):
     def address(self) -> int:
         """The slave's address."""
         return self.settings.whole("address")
+
+    def prepare(self) -> None:
+        """Make ready what `shapes` needs, from the settings; nothing to do for most devices."""
 
     @abstractmethod
     def block(self) -> Request:

@@ -114,13 +114,15 @@ class ModbusDiModule(ModbusDriver):
         """Return one to four bytes of inputs, and the configured counters."""
         inputs = frozenset(range(1, _MOST_INPUTS // 8 + 1))
         counters = frozenset({2 * self.settings.whole("counters") * self._counter_words})
+        if self.settings.text("word_order") == "auto":  # by hand: any number of counters
+            counters = frozenset({2, *range(4, 65, 4)})
         return {1: inputs, 2: inputs, 3: counters, 4: counters}
 
     def measure(self, reply: Reply, asked: Request | None) -> tuple[Measurement, ...]:
         """Return bits or counters."""
         if reply.function in _BITS:
             return self._inputs(reply, asked)
-        size = 2 * self._counter_words
+        size = min(2 * self._counter_words, len(reply.data))
         pieces = [reply.data[at : at + size] for at in range(0, len(reply.data), size)]
         names = self._counter_names(len(pieces))
         return tuple(self._counter(*pair) for pair in zip(names, pieces, strict=True))

@@ -31,7 +31,7 @@ from edge.drivers.base import (
     Value,
 )
 from edge.drivers.options import Settings, read_options
-from edge.drivers.stream import count_faults
+from edge.drivers.stream import count_faults, paired
 from edge.framing import LineFramer
 
 MAX_LINE_BYTES = 512
@@ -221,7 +221,7 @@ class NdjsonBridge(Driver):
     def _accept(self, decoded: _Line, raw: bytes, *, checked: bool) -> Frame:
         self.counters.good += 1
         restarted = self._follow(decoded)
-        measurements = tuple(_measure(item, checked=checked) for item in decoded.r)
+        measurements = paired(tuple(_measure(item, checked=checked) for item in decoded.r))
         count_faults(self.counters, measurements)
         return Frame(measurements, raw, restarted)
 

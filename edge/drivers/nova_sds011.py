@@ -7,10 +7,11 @@ with C5: never particles. 999.9 is the end of the range; both values 0 means not
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from core.quality import Quality, Reason
 from core.quantity import Quantity
-from edge.drivers.base import Check, DriverFacts, Field, Measurement, Mode, Value
+from edge.drivers.base import Check, DriverFacts, Field, Measurement, Mode, Option, Value
 from edge.drivers.stream import StreamDriver, bad, check_names, counts
 from edge.framing import BAD_CHECKSUM, Rejection
 
@@ -37,6 +38,9 @@ class NovaSds011(StreamDriver):
         source="Nova SDS011 control protocol; captures of PyPMS",
         fields=(_PM25, _PM10),
     )
+    OPTIONS: ClassVar[Mapping[str, Option]] = {
+        "device_id": Option("", "id that the sensor must give, four hex digits; '' = any"),
+    }
     HEADERS = (b"\xaa",)
     SIZE = 10
 
@@ -61,6 +65,14 @@ class NovaSds011(StreamDriver):
                 bad("device_id", None, "1", Reason.WARMING_UP, device.value),
             )
         odd = fine > coarse
+        wanted = self.settings.text("device_id").upper()
+        if wanted and wanted != device.value:
+            why = Reason.CONFIGURATION
+            return (
+                bad("pm25", Quantity.PM2_5, "ug/m3", why),
+                bad("pm10", Quantity.PM10, "ug/m3", why),
+                bad("device_id", None, "1", why, device.value),
+            )
         return (
             _mass("pm25", Quantity.PM2_5, fine, odd=odd),
             _mass("pm10", Quantity.PM10, coarse, odd=odd),
@@ -90,6 +102,8 @@ class NovaSds011(StreamDriver):
 
 
 def _mass(name: str, quantity: Quantity, content: int, *, odd: bool) -> Measurement:
+    if content > _FULL_SCALE:  # the sensor stops at 999.9: damaged on the way, or no SDS011
+        return bad(name, quantity, "ug/m3", Reason.RANGE)
     reasons: tuple[Reason, ...] = (Reason.SATURATED,) if content >= _FULL_SCALE else ()
     reasons += (Reason.IMPLAUSIBLE_PAIR,) if odd else ()
     quality = Quality.UNCERTAIN if reasons else Quality.GOOD

@@ -14,7 +14,7 @@ from typing import ClassVar, NamedTuple
 from core.quality import Quality, Reason
 from core.quantity import Quantity
 from edge.drivers.base import Check, DriverFacts, Field, Measurement, Mode, Value
-from edge.drivers.stream import StreamDriver, check_names, counts, number
+from edge.drivers.stream import StreamDriver, check_names, counts, number, unordered
 from edge.framing import BAD_CHECKSUM, NOT_A_FRAME, UNKNOWN_YET, Rejection
 
 _HEADER = b"\x42\x4d"
@@ -184,7 +184,7 @@ def _judge_whole(words: tuple[int, ...], error: int, *, counted: bool) -> _Whole
 
 
 def _masses(masses: tuple[int, ...], whole: _Whole) -> list[Measurement]:
-    odd = _unordered(masses)
+    odd = unordered(masses[:3]) | {3 + at for at in unordered(masses[3:])}
     found = []
     for index, (column, value) in enumerate(zip(_MASSES, masses, strict=True)):
         quality, reasons = whole.quality, whole.reasons
@@ -195,15 +195,6 @@ def _masses(masses: tuple[int, ...], whole: _Whole) -> list[Measurement]:
         kept = value if whole.keep else None
         found.append(Measurement(column.name, column.quantity, kept, "ug/m3", quality, reasons))
     return found
-
-
-def _unordered(masses: tuple[int, ...]) -> frozenset[int]:
-    """Return which masses contradict PM1 <= PM2.5 <= PM10."""
-    odd = set()
-    for low in (0, 1, 3, 4):
-        if masses[low] > masses[low + 1]:
-            odd |= {low, low + 1}
-    return frozenset(odd)
 
 
 def _particles(particles: tuple[int, ...], whole: _Whole) -> list[Measurement]:

@@ -1,177 +1,405 @@
 """Modbus devices that are a table: which register holds what, in which unit, over which range.
 
-A device of this kind is a profile and one line in the registry; see `sonbest_sm7571b.py`.
+A profile is data (TOML): the shipped ones stand in `profiles/`, an installer may write another one
+for a device that nobody has met yet. `modbus_registers.py` drives both.
+
+```toml
+title = "SONBEST SM7571B smoke transmitter"
+source = "sonbus.com/english/products/SM7571.html"   # where each number is from
+verified = true                       # false: nobody has confirmed it on the device or in a sheet
+baud = 9600
+warm_up_s = 180
+
+[[value]]
+name = "smoke"
+quantity = "smoke-index"
+unit = "ppm"
+function = 3                          # 1 coils, 2 discrete inputs, 3 holding, 4 input registers
+register = 0                          # as on the wire: mostly the document's number minus one
+type = "u16"                          # u16, s16, u32, s32, f32, bool
+scale = 1.0                           # value = content x scale + offset
+low = 0
+high = 2000
+saturates = true                      # above high is the danger: "at least high"
+sentinels = { "0xFFFF" = "device-fault" }
+```
 """
 
 from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Iterable
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Literal
 
+import msgspec
+
+from core.configuration import ConfigurationError, parse_toml
 from core.quality import Quality, Reason
-from core.quantity import Quantity
-from edge.drivers.base import Field, Measurement, Option, Value
-from edge.drivers.modbus_device import Memory, ModbusDriver, NoValueError
-from edge.drivers.stream import bad, beyond, check_names, number
-from edge.modbus import Function, Reply, Request, WordOrder, arrange
-from edge.modbus_reader import Shapes
+from core.quantity import FACTS, Quantity, UnknownUnitError, factor_to_canonical
+from edge.drivers.base import DriverError, Field, Measurement, Value
+from edge.drivers.modbus_device import NoValueError
+from edge.drivers.stream import bad, beyond, number
+from edge.modbus import MAX_REGISTERS, Function, WordOrder, arrange
 
 # struct codes by the name of a register type, big-endian.
 _CODES = {"u16": ">H", "s16": ">h", "u32": ">I", "s32": ">i", "f32": ">f"}
+_BITS = (Function.READ_COILS, Function.READ_DISCRETE_INPUTS)
+# A 32-bit float carries seven decimal digits; what follows them is not the device's.
+_FLOAT_DIGITS = 7
+# Scaled values are rounded to this many decimals, so that 214 x 0.1 is 21.4.
+_DECIMALS = 9
+# A profile is a page of text; a file that is much longer is something else.
+_MOST_BYTES = 64_000
+_MOST_VALUES = 64
+# Units that FACTS can't convert and `selection` can.
+_KNOWN_UNITS = frozenset({"", "1", "bool", "count", "%/ft", "%/m"})
 
 
-@dataclass(frozen=True, slots=True)
-class Register:
-    """One value of a register table.
+class Register(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One value of a device's table.
 
     Attributes:
         name, unit, quantity: As in the measurement.
-        offset: First register of the value, counted from the first register of the block.
-        kind: u16, s16, u32, s32, f32 or bool (one register, 0 or not).
-        divisor: Value = content / divisor.
+        function: Function code of the read, 1 to 4.
+        register: First register (or the bit, for functions 1 and 2), as on the wire.
+        type: u16, s16, u32, s32, f32, or bool (any bit of `mask`; a bit of functions 1 and 2).
+        word_order: How a 32-bit content stands in its two registers.
+        scale, offset: Value = content x scale + offset.
+        mask: Which bits of a whole 16-bit content count.
+        invert: True where 0 means true (bool).
         low, high: Believable range in `unit`, both included.
         saturates: Above `high` is the danger: "at least `high`" instead of no value.
+        sentinels: Contents that are no number, and why: `{ "0xFFFF" = "device-fault" }`.
+        spoils: The reason that all other values get where this bool is true (a fault or a test
+            register). Of a test their numbers stay visible, of a fault they don't.
+        spared: Names of the values that `spoils` leaves alone.
         idle: What a simulated device holds when nothing happens.
     """
 
     name: str
-    unit: str
-    quantity: Quantity | None
-    offset: int = 0
-    kind: str = "u16"
-    divisor: int = 1
+    register: int
+    quantity: Quantity | None = None
+    unit: str = "1"
+    function: int = Function.READ_HOLDING_REGISTERS
+    type: Literal["u16", "s16", "u32", "s32", "f32", "bool"] = "u16"
+    word_order: WordOrder = WordOrder.ABCD
+    scale: float = 1.0
+    offset: float = 0.0
+    mask: int = 0xFFFF
+    invert: bool = False
     low: float = -math.inf
     high: float = math.inf
     saturates: bool = False
+    sentinels: dict[str, Reason] = {}
+    spoils: Literal["", "device-fault", "test"] = ""
+    spared: tuple[str, ...] = ()
     idle: float = 0.0
 
     @property
     def words(self) -> int:
-        """How many registers the value takes."""
-        return 2 if self.kind in ("u32", "s32", "f32") else 1
+        """How many registers (or bits) the value takes."""
+        return 2 if self.type in ("u32", "s32", "f32") else 1
 
-    def read(self, data: bytes, order: WordOrder) -> Measurement:
-        """Return the value that stands in the data bytes of a block."""
-        raw = data[2 * self.offset : 2 * (self.offset + self.words)]
-        if self.kind == "bool":
-            return Measurement(self.name, self.quantity, any(raw), self.unit)
-        ordered = arrange(raw, order) if self.words == 2 else raw
-        content = struct.unpack(_CODES[self.kind], ordered)[0]
-        if not math.isfinite(content):
+    def read(self, data: bytes) -> Measurement:
+        """Return the value that *data*, its own registers, holds."""
+        content = int.from_bytes(data, "big") & (self.mask if len(data) == 2 else -1)
+        if self.type == "bool":
+            return Measurement(self.name, self.quantity, bool(content) != self.invert, self.unit)
+        if len(data) == 4:
+            content = int.from_bytes(arrange(data, self.word_order), "big")
+        for sentinel, reason in self.sentinels.items():
+            if content == int(sentinel, 0):
+                return bad(self.name, self.quantity, self.unit, reason)
+        raw = content.to_bytes(len(data), "big")
+        value: float = struct.unpack(_CODES[self.type], raw)[0]
+        if not math.isfinite(value):
             return bad(self.name, self.quantity, self.unit, Reason.DEVICE_FAULT)
-        value = content if self.divisor == 1 else content / self.divisor
+        return self._judged(self._scaled(value))
+
+    def _scaled(self, content: float) -> float:
+        if self.type == "f32" and content:
+            content = round(content, _FLOAT_DIGITS - 1 - math.floor(math.log10(abs(content))))
+        if self.scale == 1 and not self.offset:
+            return content
+        return round(content * self.scale + self.offset, _DECIMALS)
+
+    def _judged(self, value: float) -> Measurement:
         if self.low <= value <= self.high:
             return Measurement(self.name, self.quantity, value, self.unit)
         if value > self.high and self.saturates:
             return beyond(self.name, self.quantity, self.unit, self.high)
         return bad(self.name, self.quantity, self.unit, Reason.RANGE)
 
-    def write(self, driver: str, value: Value, order: WordOrder) -> dict[int, int]:
-        """Return the registers (by offset) that hold a value, clamped to what they can hold."""
-        if self.kind == "bool":
-            return {self.offset: int(bool(value))}
-        raw = struct.pack(_CODES[self.kind], self._content(driver, value))
+    def write(self, driver: str, value: Value) -> dict[int, int]:
+        """Return the registers that hold a value, clamped to what they can hold.
+
+        Raises:
+            NoValueError: It is None, and no content says so.
+        """
+        if self.type == "bool":
+            if value is None:
+                raise NoValueError
+            wanted = bool(value) != self.invert
+            content = self.mask & -self.mask if wanted else 0
+            return {self.register: int(wanted) if self.function in _BITS else content}
+        raw = struct.pack(_CODES[self.type], self._content(driver, value))
         if self.words == 1:
-            return {self.offset: int.from_bytes(raw, "big")}
-        high_word, low_word = struct.unpack(">HH", arrange(raw, order))
-        return {self.offset: high_word, self.offset + 1: low_word}
+            return {self.register: int.from_bytes(raw, "big")}
+        high_word, low_word = struct.unpack(">HH", arrange(raw, self.word_order))
+        return {self.register: high_word, self.register + 1: low_word}
 
     def _content(self, driver: str, value: Value) -> float:
-        """Return what the registers hold for a value; NaN for None where they can."""
+        """Return the content of a value; a sentinel or NaN for None where there is one."""
         if value is None:
-            if self.kind == "f32":
+            if self.type == "f32":
                 return math.nan
-            raise NoValueError
-        content = number(driver, self.name, value) * self.divisor
-        if self.kind == "f32":
+            if not self.sentinels:
+                raise NoValueError
+            raw = int(next(iter(self.sentinels)), 0).to_bytes(2 * self.words, "big")
+            return float(struct.unpack(_CODES[self.type], raw)[0])
+        content = (number(driver, self.name, value) - self.offset) / self.scale
+        if self.type == "f32":
             return content
+        low, high = self._limits
+        return round(max(low, min(high, content)))
+
+    @property
+    def _limits(self) -> tuple[int, int]:
         bits = 16 * self.words
-        low = -(1 << (bits - 1)) if self.kind.startswith("s") else 0
-        return round(max(low, min(low + (1 << bits) - 1, content)))
+        low = -(1 << (bits - 1)) if self.type.startswith("s") else 0
+        return low, low + (1 << bits) - 1
 
     @property
     def field(self) -> Field:
         """The same for people, the simulator and tests."""
-        return Field(
-            self.name, self.unit, self.quantity, self.low, self.high, 1 / self.divisor, self.idle
+        low, high, step = self.low, self.high, abs(self.scale)
+        if self.type in ("f32", "bool"):
+            step = 1.0 if self.type == "bool" else 0.0
+            low, high = (0.0, 1.0) if self.type == "bool" else (low, high)
+        else:
+            ends = sorted(end * self.scale + self.offset for end in self._limits)
+            low, high = max(low, ends[0]), min(high, ends[1])
+        return Field(self.name, self.unit, self.quantity, low, high, step, self.idle)
+
+    def problems(self) -> list[str]:
+        """Return what is wrong with the entry, in words."""
+        where = f"value {self.name!r}"
+        rules = (
+            (bool(self.name), "name: expected a word"),
+            (self.function in (1, 2, 3, 4), f"function {self.function}: expected 1 to 4"),
+            (
+                0 <= self.register <= 0x10000 - self.words,
+                f"register {self.register}: expected 0 to 65535",
+            ),
+            (
+                self.function > 2 or self.type == "bool",
+                f"type {self.type}: functions 1 and 2 read bits; expected bool",
+            ),
+            (
+                math.isfinite(self.scale) and self.scale != 0,
+                f"scale {self.scale}: expected a number other than 0",
+            ),
+            (math.isfinite(self.offset), f"offset {self.offset}: expected a number"),
+            (0 < self.mask <= 0xFFFF, f"mask {self.mask}: expected 1 to 65535"),
+            (self.low < self.high, f"low {self.low} and high {self.high}: expected low below high"),
+            (
+                not self.saturates or math.isfinite(self.high),
+                "saturates: expected a high, the end of the range",
+            ),
+            (not self.spoils or self.type == "bool", f"spoils: expected a bool, not {self.type}"),
+            (self._unit_fits(), f"unit {self.unit!r}: can't become a {self.quantity}"),
         )
+        found = [f"{where}: {why}" for holds, why in rules if not holds]
+        return found + [
+            f"{where}: sentinel {sentinel!r}: expected a content like 0xFFFF"
+            for sentinel in self.sentinels
+            if not _is_content(sentinel, self.words)
+        ]
+
+    def _unit_fits(self) -> bool:
+        if self.quantity is None or self.unit in _KNOWN_UNITS:
+            return True
+        try:
+            factor_to_canonical(self.quantity, self.unit)
+        except UnknownUnitError:
+            return self.unit == FACTS[self.quantity].unit
+        return True
 
 
-class RegisterDriver(ModbusDriver):
-    """A device that is fully described by a table of registers.
+def _is_content(text: str, words: int) -> bool:
+    try:
+        return 0 <= int(text, 0) < 1 << (16 * words)
+    except ValueError:
+        return False
+
+
+class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A register that must hold a known number before anything else is believed.
 
     Attributes:
-        FUNCTION: Function code of the read.
-        REGISTER: First register of the block, as on the wire.
-        TABLE: Its values.
+        register, function: Where it is.
+        equals: Contents that the device may have there (model numbers).
     """
 
-    FUNCTION: ClassVar[int] = Function.READ_HOLDING_REGISTERS
-    REGISTER: ClassVar[int] = 0
-    TABLE: ClassVar[tuple[Register, ...]]
-    OPTIONS: ClassVar[Mapping[str, Option]] = {
-        "function": Option(0, "function code of the read; 0 = as the device's sheet says", 0, 4),
-        "register": Option(-1, "first register on the wire; -1 = as the sheet says", -1, 0xFFFF),
-        "word_order": Option(
-            "ABCD", "order of the bytes of a 32-bit value", choices=tuple(WordOrder)
-        ),
-    }
+    register: int
+    equals: tuple[int, ...]
+    function: int = Function.READ_HOLDING_REGISTERS
 
-    __slots__ = ()
 
-    @property
-    def order(self) -> WordOrder:
-        """How 32-bit values stand in two registers."""
-        return WordOrder(self.settings.text("word_order"))
+class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A device that is fully described by its registers.
 
-    def block(self) -> Request:
-        """Return the one block that holds the whole table."""
-        register = self.settings.whole("register")
-        return Request(
-            self.address,
-            self.settings.whole("function") or self.FUNCTION,
-            self.REGISTER if register < 0 else register,
-            max(row.offset + row.words for row in self.TABLE),
-        )
+    Attributes:
+        title: For people.
+        source: Where the numbers are from.
+        verified: False where no document or capture confirms them.
+        value: The table.
+        identity: What is read first, to be sure that it is this device.
+        baud: Usual baud rate.
+        warm_up_s, interval_s: As in `DriverFacts`.
+    """
 
-    def shapes(self) -> Shapes:
-        """Return the one reply of the device."""
-        block = self.block()
-        return {block.function: frozenset({block.byte_count})}
+    title: str
+    source: str
+    verified: bool
+    value: tuple[Register, ...]
+    identity: Identity | None = None
+    baud: int = 9600
+    warm_up_s: float = 0.0
+    interval_s: float = 1.0
 
-    def measure(self, reply: Reply, asked: Request | None) -> tuple[Measurement, ...]:
-        """Return every value of the table."""
-        del asked
-        order = self.order
-        return self.review(tuple(row.read(reply.data, order) for row in self.TABLE))
+    def problems(self) -> list[str]:
+        """Return everything that is wrong with the profile, in words; empty if nothing is."""
+        found = [problem for row in self.value for problem in row.problems()]
+        if not 1 <= len(self.value) <= _MOST_VALUES:
+            found.append(f"value: expected 1 to {_MOST_VALUES} of them")
+        names = [row.name for row in self.value]
+        found += [f"value {name!r}: twice" for name in sorted({*names}) if names.count(name) > 1]
+        for row in self.value:
+            found += [
+                f"value {row.name!r}: spared {name!r} is not a value"
+                for name in row.spared
+                if name not in names
+            ]
+        if not 300 <= self.baud <= 4_000_000:
+            found.append(f"baud {self.baud}: expected 300 to 4000000")
+        if not (0 <= self.warm_up_s <= 86_400 and 0 < self.interval_s <= 86_400):
+            found.append("warm_up_s, interval_s: expected seconds of at most a day")
+        one = self.identity
+        if one and not (one.function in (3, 4) and 0 <= one.register <= 0xFFFF and one.equals):
+            found.append("identity: expected function 3 or 4, a register, and what it equals")
+        return found
 
-    def review(self, measurements: tuple[Measurement, ...]) -> tuple[Measurement, ...]:
-        """Judge values by each other (fault bits, status words); as they are for most devices."""
-        return measurements
 
-    def memory(self, function: int, values: Mapping[str, Value]) -> Memory | None:
-        """Return the registers of the table."""
-        check_names(self.FACTS.name, values, tuple(row.name for row in self.TABLE))
-        block = self.block()
-        if function != block.function:
-            return None
-        memory: dict[int, int] = {}
-        for row in self.TABLE:
-            content = row.write(self.FACTS.name, values.get(row.name, row.idle), self.order)
-            memory |= {block.register + offset: word for offset, word in content.items()}
-        return memory
+class Block(msgspec.Struct, frozen=True):
+    """Neighbouring values that are read with one request."""
+
+    function: int
+    register: int
+    count: int
+    rows: tuple[Register, ...]
+
+
+def blocks_of(rows: Iterable[Register]) -> tuple[Block, ...]:
+    """Return the fewest requests that read *rows* and no register that nobody described.
+
+    A gap is never read across: many devices refuse a block that holds an unknown register. The
+    block of the first row comes first.
+    """
+    rows = tuple(rows)
+    blocks: list[Block] = []
+    for row in sorted(rows, key=lambda one: (one.function, one.register)):
+        last = blocks[-1] if blocks else None
+        end = row.register + row.words
+        if (
+            last is None
+            or last.function != row.function
+            or row.register > last.register + last.count
+            or end - last.register > MAX_REGISTERS
+        ):
+            blocks.append(Block(row.function, row.register, row.words, (row,)))
+            continue
+        count = max(last.count, end - last.register)
+        blocks[-1] = Block(last.function, last.register, count, (*last.rows, row))
+    return tuple(sorted(blocks, key=lambda block: min(map(rows.index, block.rows))))
 
 
 def spoil(measurement: Measurement, reason: Reason, *, keep: bool = False) -> Measurement:
-    """Return a measurement that another value of the same frame makes worthless."""
-    return Measurement(
-        measurement.name,
-        measurement.quantity,
-        measurement.value if keep else None,
-        measurement.unit,
-        Quality.BAD,
-        (reason,),
+    """Return a measurement that another value of the same device makes worthless."""
+    value = measurement.value if keep else None
+    return bad(measurement.name, measurement.quantity, measurement.unit, reason, value)
+
+
+def spoiled(
+    measurements: tuple[Measurement, ...], active: Iterable[Register]
+) -> tuple[Measurement, ...]:
+    """Return the values of a device with what its active fault and test registers say of them.
+
+    Its other states (bools without a quantity) stay visible, as evidence. A set alarm bit is never
+    overruled by a fault: it raises, but it does not clear.
+    """
+    rows = sorted(active, key=lambda row: row.spoils)  # a fault comes before a test
+    spared = {row.name for row in rows}
+    return tuple(
+        next(
+            (
+                _touched(one, row)
+                for row in rows
+                if one.name not in spared and one.name not in row.spared
+            ),
+            one,
+        )
+        for one in measurements
     )
+
+
+def _touched(measurement: Measurement, row: Register) -> Measurement:
+    reason = Reason(row.spoils)
+    alarm = measurement.quantity is Quantity.ALARM_INPUT and measurement.value is True
+    if alarm and reason is Reason.DEVICE_FAULT:
+        return msgspec.structs.replace(measurement, quality=Quality.UNCERTAIN, reasons=(reason,))
+    keep = reason is Reason.TEST or measurement.quantity is None
+    return spoil(measurement, reason, keep=keep)
+
+
+def parse_profile(text: str, file: str) -> Profile:
+    """Read and check the text of a profile.
+
+    Raises:
+        ConfigurationError: It can't be used; the message says what to mend.
+    """
+    profile = parse_toml(text, Profile, file)
+    for problem in profile.problems():
+        raise ConfigurationError(file, problem)
+    return profile
+
+
+def load_profile(path: Path) -> Profile:
+    """Read and check a profile of an installer.
+
+    Raises:
+        DriverError: It can't be used; the message says what to mend.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+        text = data.decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DriverError(f"profile {path}: can't be read: {error}") from error
+    if len(data) > _MOST_BYTES:
+        raise DriverError(f"profile {path}: longer than {_MOST_BYTES} bytes: no profile")
+    try:
+        return parse_profile(text, str(path))
+    except ConfigurationError as error:
+        raise DriverError(f"profile {error}") from error
+
+
+@cache
+def shipped(name: str) -> Profile:
+    """Return the profile of `profiles/NAME.toml`."""
+    file = resources.files("edge.drivers") / "profiles" / f"{name}.toml"
+    return parse_profile(file.read_text(encoding="utf-8"), f"profiles/{name}.toml")

@@ -3,6 +3,7 @@
 ```
 Frame ─▶ the measurement the entry names ─▶ level = height - distance, or level - zero offset
                                          ─▶ inverted (normally-closed loops) ─▶ canonical unit
+                                     ─▶ calibrated: slope x value + offset
 ```
 
 Pure: no clock, no memory of earlier frames. Stuck values, rates and warm-up are judged by the
@@ -12,6 +13,8 @@ station's quality step, which also decides whether a blind zone came "after a ri
 from __future__ import annotations
 
 from math import isfinite, log10
+
+import msgspec
 
 from core.community import SensorEntry
 from core.quality import Quality, Reason
@@ -28,8 +31,12 @@ _METRES_OF = {"%/ft": 0.3048, "%/m": 1.0}
 _BARE_QUANTITIES = frozenset({"1", "{count}", "{person}"})
 
 
-def select(frame: Frame, entry: SensorEntry) -> list[tuple[Quantity, Measurement]]:
+def select(
+    frame: Frame, entry: SensorEntry, air_factor: float = 1.0
+) -> list[tuple[Quantity, Measurement]]:
     """Return what *frame* contributes to the sensor, in canonical units.
+
+    *air_factor* is true distance / echo distance (air temperature); raw distances stay raw.
 
     The entry's `measure` names the measurement of its `quantity`; without it, and for `also`, the
     first measurement of that quantity is taken, and a water level is made from a distance where
@@ -39,8 +46,19 @@ def select(frame: Frame, entry: SensorEntry) -> list[tuple[Quantity, Measurement
     for quantity in entry.quantities:
         measurement = _find(frame, entry, quantity)
         if measurement is not None:
-            found.append((quantity, _convert(measurement, quantity, entry)))
-    return found
+            found.append((quantity, _convert(measurement, quantity, entry, air_factor)))
+    return [(quantity, _calibrated(one, quantity, entry)) for quantity, one in found]
+
+
+def _calibrated(measurement: Measurement, quantity: Quantity, entry: SensorEntry) -> Measurement:
+    """Return the measurement with the sensor's calibration applied to its own quantity."""
+    value = measurement.value
+    if quantity is not entry.quantity or (entry.slope, entry.offset) == (1.0, 0.0):
+        return measurement
+    if not isinstance(value, int | float):
+        return measurement
+    corrected = round(entry.slope * value + entry.offset, 6)
+    return msgspec.structs.replace(measurement, value=corrected)
 
 
 def _find(frame: Frame, entry: SensorEntry, quantity: Quantity) -> Measurement | None:
@@ -54,14 +72,16 @@ def _find(frame: Frame, entry: SensorEntry, quantity: Quantity) -> Measurement |
     return None
 
 
-def _convert(measurement: Measurement, quantity: Quantity, entry: SensorEntry) -> Measurement:
+def _convert(
+    measurement: Measurement, quantity: Quantity, entry: SensorEntry, air_factor: float
+) -> Measurement:
     """Return the measurement in the canonical unit of the quantity, seen as the entry says."""
     unit = FACTS[quantity].unit
     source = measurement.quantity or quantity
     if source is Quantity.DISTANCE and quantity is Quantity.WATER_LEVEL:
         if entry.mount_height_m is None:
             return _refused(measurement, quantity, Reason.CONFIGURATION)
-        return _level(measurement, entry.mount_height_m)
+        return _level(measurement, entry.mount_height_m, air_factor)
     raw = measurement.value if measurement.at_least is None else measurement.at_least
     if raw is None:
         return _refused(measurement, quantity)
@@ -101,7 +121,7 @@ def _db_per_m(percent: float, metres: float) -> float:
     return round(-10 * log10(1 - lost) / metres, 6)
 
 
-def _level(measurement: Measurement, mount_height_m: float) -> Measurement:
+def _level(measurement: Measurement, mount_height_m: float, air_factor: float) -> Measurement:
     """Return the water level that an air gap means.
 
     In the blind zone the level is at least height minus blind zone.
@@ -116,7 +136,7 @@ def _level(measurement: Measurement, mount_height_m: float) -> Measurement:
         gap = to_canonical(Quantity.DISTANCE, float(raw), measurement.unit)
     except UnknownUnitError:
         return _refused(measurement, quantity, Reason.CONFIGURATION)
-    level = round(mount_height_m - gap, 6)
+    level = round(mount_height_m - gap * air_factor, 6)
     if level < LOWEST_LEVEL_M:
         low = _seen(measurement, quantity, level)
         return Measurement(

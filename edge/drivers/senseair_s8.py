@@ -11,19 +11,23 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 
-from core.quality import Quality, Reason
+from core.quality import Reason
 from core.quantity import Quantity
 from edge.drivers.base import Check, DriverFacts, Field, Measurement, Mode, Value
 from edge.drivers.modbus_device import Memory, ModbusDriver, NoValueError
-from edge.drivers.stream import bad, beyond, check_names, counts
+from edge.drivers.stream import bad, beyond, check_names, counts, uncertain
 from edge.modbus import Function, Reply, Request
 from edge.modbus_reader import Shapes
 
 _BLOCK_WORDS, _BLOCK_BYTES = 4, 8
 RANGE_PPM = 2000
+# The widest range of the S8 family (extended range of the sensor's note), ppm; and about the least
+# that free air can hold (420 ppm), less the meter's tolerance.
+WIDEST_RANGE_PPM = 10_000
+_LEAST_BELIEVABLE_PPM = 300
 # Bits of the meter status; "out of range" is a statement on the value, the others on the device.
 _OUT_OF_RANGE = 1 << 5
-_CO2 = Field("co2", "ppm", Quantity.CARBON_DIOXIDE, 1, RANGE_PPM, 1, 450)
+_CO2 = Field("co2", "ppm", Quantity.CARBON_DIOXIDE, _LEAST_BELIEVABLE_PPM, RANGE_PPM, 1, 450)
 
 
 class SenseairS8(ModbusDriver):
@@ -89,8 +93,15 @@ def _judged(status: int, ppm: int) -> Measurement:
         if ppm > RANGE_PPM // 2:
             return beyond("co2", quantity, "ppm", RANGE_PPM)
         return bad("co2", quantity, "ppm", Reason.RANGE)
+    return _by_range(ppm)
+
+
+def _by_range(ppm: int) -> Measurement:
+    quantity = Quantity.CARBON_DIOXIDE
+    if ppm > WIDEST_RANGE_PPM:
+        return bad("co2", quantity, "ppm", Reason.RANGE)
     if ppm > RANGE_PPM:
-        return Measurement(
-            "co2", quantity, ppm, "ppm", Quality.UNCERTAIN, (Reason.SATURATED,), RANGE_PPM
-        )
+        return beyond("co2", quantity, "ppm", RANGE_PPM, value=ppm)
+    if ppm < _LEAST_BELIEVABLE_PPM:
+        return uncertain("co2", quantity, "ppm", Reason.RANGE, ppm)
     return Measurement("co2", quantity, ppm, "ppm")

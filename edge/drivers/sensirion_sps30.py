@@ -2,7 +2,8 @@
 
 Sources: Sensirion SPS30 data sheet v1.0 (2020), captures of PyPMS. A reply is
 `7E address command state length data check 7E`; 7E, 7D, 11 and 13 are stuffed. Measuring is started
-by the first request, and again when the sensor says that it does not measure.
+by the first request, and again when the sensor says that it does not measure. The status register
+is read now and then: with a stopped fan or a broken laser plausible numbers go on to come.
 """
 
 from __future__ import annotations
@@ -11,10 +12,18 @@ import math
 import struct
 from collections.abc import Mapping
 
-from core.quality import Quality, Reason
+from core.quality import Reason
 from core.quantity import Quantity
 from edge.drivers.base import Check, DriverFacts, Field, Frame, Measurement, Mode, Options, Value
-from edge.drivers.stream import StreamDriver, bad, check_names, number
+from edge.drivers.stream import (
+    StreamDriver,
+    bad,
+    check_names,
+    filled_masses,
+    mass,
+    number,
+    unordered,
+)
 from edge.framing import BAD_CHECKSUM, NOT_A_FRAME, UNKNOWN_YET, Rejection
 
 _FLAG, _ESCAPE = 0x7E, 0x7D
@@ -24,8 +33,15 @@ _ERROR_FLAG, _WRONG_STATE = 0x80, 0x43
 _LONGEST = 2 * (255 + 5) + 2
 _FLOATS, _WORDS = struct.Struct(">10f"), struct.Struct(">10H")
 _RANGE_UGM3 = 1000
+_MASSES = 4  # the first fields: PM1, PM2.5, PM4, PM10
 START_REQUEST = bytes.fromhex("7E 00 00 02 01 03 F9 7E")
 READ_REQUEST = bytes.fromhex("7E 00 03 00 FC 7E")
+STATUS_REQUEST = bytes.fromhex("7E 00 D2 01 00 2C 7E")  # 00: read, don't clear
+# Bits of the status register (data sheet, device status register): fan off, laser current. Bit 21,
+# fan speed out of range, clears itself: a warning.
+_BROKEN_BITS = 1 << 4 | 1 << 5
+# Readings between two looks at the status register: about a minute.
+_STATUS_EVERY = 60
 _FIELDS = tuple(
     Field(name, unit, quantity, 0.01, high, 0.0, idle)
     for name, unit, quantity, high, idle in (
@@ -61,15 +77,23 @@ class SensirionSps30(StreamDriver):
     )
     HEADERS = (bytes((_FLAG,)),)
 
-    __slots__ = ("_measuring",)
+    __slots__ = ("_measuring", "_reads", "_status")
 
     def __init__(self, options: Options | None = None) -> None:
         super().__init__(options)
         self._measuring = False
+        self._reads = 0
+        self._status = 0  # the status register, as last read
 
     def request(self) -> bytes:
-        """Return the start command until it was answered, then the read command."""
-        return READ_REQUEST if self._measuring else START_REQUEST
+        """Return the start command until it was answered, then reads; some are of the status."""
+        if not self._measuring:
+            return START_REQUEST
+        self._reads += 1
+        if self._reads <= _STATUS_EVERY:
+            return READ_REQUEST
+        self._reads = 0
+        return STATUS_REQUEST
 
     def size(self, buffer: bytearray, at: int) -> int:
         """Look for the closing 7E."""
@@ -103,7 +127,7 @@ class SensirionSps30(StreamDriver):
         body = _unstuffed(raw[1:-1]) or b""
         command, state, data = body[1], body[2], body[4:-1]
         if command == _STATUS and len(data) == 5:
-            register = int.from_bytes(data[:4], "big")
+            register = self._status = int.from_bytes(data[:4], "big")
             text = f"0x{register:08X}"
             if register:
                 return (bad("status_register", None, "1", Reason.DEVICE_FAULT, text),)
@@ -117,22 +141,31 @@ class SensirionSps30(StreamDriver):
             values = (*map(float, whole), size / 1000)
         else:
             return ()
-        return _reading(values, broken=bool(state & _ERROR_FLAG))
+        if self._status & _BROKEN_BITS:
+            return tuple(
+                bad(field.name, field.quantity, field.unit, Reason.DEVICE_FAULT)
+                for field in _FIELDS
+            )
+        return _reading(values, broken=bool(state & _ERROR_FLAG or self._status))
 
     def encode(self, values: Mapping[str, Value]) -> bytes:
         """Return the reply to a reading; None is NaN."""
         check_names(self.FACTS.name, values, tuple(field.name for field in _FIELDS))
+        masses = filled_masses(self.FACTS.name, values, _FIELDS[:_MASSES])
+        usual = dict(zip((field.name for field in _FIELDS[:_MASSES]), masses or (), strict=False))
         numbers = []
         for field in _FIELDS:
-            value = values.get(field.name, field.idle)
+            value = values.get(field.name, usual.get(field.name, field.idle))
             content = math.nan if value is None else number(self.FACTS.name, field.name, value)
             numbers.append(content if math.isnan(content) else max(0.0, min(1e30, content)))
         return _sealed(bytes((0, _READ, 0, _FLOATS.size)) + _FLOATS.pack(*numbers))
 
     def respond(self, request: bytes, values: Mapping[str, Value]) -> bytes:
-        """Answer the start and the read command; silent to anything else."""
+        """Answer the start command and the reads; silent to anything else."""
         if request == START_REQUEST:
             return _sealed(bytes((0, _START, 0, 0)))
+        if request == STATUS_REQUEST:
+            return _sealed(bytes((0, _STATUS, 0, 5)) + bytes(5))
         return self.encode(values) if request == READ_REQUEST else b""
 
 
@@ -141,18 +174,17 @@ def _reading(values: tuple[float, ...], *, broken: bool) -> tuple[Measurement, .
         return tuple(
             bad(field.name, field.quantity, field.unit, Reason.WARMING_UP) for field in _FIELDS
         )
+    odd = unordered(values[:_MASSES])
     return tuple(
-        _value(field, value, broken=broken) for field, value in zip(_FIELDS, values, strict=True)
+        _value(field, value, odd=at in odd, broken=broken)
+        for at, (field, value) in enumerate(zip(_FIELDS, values, strict=True))
     )
 
 
-def _value(field: Field, value: float, *, broken: bool) -> Measurement:
+def _value(field: Field, value: float, *, odd: bool, broken: bool) -> Measurement:
     if not math.isfinite(value):
         return bad(field.name, field.quantity, field.unit, Reason.DEVICE_FAULT)
-    reasons: tuple[Reason, ...] = (Reason.DEVICE_FAULT,) if broken else ()
-    reasons += (Reason.SATURATED,) if value > field.high else ()
-    quality = Quality.UNCERTAIN if reasons else Quality.GOOD
-    return Measurement(field.name, field.quantity, round(value, 4), field.unit, quality, reasons)
+    return mass(field, round(value, 4), odd=odd, broken=broken)
 
 
 def _unstuffed(data: bytes) -> bytes | None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import ClassVar
 
 from core.quality import Quality, Reason
@@ -144,6 +145,90 @@ def beyond(
 ) -> Measurement:
     """Return "at least this bad": outside of the device's range in the danger direction."""
     return Measurement(name, quantity, value, unit, Quality.UNCERTAIN, (reason,), limit)
+
+
+def unordered(masses: Sequence[float]) -> frozenset[int]:
+    """Return the positions of masses that contradict "finer particles are part of coarser ones".
+
+    Args:
+        masses: From the finest to the coarsest class, as PM1, PM2.5, PM10.
+
+    >>> sorted(unordered([5, 90, 20]))
+    [1, 2]
+    """
+    odd = set()
+    for finer, (low, high) in enumerate(pairwise(masses)):
+        if low > high:
+            odd |= {finer, finer + 1}
+    return frozenset(odd)
+
+
+def filled_masses(
+    driver: str, values: Mapping[str, Value], fields: Sequence[Field]
+) -> list[float] | None:
+    """Return what a simulated particle sensor says, from the finest class to the coarsest.
+
+    Classes that are not given keep their usual ratio to those that are, and never contradict them.
+    None where a value is None.
+    """
+    given: list[float | None] = []
+    for field in fields:
+        value = values.get(field.name)
+        if value is None and field.name in values:
+            return None
+        given.append(None if value is None else number(driver, field.name, value))
+    known = [
+        (value, field.idle) for value, field in zip(given, fields, strict=True) if value is not None
+    ]
+    ratio = known[0][0] / known[0][1] if known else 1.0
+    filled = []
+    for at, (value, field) in enumerate(zip(given, fields, strict=True)):
+        least = max((one for one in given[:at] if one is not None), default=0.0)
+        most = min((one for one in given[at:] if one is not None), default=float("inf"))
+        usual = max(least, min(most, field.idle * ratio))
+        filled.append(usual if value is None else value)
+    return filled
+
+
+def mass(field: Field, value: float, *, odd: bool, broken: bool = False) -> Measurement:
+    """Return a particle mass with what speaks against it; above the range the number is kept."""
+    if value < 0:
+        return bad(field.name, field.quantity, field.unit, Reason.RANGE)
+    reasons: tuple[Reason, ...] = (Reason.DEVICE_FAULT,) if broken else ()
+    reasons += (Reason.SATURATED,) if value > field.high else ()
+    reasons += (Reason.IMPLAUSIBLE_PAIR,) if odd else ()
+    quality = Quality.UNCERTAIN if reasons else Quality.GOOD
+    return Measurement(field.name, field.quantity, value, field.unit, quality, reasons)
+
+
+# From the finest to the coarsest class of particles.
+_DUST = (Quantity.PM1, Quantity.PM2_5, Quantity.PM10)
+
+
+def paired(measurements: tuple[Measurement, ...]) -> tuple[Measurement, ...]:
+    """Return measurements with dust that contradicts itself (PM2.5 above PM10) marked uncertain.
+
+    For devices whose values are free to choose: bridges and register profiles.
+    """
+    dust = [
+        (one.value, at)
+        for quantity in _DUST
+        for at, one in enumerate(measurements)
+        if one.quantity is quantity
+        and one.quality is Quality.GOOD
+        and isinstance(one.value, int | float)
+    ]
+    if len({measurements[at].unit for _, at in dust}) != 1:
+        return measurements
+    odd = {dust[place][1] for place in unordered([value for value, _ in dust])}
+    if not odd:
+        return measurements
+    return tuple(
+        uncertain(one.name, one.quantity, one.unit, Reason.IMPLAUSIBLE_PAIR, one.value)
+        if at in odd
+        else one
+        for at, one in enumerate(measurements)
+    )
 
 
 def check_names(driver: str, values: Mapping[str, Value], known: tuple[str, ...]) -> None:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
+from typing import ClassVar
 
 from core.quantity import Quantity
-from edge.drivers.base import Check, DriverFacts, Field, Measurement, Mode, Value
+from edge.drivers.base import Check, DriverFacts, Field, Measurement, Mode, Option, Value
 from edge.drivers.stream import StreamDriver, check_names, counts, number
 from edge.framing import BAD_CHECKSUM, Rejection
 
 _COUNTS, _DISTANCES = b"PC", b"DD"
-_COUNTS_BYTES, _DISTANCES_BYTES = 15, 7
-_BODY = struct.Struct(">IiHH")
+_COUNTS_BYTES, _DISTANCES_BYTES, _ID_BYTES = 15, 7, 4
+_BODY = struct.Struct(">iHH")  # behind the id, where there is one
 _IN = Field("count_in", "1", Quantity.PEOPLE_IN, 0, 0xFFFF, 1, 0)
 _OUT = Field("count_out", "1", Quantity.PEOPLE_OUT, 0, 0xFFFF, 1, 0)
 
@@ -62,13 +63,18 @@ class TerabeeEvoPeopleCounter(StreamDriver):
         source="Terabee manual, pages 18 and 19",
         fields=(_IN, _OUT),
     )
+    OPTIONS: ClassVar[Mapping[str, Option]] = {
+        "with_id": Option(True, "false for the Swipe Plus, whose frames carry no device id"),
+    }
     HEADERS = (_COUNTS, _DISTANCES)
 
     __slots__ = ()
 
     def size(self, buffer: bytearray, at: int) -> int:
         """Tell the two frames by their header."""
-        return _COUNTS_BYTES if buffer[at] == _COUNTS[0] else _DISTANCES_BYTES
+        if buffer[at] != _COUNTS[0]:
+            return _DISTANCES_BYTES
+        return _COUNTS_BYTES if self.settings.flag("with_id") else _COUNTS_BYTES - _ID_BYTES
 
     def judge(self, raw: bytes) -> Rejection | None:
         """Check the CRC-8."""
@@ -82,7 +88,7 @@ class TerabeeEvoPeopleCounter(StreamDriver):
                 Measurement("distance1", None, first, "mm"),
                 Measurement("distance2", None, second, "mm"),
             )
-        _, net, inward, outward = _BODY.unpack_from(raw, 2)
+        net, inward, outward = _BODY.unpack(raw[-1 - _BODY.size : -1])
         return (
             Measurement("net", None, net, "1"),
             Measurement("count_in", Quantity.PEOPLE_IN, inward, "1"),
@@ -98,5 +104,10 @@ class TerabeeEvoPeopleCounter(StreamDriver):
             return b""
         given = values.get("net")
         net = inward - outward if given is None else number(self.FACTS.name, "net", given)
-        body = _COUNTS + _BODY.pack(1, round(max(-(2**31), min(2**31 - 1, net))), inward, outward)
+        number_of_device = (1).to_bytes(_ID_BYTES, "big") if self.settings.flag("with_id") else b""
+        body = (
+            _COUNTS
+            + number_of_device
+            + _BODY.pack(round(max(-(2**31), min(2**31 - 1, net))), inward, outward)
+        )
         return body + bytes((crc8(body),))

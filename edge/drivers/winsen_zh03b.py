@@ -9,10 +9,16 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 
-from core.quality import Quality, Reason
 from core.quantity import Quantity
 from edge.drivers.base import Check, DriverFacts, Field, Measurement, Mode, Value
-from edge.drivers.stream import StreamDriver, check_names, counts, twos_complement
+from edge.drivers.stream import (
+    StreamDriver,
+    check_names,
+    filled_masses,
+    mass,
+    twos_complement,
+    unordered,
+)
 from edge.framing import BAD_CHECKSUM, Rejection
 
 _ACTIVE, _ANSWER = b"\x42\x4d\x00\x14", b"\xff\x86"
@@ -64,19 +70,19 @@ class WinsenZh03b(StreamDriver):
             fine, coarse, finest = struct.unpack_from(">3H", raw, 2)
         else:
             finest, fine, coarse = struct.unpack_from(">3H", raw, 10)
-        found = []
-        for field, mass in zip(_FIELDS, (finest, fine, coarse), strict=True):
-            high = mass > _RANGE_UGM3
-            quality = Quality.UNCERTAIN if high else Quality.GOOD
-            reasons = (Reason.SATURATED,) if high else ()
-            found.append(Measurement(field.name, field.quantity, mass, "ug/m3", quality, reasons))
-        return tuple(found)
+        masses = (finest, fine, coarse)
+        odd = unordered(masses)
+        return tuple(
+            mass(field, value, odd=at in odd)
+            for at, (field, value) in enumerate(zip(_FIELDS, masses, strict=True))
+        )
 
     def encode(self, values: Mapping[str, Value]) -> bytes:
         """Return the active frame; None for a mass is silence (no frame says it)."""
         check_names(self.FACTS.name, values, tuple(field.name for field in _FIELDS))
-        masses = [counts(self.FACTS.name, values, field, 0xFFFF) for field in _FIELDS]
-        if None in masses:
+        usual = filled_masses(self.FACTS.name, values, _FIELDS)
+        if usual is None:
             return b""
+        masses = [round(max(0, min(0xFFFF, value))) for value in usual]
         body = _ACTIVE + struct.pack(">6x3H6x", *masses)
         return body + sum(body).to_bytes(2, "big")

@@ -39,6 +39,11 @@ REASON_BITS: tuple[Reason, ...] = (
     Reason.NO_CHECKSUM,
     Reason.MISSING,
     Reason.TEST,
+    Reason.UNCOMPENSATED,
+    Reason.NOISE,
+    Reason.SHIFT,
+    Reason.NEIGHBOURS,
+    Reason.DRIFT,
 )
 _BIT_OF = {reason: 1 << place for place, reason in enumerate(REASON_BITS)}
 # Width of a roll-up bucket: 10 minutes.

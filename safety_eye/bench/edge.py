@@ -2,7 +2,8 @@
 
 A real station process reads eight sensors at 1 Hz over pseudo-terminals and sends to the embedded
 broker: memory, share of one core, time from start to the first pack at the hub. Then its spool and
-publisher alone: durable commits a second, and how fast a backlog drains through the broker.
+publisher alone: durable commits a second, how fast a backlog drains through the broker, what three
+days without a hub take on the disk. Last, whether its memory or its spool grow in simulated days.
 
 Baselines of the same run: a bare SQLite loop that inserts the same payloads with the same
 durability, and a bare broker connection that publishes the same payloads.
@@ -38,6 +39,8 @@ from edge.pack_books import StoredPack
 from edge.publisher import Publisher
 from edge.spool import Spool
 from edge.tray import Tray
+from safety_eye.bench.outage import outage_mb
+from safety_eye.bench.week import grow
 from safety_eye.embedded_broker import broker_program, free_port
 from safety_eye.profile_text import to_toml
 from safety_eye.supervisor import Supervisor
@@ -47,6 +50,8 @@ SENSORS = 8
 SETTLE_S, WATCH_S = 2.0, 9.0
 COMMITS = 200
 BACKLOG = 600
+# Two cycles of outage and link; a whole week is part of `make soak`.
+SIMULATED_DAYS = 0.5
 _WAIT_S = 20.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 _CLOCK = RunClock()
@@ -64,6 +69,8 @@ def run() -> dict[str, object]:
                 "station": _station(state, address),
                 "spool": _spool(state),
                 "drain": _drain(state, address),
+                "outage": {"mb_of_72_h": outage_mb(state)},
+                "growth": _growth(state),
             }
         finally:
             supervisor.stop()
@@ -220,6 +227,12 @@ def _memory_mb(pid: int, name: str) -> float:
     return 0.0
 
 
+def _growth(state: Path) -> dict[str, float]:
+    directory = state / "week"
+    directory.mkdir()
+    return grow(directory, SIMULATED_DAYS)
+
+
 def _readings() -> list[Reading]:
     now = _CLOCK.now_ms()
     return [
@@ -280,6 +293,7 @@ def _drain(state: Path, address: BrokerAddress) -> dict[str, object]:
     bare_s = _publish_bare(address, packs)
     return {
         "packs_per_s": round(BACKLOG / drain_s),
+        "readings_per_s": round(BACKLOG * SENSORS / drain_s),
         "baseline_publishes_per_s": round(len(packs) / bare_s),
         "ratio": round(bare_s * BACKLOG / (drain_s * len(packs)), 3),
     }

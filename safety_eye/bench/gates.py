@@ -40,8 +40,18 @@ GATES = (
         False,
         "serial byte to webhook received at 200 readings a second, ms",
     ),
-    Gate(("edge", "station", "resident_mb"), 40, False, "a station with 8 sensors at 1 Hz, MB"),
-    Gate(("edge", "station", "core_share"), 0.02, False, "the same, share of one core"),
+    Gate(("edge", "station", "resident_mb"), 35, False, "a station with 8 sensors at 1 Hz, MB"),
+    Gate(("edge", "station", "core_share"), 0.015, False, "the same, share of one core"),
+    Gate(
+        ("edge", "station", "start_to_first_pack_s"),
+        3,
+        False,
+        "the same, from a cold start to the first reading at the hub, s",
+    ),
+    Gate(("edge", "drain", "readings_per_s"), 2_000, True, "a backlog drains, readings a second"),
+    Gate(("edge", "outage", "mb_of_72_h"), 200, False, "72 h of 8 sensors without a hub, MB"),
+    Gate(("edge", "growth", "memory_growth_mb"), 1, False, "a station in simulated days grows, MB"),
+    Gate(("edge", "growth", "spool_growth_mb"), 0.5, False, "the same, its spool's files, MB"),
 )
 
 

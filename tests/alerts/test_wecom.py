@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerts.channels.base import ChannelEntry
-from alerts.channels.wecom import MAX_MARKDOWN_BYTES, MAX_TEXT_BYTES, WeComBot, harmless
+from alerts.channels.wecom import MAX_MARKDOWN_BYTES, MAX_TEXT_BYTES, WeComBot
 from alerts.incident import Kind
-from alerts.message import truncate_utf8
+from alerts.message import harmless, truncate_utf8
 from core.community import Name
 from core.grade import Grade
 from tests.alerts.samples import BOT_KEY, note

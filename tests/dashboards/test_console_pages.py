@@ -60,7 +60,8 @@ def console(mosquitto: Mosquitto) -> Iterator[Stage]:
     community = msgspec.structs.replace(community, site=place)
     with stage(mosquitto.address, community, ledger=ledger) as ready:
         now = ready.clock.now_ms()
-        ready.stations.status("north-1", acting(online(now, spooled=3, checksum_errors=7.0)))
+        said = online(now, spooled=3, checksum_errors=7.0, undervoltage=1.0)
+        ready.stations.status("north-1", acting(said))
         ready.stations.pack(
             "north-1",
             [
@@ -188,6 +189,8 @@ def test_a_station_shows_link_spool_errors_and_whether_its_account_balances(
     assert "在线" in cards["north-1"]
     assert "3 包" in cards["north-1"]
     assert "checksum_errors</code> 7" in cards["north-1"]
+    assert "供电电压不足" in cards["north-1"]
+    assert "供电电压不足" not in cards["tower-3"]
     assert "账平" in cards["north-1"]
     assert "Li Wei, 2026-01-01" in cards["north-1"]
     assert "授权无效，站点不会独立动作" in cards["north-1"]

@@ -85,3 +85,20 @@ def test_a_flood_of_an_earlier_boot_is_not_announced_as_happening_now(
         2.0,
     )
     assert bool(red_now(found)) is not sync
+
+
+def test_what_a_boot_saw_before_it_got_its_clock_is_not_announced_as_happening_now(
+    sentinel: Sentinel,
+) -> None:
+    birth = StationStatus(link=Link.ONLINE, boot="b1", at=NOW, sync=True, monotonic_ms=2 * HOUR_MS)
+    found, _ = sentinel.take(
+        [
+            arrived("status", encode_status(birth), NOW),
+            arrived("readings", flood("b1", HOUR_MS, HOUR_MS + 1000), NOW + 50),
+        ],
+        NOW + 60,
+        1.0,
+    )
+    assert red_now(found) == []
+    # It placed them exactly: an hour ago.
+    assert sentinel.chronicle.begun["one", "b1"] == NOW - 2 * HOUR_MS

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 
 from core.quality import Quality, Reason
+from edge.decode import decode_lines
 from edge.drivers import make_driver
 from edge.drivers.base import Driver, Frame, Measurement, Value
 from edge.modbus import Request, reply_frame
@@ -127,6 +130,34 @@ def test_an_sps30_is_started_again_when_it_says_that_it_does_not_measure() -> No
     assert driver.request() == read
 
 
+def status_of_sps30(register: str) -> bytes:
+    body = bytes.fromhex("00 D2 00 05") + bytes.fromhex(register) + b"\x00"
+    return bytes((0x7E,)) + body + bytes((~sum(body) & 0xFF, 0x7E))
+
+
+def test_an_sps30_is_asked_for_its_status_now_and_then_and_a_stopped_fan_spoils_its_numbers() -> (
+    None
+):
+    driver, device = make_driver("sensirion_sps30"), make_driver("sensirion_sps30")
+    driver.feed(device.respond(driver.request(), {}))
+    requests = [driver.request() for _ in range(200)]
+    status = [request for request in requests if request[2] == 0xD2]
+    assert len(status) == 3
+    assert (
+        values(driver.feed(device.respond(status[0], {})))["status_register"].value == "0x00000000"
+    )
+    reading = device.encode({"pm25": 12.5})
+    assert values(driver.feed(reading))["pm25"].quality is Quality.GOOD
+    driver.feed(status_of_sps30("00 00 00 10"))
+    stopped = values(driver.feed(reading))["pm25"]
+    assert (stopped.value, stopped.reasons) == (None, (Reason.DEVICE_FAULT,))
+    driver.feed(status_of_sps30("00 20 00 00"))
+    slow = values(driver.feed(reading))["pm25"]
+    assert (slow.value, slow.quality) == (12.5, Quality.UNCERTAIN)
+    driver.feed(status_of_sps30("00 00 00 00"))
+    assert values(driver.feed(reading))["pm25"].quality is Quality.GOOD
+
+
 def test_an_sps30_frame_with_stuffed_bytes_survives() -> None:
     driver = make_driver("sensirion_sps30")
     for content in (17.0, 19.25, 125.9, 31.76):
@@ -157,3 +188,112 @@ def test_sds011_saturation_and_contradiction() -> None:
     found = back(make_driver("nova_sds011"), {"pm25": 999.9, "pm10": 500.0})
     assert found["pm25"].reasons == (Reason.SATURATED, Reason.IMPLAUSIBLE_PAIR)
     assert found["pm10"].reasons == (Reason.IMPLAUSIBLE_PAIR,)
+
+
+def crc_of(function: int, data: str) -> bytes:
+    raw = bytes.fromhex(data)
+    return reply_frame(Request(1, function, 0, len(raw) // 2), raw)
+
+
+def dust(name: str, *masses: int) -> dict[str, Measurement]:
+    names = ("pm1", "pm25", "pm4", "pm10") if len(masses) == 4 else ("pm1", "pm25", "pm10")
+    words: dict[str, Value] = dict(zip(names, masses, strict=True))
+    return back(make_driver(name), words)
+
+
+@pytest.mark.parametrize(
+    ("name", "masses"),
+    [
+        ("winsen_zh03b", (12, 8, 15)),
+        ("honeywell_hpma115c0", (12, 8, 15, 15)),
+        ("sensirion_sps30", (12, 8, 15, 15)),
+    ],
+)
+def test_finer_dust_than_coarse_is_an_implausible_pair_for_every_maker(
+    name: str, masses: tuple[int, ...]
+) -> None:
+    found = dust(name, *masses)
+    for odd in ("pm1", "pm25"):
+        assert (found[odd].quality, found[odd].reasons) == (
+            Quality.UNCERTAIN,
+            (Reason.IMPLAUSIBLE_PAIR,),
+        )
+    assert found["pm10"].quality is Quality.GOOD
+
+
+def test_a_negative_mass_of_dust_is_no_number() -> None:
+    body = bytes((0, 3, 0, 40)) + struct.pack(">10f", 5, -9, 10, 11, 1, 1, 1, 1, 1, 1)
+    raw = bytes((0x7E,)) + body + bytes((~sum(body) & 0xFF, 0x7E))
+    found = values(make_driver("sensirion_sps30").feed(raw))
+    assert (found["pm25"].value, found["pm25"].reasons) == (None, (Reason.RANGE,))
+
+
+def test_an_sds011_never_says_more_than_its_full_scale() -> None:
+    body = bytes.fromhex("FFFF FFFF 0001")
+    raw = bytes.fromhex("AA C0") + body + bytes((sum(body) & 0xFF, 0xAB))
+    found = values(make_driver("nova_sds011").feed(raw))
+    assert (found["pm10"].value, found["pm10"].quality) == (None, Quality.BAD)
+
+
+def test_an_sds011_with_another_id_is_another_sensor() -> None:
+    driver = make_driver("nova_sds011", {"device_id": "bcf9"})
+    right = values(driver.feed(bytes.fromhex("AA C0 8C 00 94 00 BC F9 D5 AB")))
+    assert right["pm25"].quality is Quality.GOOD
+    wrong = values(driver.feed(bytes.fromhex("AA C0 06 00 06 00 58 D9 3D AB")))
+    assert (wrong["pm25"].value, wrong["pm25"].reasons) == (None, (Reason.CONFIGURATION,))
+
+
+@pytest.mark.parametrize(
+    ("ppm", "quality"),
+    [(299, Quality.UNCERTAIN), (300, Quality.GOOD), (2000, Quality.GOOD), (10_001, Quality.BAD)],
+)
+def test_an_s8_is_believed_within_what_air_and_meter_allow(ppm: int, quality: Quality) -> None:
+    assert back(make_driver("senseair_s8"), {"co2": ppm})["co2"].quality is quality
+
+
+def test_a_multigas_reply_to_read_all_is_a_reading_too() -> None:
+    body = bytes.fromhex("88 01 F4 04 01 02 10")
+    raw = b"\xff" + body + bytes((-sum(body) & 0xFF,))
+    found = values(make_driver("dfrobot_sen0466_co").feed(raw))
+    assert (found["co"].value, found["gas"].value) == (50.0, "CO")
+
+
+def test_a_radar_that_measures_its_background_has_no_distances() -> None:
+    driver = make_driver("hlk_ld2410")
+    raw = bytearray(driver.encode({"moving_distance": 120, "moving_energy": 50}))
+    raw[8] = 5
+    found = values(driver.feed(bytes(raw)))
+    assert {one.quality for one in found.values()} == {Quality.BAD}
+    assert found["moving_distance"].reasons == (Reason.WARMING_UP,)
+
+
+def test_distances_and_energies_beyond_the_radar_are_no_numbers() -> None:
+    driver = make_driver("hlk_ld2410")
+    raw = bytearray(driver.encode({"moving_distance": 120, "static_energy": 10}))
+    raw[9:11] = (900).to_bytes(2, "little")
+    raw[14] = 101
+    found = values(driver.feed(bytes(raw)))
+    assert found["moving_distance"].reasons == found["static_energy"].reasons == (Reason.RANGE,)
+
+
+@pytest.mark.parametrize(("x", "y"), [(0, 9000), (-8100, 2000), (0, -500)])
+def test_a_target_where_no_target_can_be_makes_the_count_uncertain(x: int, y: int) -> None:
+    found = back(make_driver("hlk_ld2450"), {"t1_x": x, "t1_y": y})
+    assert found["target_count"].quality is Quality.UNCERTAIN
+    assert Quality.BAD in {found["t1_x"].quality, found["t1_y"].quality}
+
+
+def test_a_people_counter_without_an_id_is_an_option() -> None:
+    driver = make_driver("terabee_evo_people_counter", {"with_id": False})
+    raw = driver.encode({"count_in": 10, "count_out": 12})
+    assert len(raw) == 11
+    found = values(driver.feed(raw))
+    assert (found["count_in"].value, found["net"].value) == (10, -2)
+
+
+@pytest.mark.parametrize(
+    ("data", "names"), [("0007", ["count"]), ("00000005 00000009", ["count0", "count1"])]
+)
+def test_by_hand_any_number_of_counters_is_read(data: str, names: list[str]) -> None:
+    decoded = decode_lines("modbus_di_module", crc_of(3, data))
+    assert [line["name"] for line in decoded.lines] == names

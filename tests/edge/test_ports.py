@@ -17,14 +17,24 @@ from core.community import SensorEntry
 from core.finding import Hazard
 from core.quantity import Quantity
 from edge import ports
-from edge.bus import PATIENCE, REFUSED_CAP_S, SILENT_CAP_S, Turn, next_turn
+from edge.bus import (
+    OWED_S,
+    PATIENCE,
+    REFUSED_CAP_S,
+    SILENT_CAP_S,
+    OwedAnswers,
+    Turn,
+    next_turn,
+    turns_of,
+)
 from edge.configuration import PortEntry
 from edge.drivers import make_driver
 from edge.drivers.base import Frame
 from edge.instruments import Instrument, instruments_on
+from edge.modbus import Request
 from edge.port_worker import PortCounters, PortPlan, PortWorker
 from edge.ports import Backoff, PortLostError, SerialPort
-from tests.edge.lines import Line, sender, slave
+from tests.edge.lines import Background, Line, sender, slave
 from tests.servers import wait_until
 
 
@@ -242,6 +252,53 @@ def test_a_silent_device_never_holds_up_the_others_on_the_bus(line: Line) -> Non
     worker.stop()
     worker.join(5)
     devices.close()
+
+
+def test_a_late_answer_is_never_taken_for_that_of_another_register(line: Line) -> None:
+    slow = make_driver("modbus_registers", {"register": 10})
+    other = make_driver("modbus_registers", {"register": 11})
+
+    def answer() -> None:
+        request = line.read(0.2)
+        if request:
+            threading.Event().wait(0.36)  # longer than the station waits, not than a slow slave
+            line.write(answer_of(request))
+
+    def answer_of(request: bytes) -> bytes:
+        driver, value = (slow, 100) if request[3] == 10 else (other, 200)
+        return driver.respond(request, {"value": value})
+
+    devices = Background(answer, 0.0)
+    sensors = [
+        sensor(name, "modbus_registers", interval_s=0.05, options={"register": register})
+        for name, register in (("a", 10), ("b", 11))
+    ]
+    worker, sink, counters = worker_on(line, sensors)
+    wait_until(lambda: counters.timeouts >= 5, 20)
+    worker.stop()
+    worker.join(5)
+    devices.close()
+    said = {(name, frame.measurements[0].value) for name, frame in sink.frames}
+    assert said <= {("a", 100), ("b", 200)}
+
+
+def test_only_an_answer_that_would_look_right_is_waited_for() -> None:
+    owed = OwedAnswers()
+    asked = Request(1, 3, 4, 1).frame
+    owed.missed(asked, 0.0)
+    assert not owed.must_wait(asked, 1.0)
+    assert not owed.must_wait(Request(2, 3, 5, 1).frame, 1.0)
+    assert owed.must_wait(Request(1, 3, 5, 1).frame, 1.0)
+    assert not owed.must_wait(Request(1, 3, 5, 1).frame, 1.0)
+    owed.missed(asked, 0.0)
+    assert not owed.must_wait(Request(1, 3, 5, 2).frame, 1.0)
+    owed.missed(asked, 0.0)
+    assert not owed.must_wait(Request(1, 3, 5, 1).frame, OWED_S + 1)
+
+
+def test_a_device_with_several_blocks_gets_as_many_turns() -> None:
+    instrument = Instrument(make_driver("faast_alarms"), (sensor("g", "faast_alarms"),))
+    assert turns_of([instrument], speed=1.0)[0].every_s == instrument.interval_s / 2
 
 
 def test_a_refusing_device_is_asked_rarely_and_told_once(

@@ -15,7 +15,7 @@ from edge import read_spool
 from edge.chronometer import Chronometer
 from edge.configuration import StationConfig, StationEntry
 from edge.pack_books import PackId
-from edge.publisher import Publisher
+from edge.publisher import STATUS_S, Publisher
 from edge.spool import Spool
 from edge.tray import Tray
 from edge.window import PROBE_PACKS, RESEND_S, UNANSWERED_S, WINDOW_PACKS, Window
@@ -41,11 +41,12 @@ class Sender:
         self.boot = boot
         self.tray = Tray()
         self.spool = Spool(config.spool_path, boot, clock, max_bytes=10_000_000, at_risk=5)
+        self.clock_is_set = True
         self.publisher = Publisher(
             config,
             self.spool,
             self.tray,
-            Chronometer(clock, trusted=True),
+            Chronometer(clock, trusted=False, synchronised=lambda: self.clock_is_set),
             clock,
             self._health,
         )
@@ -102,6 +103,21 @@ def test_a_pack_carries_its_name_and_count_and_is_kept_until_its_receipt(
     hub.receipt("b1", 1)
     wait_until(lambda: read_spool(station.path).waiting_packs == 0)
     assert read_spool(station.path).produced == 3
+
+
+def test_that_the_clock_is_set_now_is_said_at_once(
+    mosquitto: Mosquitto, hub: Hub, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    station = Sender(mosquitto.address, tmp_path, "b1", site_of(request))
+    # Looked at once a second; it was set when the station began.
+    station.publisher._chronometer._trusted = station.clock_is_set = False
+    station.publisher.start()
+    wait_until(lambda: hub.last_status is not None and not hub.last_status.sync)
+    station.clock_is_set = True
+    wait_until(lambda: hub.last_status is not None and hub.last_status.sync, STATUS_S / 2)
+    assert hub.last_status is not None
+    assert hub.last_status.monotonic_ms > 0
+    station.stop()
 
 
 def test_an_urgent_reading_does_not_wait_for_the_pack_interval(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from math import inf, nan
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -165,3 +166,80 @@ def test_a_station_that_starts_with_the_sensor_in_the_blind_zone_believes_the_da
 def test_the_drivers_doubts_are_kept() -> None:
     verdict = Gauge().see(0.2, Quality.UNCERTAIN, Reason.IMPLAUSIBLE_PAIR)
     assert (verdict.quality, verdict.reasons) == (Quality.UNCERTAIN, (Reason.IMPLAUSIBLE_PAIR,))
+
+
+def stuck_after(entry_: SensorEntry, quantity: Quantity, value: float, step_ms: int) -> int | None:
+    """Milliseconds until a constant value is called stuck; None within 7 h."""
+    inspector = Inspector(entry_, quantity, warm=True)
+    for at in range(0, 7 * 3_600_000, step_ms):
+        verdict = inspector.inspect(measured(quantity, value), at)
+        if Reason.STUCK in verdict.reasons:
+            assert (verdict.value, verdict.quality) == (value, Quality.UNCERTAIN)
+            return at
+    return None
+
+
+@pytest.mark.parametrize(
+    ("quantity", "height_m", "value", "step_ms", "after_ms"),
+    [
+        (Quantity.WATER_LEVEL, 3.2, 0.4, 100, 60_000),  # 600 echoes
+        (Quantity.WATER_LEVEL, 3.2, 0.4, 1000, 599_000),
+        (Quantity.WATER_LEVEL, 3.2, 0.01, 1000, None),  # a dry road stands still
+        (Quantity.WATER_LEVEL, None, 0.4, 60_000, 6 * 3_600_000),  # a pressure probe
+        (Quantity.PM2_5, None, 40.0, 1000, 30 * 60_000),
+        (Quantity.PM2_5, None, 3.0, 1000, None),  # whole numbers of clean air
+        (Quantity.CARBON_DIOXIDE, None, 640.0, 5000, 3_600_000),
+        (Quantity.CARBON_MONOXIDE, None, 12.0, 60_000, None),  # 0 ppm for weeks is clean air
+        (Quantity.TEMPERATURE, None, 21.0, 60_000, None),
+    ],
+)
+def test_a_value_is_stuck_after_the_time_that_its_sensor_can_not_stand_still(
+    quantity: Quantity, height_m: float | None, value: float, step_ms: int, after_ms: int | None
+) -> None:
+    assert stuck_after(entry(quantity, height_m), quantity, value, step_ms) == after_ms
+
+
+def test_a_few_equal_readings_far_apart_are_no_stuck_sensor() -> None:
+    inspector = Inspector(entry(Quantity.PM2_5), Quantity.PM2_5, warm=True)
+    seen = [
+        inspector.inspect(measured(Quantity.PM2_5, 40.0), at * 300_000).quality for at in range(99)
+    ]
+    assert set(seen) == {Quality.GOOD}
+
+
+def test_one_movement_frees_a_stuck_value() -> None:
+    sensor = msgspec.structs.replace(entry(Quantity.CARBON_DIOXIDE), stuck_s=100)
+    inspector = Inspector(sensor, Quantity.CARBON_DIOXIDE, warm=True)
+    for at in range(200):
+        last = inspector.inspect(measured(Quantity.CARBON_DIOXIDE, 640.0), at * 1000)
+    assert last.reasons == (Reason.STUCK,)
+    assert inspector.inspect(measured(Quantity.CARBON_DIOXIDE, 641.0), 200_000).reasons == ()
+
+
+def test_an_entry_may_switch_the_stuck_rule_off_or_ask_for_one() -> None:
+    off = msgspec.structs.replace(entry(Quantity.PM2_5), stuck_s=0)
+    assert stuck_after(off, Quantity.PM2_5, 40.0, 10_000) is None
+    own = msgspec.structs.replace(entry(Quantity.TEMPERATURE), stuck_s=600)
+    assert stuck_after(own, Quantity.TEMPERATURE, 21.0, 1000) == 600_000
+
+
+def test_a_place_may_narrow_what_is_believable_and_how_fast_it_may_change() -> None:
+    sensor = msgspec.structs.replace(
+        entry(Quantity.TEMPERATURE), believable_low=-15, believable_high=45, max_rate_per_s=0.5
+    )
+    inspector = Inspector(sensor, Quantity.TEMPERATURE, warm=True)
+
+    def see(value: float, at_s: int) -> Verdict:
+        return inspector.inspect(measured(Quantity.TEMPERATURE, value), at_s * 1000)
+
+    assert see(20.0, 0).quality is Quality.GOOD
+    assert see(21.0, 2).quality is Quality.GOOD
+    assert see(40.0, 3).reasons == (Reason.RATE,)
+    hot = see(46.0, 60)
+    assert (hot.value, hot.quality, hot.reasons) == (46.0, Quality.UNCERTAIN, (Reason.RANGE,))
+
+
+def test_without_a_known_air_temperature_an_echo_is_uncertain_and_keeps_its_level() -> None:
+    inspector = Inspector(entry(Quantity.WATER_LEVEL, 3.2), Quantity.WATER_LEVEL, warm=True)
+    verdict = inspector.inspect(measured(Quantity.WATER_LEVEL, 0.2), 0, air_known=False)
+    assert verdict == Verdict(0.2, Quality.UNCERTAIN, (Reason.UNCOMPENSATED,))

@@ -227,3 +227,73 @@ def test_a_fast_run_is_no_jump() -> None:
         chronometer.now()
     assert chronometer.health().jumps == 0
     assert chronometer.now().elapsed_ms == 600_000
+
+
+def test_of_a_slow_quantity_the_mean_leaves_with_extremes_and_number() -> None:
+    sampler = Sampler(10.0, event=False, mean=True)
+    sampler.offer(reading(0, 99.0), 0)
+    for at in range(1000, 9000, 1000):
+        assert sampler.offer(reading(at, 20.0 + at / 1000), at) is None
+    left = sampler.offer(reading(10_000, None, Quality.BAD), 10_000)
+    assert left is not None
+    assert (left.value, left.minimum, left.maximum, left.count) == (24.5, 21.0, 28.0, 8)
+    assert (left.at, left.quality) == (8000, Quality.GOOD)
+
+
+def calm_and_steady(sampler: Sampler, until_ms: int, step_ms: int = 1000) -> list[int]:
+    return [
+        at
+        for at in range(0, until_ms, step_ms)
+        if sampler.offer(reading(at), at, calm=True) is not None
+    ]
+
+
+def test_within_its_deadband_a_calm_value_leaves_only_at_its_heartbeat() -> None:
+    assert calm_and_steady(Sampler(1.0, event=False, deadband=0.5), 61_000) == [
+        0,
+        20_000,
+        40_000,
+        60_000,
+    ]
+    slow = Sampler(30.0, event=False, deadband=0.5)
+    assert calm_and_steady(slow, 150_000, 30_000) == [0, 60_000, 120_000]
+    own = Sampler(1.0, event=False, deadband=0.5, heartbeat_s=5)
+    assert calm_and_steady(own, 11_000) == [0, 5000, 10_000]
+
+
+@given(st.lists(st.floats(-5, 5), min_size=2, max_size=80))
+def test_nobody_is_ever_farther_from_the_truth_than_the_deadband(values: list[float]) -> None:
+    sampler = Sampler(1.0, event=False, deadband=0.5)
+    known = None
+    for at, value in enumerate(values):
+        left = sampler.offer(reading(at * 1000, value), at * 1000, calm=True)
+        known = left.value if left is not None else known
+        assert known is not None
+        assert abs(known - value) <= 0.5
+
+
+def test_a_peak_between_two_calm_values_is_not_held_back() -> None:
+    sampler = Sampler(1.0, event=False, deadband=0.5)
+    sampler.offer(reading(0, 1.0), 0, calm=True)
+    sampler.offer(reading(300, 4.0), 300, calm=True)
+    left = sampler.offer(reading(1000, 1.0), 1000, calm=True)
+    assert left is not None
+    assert left.maximum == 4.0
+
+
+def test_doubts_and_reached_limits_end_the_calm_of_a_deadband() -> None:
+    sampler = Sampler(1.0, event=False, deadband=0.5)
+    sampler.offer(reading(0), 0, calm=True)
+    assert sampler.offer(reading(1000, 1.0, Quality.UNCERTAIN), 1000, calm=True) is not None
+    assert sampler.offer(reading(2000), 2000, calm=True) is not None
+    assert sampler.offer(reading(3000), 3000, calm=True) is None
+    assert sampler.offer(reading(4000), 4000, calm=False) is not None
+
+
+def test_calm_ends_with_the_first_limit_and_comes_back_below_it() -> None:
+    urgency = Urgency(Quantity.WATER_LEVEL, [LEVEL], weak=False)
+    seen = []
+    for at, value in enumerate([0.0, 0.06, 0.06, 0.0]):
+        urgency.crosses(Verdict(value), at * 1000)
+        seen.append(urgency.calm)
+    assert seen[:3] == [True, False, False]

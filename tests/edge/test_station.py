@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -269,6 +270,41 @@ def test_sigkill_loses_nothing_that_is_not_declared(site: Site, hub: Hub) -> Non
     assert produced_of(hub) == totals.produced
 
 
+def killed_again_and_again(site: Site, hub: Hub, times: int) -> None:
+    chance = random.Random(times)
+    pause = threading.Event()
+    for _ in range(times):
+        heard = len(hub.messages)
+        process = site.run()
+        wait_until(lambda heard=heard: len(hub.messages) > heard, 30)  # type: ignore[misc]  # bound default
+        pause.wait(chance.random())
+        process.kill()
+        process.wait(10)
+    begun = len(hub.statuses)
+    last = site.run()
+    wait_until(lambda: any(status.closed is not None for status in hub.statuses[begun:]), 30)
+    last.terminate()
+    assert last.wait(20) == 0
+    totals = read_spool(site.spool)
+    assert (totals.waiting_packs, totals.lost, totals.boots) == (0, 0, times + 1)
+    assert produced_of(hub) == totals.produced
+    closed = [status.closed for status in hub.statuses if status.closed is not None][-1]
+    made = {pack.boot: pack.made for pack in hub.packs if pack.boot in closed}
+    assert made == closed, "the hub has every pack that a killed boot had committed"
+
+
+def test_a_station_that_is_killed_again_and_again_loses_nothing_unsaid(
+    site: Site, hub: Hub
+) -> None:
+    killed_again_and_again(site, hub, 3)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_a_station_that_is_killed_twenty_times_loses_nothing_unsaid(site: Site, hub: Hub) -> None:
+    killed_again_and_again(site, hub, 20)
+
+
 def test_a_fast_clock_stamps_in_run_time(site: Site, hub: Hub) -> None:
     epoch = RunClock().wall_ms()
     site.run("--clock", f"{epoch}:60")
@@ -358,6 +394,113 @@ def test_a_port_thread_that_dies_is_replaced_and_counted(site: Site, hub: Hub) -
     wait_until(lambda: hub.last_status is not None and hub.last_status.link is Link.STOPPED)
     assert hub.last_status is not None
     assert hub.last_status.health["worker_restarts"] == 1
+
+
+class HungPort:
+    """A port whose driver hangs in the kernel for as long as the test wants."""
+
+    def __init__(self, released: threading.Event, hung: list[str]) -> None:
+        self._released = released
+        self._hung = hung
+
+    def read(self, timeout_s: float) -> bytes:
+        self._hung.append(threading.current_thread().name)
+        self._released.wait(60)
+        self._released.wait(timeout_s)
+        return b""
+
+    def discard_input(self) -> int:
+        return 0
+
+    def write(self, data: bytes) -> None:
+        del data
+
+    def close(self) -> None:
+        pass
+
+
+class HeardNotice(ServiceNotice):
+    """Keeps what systemd would hear."""
+
+    def __init__(self) -> None:
+        super().__init__({"WATCHDOG_USEC": "1000"})
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+
+class HurriedClock:
+    """Monotonic time that can be put forward, so that half a minute of hanging takes none."""
+
+    speed = 1.0
+
+    def __init__(self) -> None:
+        self.ahead_s = 0.0
+
+    def now_ms(self) -> int:
+        return RunClock().now_ms()
+
+    def wall_ms(self) -> int:
+        return self.now_ms()
+
+    def monotonic_s(self) -> float:
+        return RunClock().monotonic_s() + self.ahead_s
+
+
+def test_a_port_that_hangs_gets_new_threads_but_not_without_end_and_the_watchdog_is_fed(
+    site: Site, hub: Hub
+) -> None:
+    released = threading.Event()
+    hung: list[str] = []
+
+    def open_or_hang(entry: PortEntry, baud: int) -> BytePort:
+        return HungPort(released, hung) if entry.id == "uart-0" else open_serial(entry, baud)
+
+    clock = HurriedClock()
+    notice = HeardNotice()
+    said = notice.said
+    station = Station(load_station(site.file), clock, notice=notice, open_port=open_or_hang)
+    stop = threading.Event()
+    thread = threading.Thread(target=station.run, args=(stop,))
+    thread.start()
+    try:
+        post = station._posts["uart-0"]
+        for restarts in (1, 2, 3):
+            wait_until(lambda restarts=restarts: len(hung) == restarts)  # type: ignore[misc]  # bound default
+            clock.ahead_s += 31
+            wait_until(lambda restarts=restarts: post.counters.restarts == restarts)  # type: ignore[misc]  # bound default
+        wait_until(lambda: len(hung) == 4)
+        clock.ahead_s += 31
+        said.clear()
+        wait_until(lambda: len(said) >= 3)
+        assert post.counters.restarts == 3, "three threads hang: a fourth would hang, too"
+        assert set(said) == {"WATCHDOG=1"}
+        assert any(one.sensor == "gauge-2" for pack in hub.packs for one in pack.readings)
+        # The port comes back: its present thread serves it, the others end.
+        released.set()
+        wait_until(lambda: not post.stuck)
+        assert post.worker.is_alive()
+        assert post.counters.restarts == 3
+    finally:
+        released.set()
+        stop.set()
+        thread.join(20)
+    assert said[-1] == "STOPPING=1"
+
+
+def test_a_publisher_that_does_not_move_starves_the_watchdog(site: Site) -> None:
+    clock = HurriedClock()
+    notice = HeardNotice()
+    said = notice.said
+    station = Station(load_station(site.file), clock, notice=notice)
+    station._watch()
+    assert said == ["WATCHDOG=1"]
+    clock.ahead_s += 31
+    station._watch()
+    assert said == ["WATCHDOG=1"]
+    station._stop_ports()
+    station._spool.close()
 
 
 def test_a_port_that_can_not_be_opened_does_not_disturb_the_others(site: Site, hub: Hub) -> None:

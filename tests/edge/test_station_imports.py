@@ -4,10 +4,23 @@ import subprocess
 import sys
 import textwrap
 
+import pytest
+
 FORBIDDEN = (
     "numpy", "pandas", "sklearn", "pydantic", "sqlalchemy", "typer", "rich", "structlog",
     "fastapi", "httpx", "click", "jinja2", "uvicorn",
 )  # fmt: skip
+
+_REST = {
+    "listen": ["/nonexistent/port", "--driver", "dfrobot_a02yyuw"],
+    "probe": ["/nonexistent/port"],
+    "decode": ["dfrobot_a02yyuw", "--hex", "FF 07 A1 A7"],
+}
+_SAYS = {
+    "listen": "safety-eye listen: /nonexistent/port: can't be opened",
+    "probe": "safety-eye probe: /nonexistent/port: can't be opened",
+    "decode": '"value": 1953',
+}
 
 PROBE = """
     import runpy, sys
@@ -34,3 +47,27 @@ def test_a_station_loads_nothing_that_a_pi_does_not_need() -> None:
     assert {"edge", "serial", "paho", "msgspec", "sqlite3"} <= loaded
     assert not loaded & set(FORBIDDEN)
     assert not loaded & {"ingest", "detectors", "alerts", "dashboards", "safety_eye"}
+
+
+@pytest.mark.parametrize("command", ["listen", "probe", "decode"])
+def test_the_installers_commands_run_where_only_the_station_is_installed(command: str) -> None:
+    script = f"""
+        import sys
+        class Absent:
+            def find_spec(self, name, path=None, target=None):
+                if name.partition(".")[0] in {FORBIDDEN!r}:
+                    raise ModuleNotFoundError(name, name=name)
+        sys.meta_path.insert(0, Absent())
+        sys.argv = ["safety-eye", "{command}", *{_REST[command]!r}]
+        from safety_eye.__main__ import main
+        main()
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == (0 if command == "decode" else 1)
+    assert _SAYS[command] in done.stderr + done.stdout

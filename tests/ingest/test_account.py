@@ -187,3 +187,35 @@ def test_a_ledger_that_is_no_database_is_refused_with_its_name(tmp_path: Path) -
 def test_a_ledger_that_does_not_exist_is_empty(tmp_path: Path) -> None:
     assert read_ledger(tmp_path / "none.db") == []
     assert pack_fate(tmp_path / "none.db", "one", "b", 1) == "missing"
+
+
+def test_what_an_earlier_boot_no_longer_holds_and_never_came_is_unknown(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.db")
+    for seq in (1, 2, 5):
+        account = ledger.account("one", "b1")
+        assert account.receive(seq, seq * 10, 10, 1000)
+        account.stored += 10
+    account.announced = 80
+    ledger.account("two", "other").announced = 9
+    ledger.commit()
+    before = {row.station: row for row in read_ledger(ledger.path)}
+    assert (before["one"].pending, before["one"].holes, before["one"].balanced) == (50, 2, False)
+    ledger.close_earlier("one", "b2", {"b1": 70, "never-heard-of": 7}, 2000)
+    ledger.commit()
+    after = {row.station: row for row in read_ledger(ledger.path)}
+    assert (after["one"].produced, after["one"].stored, after["one"].unknown) == (87, 30, 57)
+    assert after["one"].balanced
+    assert after["one"].holes == 0
+    assert pack_fate(ledger.path, "one", "b1", 3) == "lost"
+    assert after["two"].pending == 9, "another station's boots are no business of ours"
+    # A disk that was given up comes back: what comes all the same is stored, not unknown.
+    account = ledger.account("one", "b1")
+    assert account.receive(3, 30, 10, 3000)
+    account.stored += 10
+    ledger.commit()
+    again = {row.station: row for row in read_ledger(ledger.path)}["one"]
+    assert (again.produced, again.stored, again.unknown, again.balanced) == (87, 40, 47, True)
+    assert not ledger._touched
+    ledger.close_earlier("one", "b2", {"b1": 70, "never-heard-of": 7}, 4000)
+    assert not ledger._touched, "a status that says nothing new writes nothing"
+    ledger.close()

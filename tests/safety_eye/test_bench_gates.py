@@ -7,12 +7,12 @@ from safety_eye.bench.gates import GATES, judge
 
 
 def test_a_figure_within_its_bound_holds_and_one_beyond_it_does_not() -> None:
-    good, bad = (
-        {"edge": {"station": {"resident_mb": 32.0, "core_share": share}}} for share in (0.01, 0.03)
-    )
+    def held(share: float) -> dict[str, bool]:
+        verdicts = judge({"edge": {"station": {"resident_mb": 32.0, "core_share": share}}})
+        return {verdict.gate.path[-1]: verdict.held for verdict in verdicts}
 
-    assert [verdict.held for verdict in judge(good)] == [True, True]
-    assert [verdict.held for verdict in judge(bad)] == [True, False]
+    assert (held(0.01)["resident_mb"], held(0.01)["core_share"]) == (True, True)
+    assert (held(0.03)["resident_mb"], held(0.03)["core_share"]) == (True, False)
 
 
 def test_a_figure_that_could_not_be_measured_is_a_miss_and_says_so() -> None:

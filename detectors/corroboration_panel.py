@@ -1,0 +1,224 @@
+"""Different kinds of sensors of one zone that say the same: smoke and CO and heat, rain and level.
+
+One instrument may be wrong, dirty or next to a frying pan. Two that measure different things are
+wrong together far more rarely, so their agreement may state more than each of them does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from msgspec.structs import replace
+
+from core.community import Community
+from core.finding import Because, Hazard
+from core.grade import Grade
+from core.limits import Level, LimitRule
+from core.quantity import Quantity
+from detectors.batch import Batch
+from detectors.limit_lane import NEVER, Flags, Ints
+from detectors.panel import Fed, Memory, PanelRule, key_of
+from detectors.plan import SeriesPlan
+
+if TYPE_CHECKING:
+    from detectors.bank import Bank
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """When sensors of one kind bear witness.
+
+    Attributes:
+        kind: What they measure, a slug.
+        quantities: Of which series.
+        grade: They state at least this grade of the danger.
+        value: Or they read at least this much, canonical unit.
+    """
+
+    kind: str
+    quantities: tuple[Quantity, ...]
+    grade: Grade | None
+    value: float = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class CorroborationRule:
+    """How witnesses of one hazard are counted.
+
+    Attributes:
+        evidence: One entry a kind.
+        window_ms: For how long a witness is believed after its last word.
+        agreed: Grade that two kinds together state.
+        repeated: Grade that two sensors of the same kind together state.
+        source: Where the numbers come from.
+    """
+
+    evidence: tuple[Evidence, ...]
+    window_ms: int
+    agreed: Grade
+    repeated: Grade
+    source: str
+
+
+CORROBORATION: dict[Hazard, CorroborationRule] = {
+    Hazard.FIRE: CorroborationRule(
+        (
+            Evidence(
+                "smoke", (Quantity.SMOKE_OBSCURATION, Quantity.SMOKE_INDEX), grade=Grade.YELLOW
+            ),
+            Evidence("carbon-monoxide", (Quantity.CARBON_MONOXIDE,), grade=Grade.YELLOW),
+            Evidence("heat", (Quantity.TEMPERATURE,), grade=Grade.YELLOW),
+            Evidence("alarm", (Quantity.ALARM_INPUT,), grade=Grade.ORANGE),
+        ),
+        180_000,
+        Grade.ORANGE,
+        Grade.YELLOW,
+        "GB 50116-2013 asks for two independent triggers before fire equipment acts; that they "
+        "must be of two kinds, and three minutes, are choices of this project (detection.md, 3.14)",
+    ),
+    Hazard.FLOOD: CorroborationRule(
+        (
+            Evidence("water", (Quantity.WATER_LEVEL,), grade=Grade.BLUE),
+            Evidence("rain", (Quantity.RAIN_RATE,), grade=Grade.BLUE, value=20.0),
+        ),
+        3_600_000,
+        Grade.YELLOW,
+        Grade.BLUE,
+        "China Meteorological Administration: 20 mm in an hour is short-time heavy rain; the hour "
+        "is a choice of this project",
+    ),
+}
+# A number that two sensors of one kind make, between one kind and two.
+_REPEATED, _AGREED = 1.5, 2.0
+_DOWN_MS = 300_000
+
+
+class CorroborationPanel:
+    """Witnesses of every zone and hazard.
+
+    Attributes:
+        seen_at: When each watched series last bore witness, one a place.
+    """
+
+    def __init__(self, plans: Sequence[SeriesPlan], rules: Sequence[PanelRule]) -> None:
+        self.rules = tuple(rules)
+        # A place is one series under one rule.
+        self._slot = np.array([slot for rule in rules for slot in rule.slots], np.int64)
+        self._row = np.repeat(np.arange(len(rules)), [len(rule.slots) for rule in rules])
+        self._plans = tuple(plans)
+        size = self._slot.size
+        self._kind = np.zeros(size, np.int64)
+        self._grade = np.full(size, len(Grade), np.int64)
+        self._value = np.full(size, np.inf)
+        self._window = np.zeros(size, np.int64)
+        for place in range(size):
+            rule = CORROBORATION[rules[int(self._row[place])].hazard]
+            quantity = plans[int(self._slot[place])].series.quantity
+            for kind, evidence in enumerate(rule.evidence):
+                if quantity in evidence.quantities:
+                    self._kind[place] = kind
+                    self._grade[place] = evidence.grade or len(Grade)
+                    self._value[place] = evidence.value
+            self._window[place] = rule.window_ms
+        keys = tuple(
+            key_of(rules[int(row)].subject, rules[int(row)].hazard, plans[int(slot)].series)
+            for row, slot in zip(self._row, self._slot, strict=True)
+        )
+        self._place_of = np.full(len(plans), -1, np.int64)
+        self._place_of[self._slot] = np.arange(size)
+        self.seen_at: Ints = np.full(size, NEVER, np.int64)
+        self.memory: tuple[Memory, ...] = ((keys, ("seen_at",)),)
+        self._now: Ints = np.full(len(rules), NEVER, np.int64)
+        self._stated: Ints | None = None
+
+    def step(self, bank: Bank, part: Batch) -> Fed:
+        """Take note of witnesses, and count their kinds in every zone that was heard."""
+        places = self._place_of[part.slot]
+        mine = np.flatnonzero(places >= 0)
+        places, at = places[mine], part.at[mine]
+        if not mine.size:
+            return places, at, part.value[mine]
+        if self._stated is None:
+            self._stated = _danger_rows(bank, self._slot)
+        stated = np.append(bank.stated, 0)[self._stated[places]].max(axis=1)
+        fires = (stated >= self._grade[places]) | (part.value[mine] >= self._value[places])
+        seen = self.seen_at[places]
+        self.seen_at[places] = np.where(fires, np.maximum(seen, at), seen)
+        np.maximum.at(self._now, self._row[places], at)
+        rows = np.unique(self._row[places])
+        numbers = np.zeros(rows.size)
+        alive = np.unique(self._row[self._believed()])
+        for place in np.flatnonzero(np.isin(rows, alive)):
+            numbers[place] = self._number(int(rows[place]))
+        return rows, self._now[rows], numbers
+
+    def _number(self, row: int) -> float:
+        """Return how many kinds agree; one and a half for two sensors of a single kind."""
+        places = np.flatnonzero((self._row == row) & self._believed())
+        kinds = set(self._kind[places].tolist())
+        sensors = {self._plans[int(self._slot[place])].series.sensor for place in places}
+        if len(sensors) < 2:
+            return min(float(len(kinds)), 1.0)  # a device that measures everything is one witness
+        return max(float(len(kinds)), _REPEATED)
+
+    def _believed(self) -> Flags:
+        fresh = self._now[self._row] - self.seen_at <= self._window
+        believed: Flags = fresh & (self.seen_at != NEVER)
+        return believed
+
+    def why(self, row: int, told: Because) -> Because:
+        """Name the witnesses."""
+        places = np.flatnonzero((self._row == row) & self._believed())
+        members = [self._plans[int(self._slot[place])].series.subject for place in places]
+        return replace(told, samples=len(members), members=tuple(dict.fromkeys(members)))
+
+
+def _danger_rows(bank: Bank, slots: Ints) -> Ints:
+    """Return the bank's rows that state the danger of each series, padded with one past the end.
+
+    Learned detectors and those that speak of the sensor bear no witness.
+    """
+    rows = [
+        [
+            row
+            for row in bank.rows_of(slot)
+            if not (bank.rules[row].of_sensor or bank.rules[row].learned)
+        ]
+        for slot in slots.tolist()
+    ]
+    width = max(1, *(len(each) for each in rows))
+    end = len(bank.rules)
+    return np.array([each + [end] * (width - len(each)) for each in rows], np.int64)
+
+
+def make(_community: Community | None, plans: Sequence[SeriesPlan]) -> CorroborationPanel | None:
+    """Return the panel of every zone in which two kinds can agree, None if there is none."""
+    rules = []
+    for hazard, corroboration in CORROBORATION.items():
+        zones: dict[str, list[int]] = {}
+        for slot, plan in enumerate(plans):
+            watched = any(plan.series.quantity in one.quantities for one in corroboration.evidence)
+            if watched and plan.hazard is hazard:
+                zones.setdefault(plan.zone, []).append(slot)
+        levels = (
+            Level(corroboration.repeated, _REPEATED, 0, 1, _DOWN_MS),
+            Level(corroboration.agreed, _AGREED, 0, 1, _DOWN_MS),
+        )
+        rules += [
+            PanelRule(
+                f"zone.{zone}",
+                f"corroboration-{hazard.value}",
+                zone,
+                hazard,
+                LimitRule(levels, True, 0.25, corroboration.window_ms, corroboration.source),
+                "",
+                tuple(slots),
+                spreads=False,
+            )
+            for zone, slots in zones.items()
+            if len(slots) >= 2
+        ]
+    return CorroborationPanel(plans, rules) if rules else None

@@ -1,0 +1,29 @@
+"""Every detector of single series: one line each. The contract suite runs over this list by itself.
+
+A new one is a module `<noun>_lane.py` with a doctest, a line here, and its words in `core.wording`.
+"""
+
+from __future__ import annotations
+
+from detectors import (
+    exposure_lane,
+    noise_lane,
+    seasonal_lane,
+    shift_lane,
+    spike_lane,
+    stuck_lane,
+    surge_lane,
+)
+from detectors.lane import Detector
+
+REGISTRY: tuple[Detector, ...] = (
+    exposure_lane.DETECTOR,
+    stuck_lane.DETECTOR,
+    spike_lane.DETECTOR,
+    shift_lane.DETECTOR,
+    noise_lane.DETECTOR,
+    surge_lane.DETECTOR,
+    seasonal_lane.COUNT_DETECTOR,
+    seasonal_lane.VALUE_DETECTOR,
+)
+DETECTORS = {detector.name: detector for detector in REGISTRY}

@@ -1,0 +1,372 @@
+"""Seasonal baseline: what is usual at this hour of this week, and how far from it we are.
+
+Each series has 168 cells, one an hour of the week. A cell holds the usual value and the usual
+spread around it. What is judged is not one reading but the last hours together (an exponential
+window): a strange minute is noise, a strange morning is an unusual day.
+
+Counts are compared by their logarithm. With K people in the window where M are usual, the surprise
+is ln((K + a) / (M + a)) over sqrt(1 / (M + a) + phi): the variance of a negative binomial on that
+scale; phi = 0 would be Poisson. phi is learned for each cell, because a market on Saturday varies
+otherwise than an office on Tuesday. Other quantities are compared by their difference.
+
+A slow level follows the season of the year, so that the week's shape does not have to.
+
+Readings that come faster than every five minutes are gathered into five minutes first: a baseline
+of hours learns nothing from seconds, and the hot path stays cheap.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from msgspec.structs import replace
+
+from core.community import gap_ms
+from core.finding import Because, Hazard
+from core.grade import Grade
+from core.limits import Level, LimitRule
+from core.quantity import Quantity
+from detectors.lane import Choice, Detector
+from detectors.limit_lane import NEVER, Flags, Floats, Ints
+from detectors.local_time import CELLS, DAYS, LocalCalendar
+
+if TYPE_CHECKING:  # plans are made of what lanes choose
+    from detectors.plan import SeriesPlan
+
+# Chosen on the counter at Queen Victoria Market alone (README.md, Crowds): memory of the window,
+# share of a visit that a cell learns at least, the same for its spread, and the season's memory.
+WINDOW_H = 6.0
+LEARN = 0.1
+LEARN_SPREAD = 0.04
+LEVEL_H = 14 * 24.0
+# Days of a weekday before its hours may be compared with, and time before anything is said.
+MIN_DAYS = 2
+WARM_MS = 21 * 86_400_000
+# Counts that are too few to be told from noise: a in the docstring.
+SOFT = 5.0
+# How strongly a cell without experience leans on the series' own mean spread, in visits.
+_PRIOR = 8.0
+# Beyond this surprise a reading teaches less, as its inverse square: an odd day is not the rule.
+_ODD = 3.0
+# Smallest spread that is believed: 3 % of a count; other quantities have their own noise.
+_COUNT_FLOOR = 0.03
+_LEVEL_CLIP, _LEVEL_MOST = 0.5, 2.0
+_MOST_DAYS = 200
+# Readings are gathered over this long, in milliseconds.
+GATHER_MS = 300_000
+
+Halves = npt.NDArray[np.float32]
+STATE = (
+    "mean",
+    "spread",
+    "days",
+    "cell",
+    "cell_h",
+    "seen",
+    "usual",
+    "pooled",
+    "learned_h",
+    "level",
+    "first_at",
+    "last_at",
+    "expected",
+    "observed",
+    "gathered",
+    "readings",
+    "bucket",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SeasonalRule:
+    """How one series is compared with its own weeks.
+
+    Attributes:
+        interval_s: Seconds that one reading stands for.
+        counts: True for counts per interval, False for any other quantity.
+        noise: Standard deviation of a quiet sensor, canonical unit (not for counts).
+        timezone: IANA name of the place; "" is UTC.
+        holidays: Local days on which people live as on a Sunday.
+    """
+
+    interval_s: float
+    counts: bool
+    noise: float = 0.0
+    timezone: str = ""
+    holidays: tuple[dt.date, ...] = ()
+
+
+class SeasonalLane:
+    """State of many baselines as a structure of arrays (about 1.5 kB a series).
+
+    The number of a reading is how many usual deviations the last hours are from what is usual then,
+    without sign; NaN until the week is known.
+
+    >>> lane = SeasonalLane([SeasonalRule(3600.0, counts=True)])
+    >>> hours = [100.0 + 50.0 * (n % 24 > 8) + n % 5 for n in range(24 * 29)]
+    >>> numbers = [
+    ...     lane.step(np.array([0]), np.array([3_600_000 * n]), np.array([x])).item()
+    ...     for n, x in enumerate([*hours, 900.0, 900.0, 900.0])
+    ... ]
+    >>> bool(np.isnan(numbers[24 * 20])), numbers[24 * 28] < 2.0, numbers[-1] > 5.0
+    (True, True, True)
+
+    Attributes:
+        expected, observed: What was usual and what came at the last judged reading: for counts
+            people per hour in the window, otherwise the value itself; NaN before.
+    """
+
+    def __init__(self, rules: Sequence[SeasonalRule]) -> None:
+        size = len(rules)
+        made: dict[tuple[str, tuple[dt.date, ...]], int] = {}
+        self.calendar_of = np.array(
+            [made.setdefault((rule.timezone, rule.holidays), len(made)) for rule in rules], np.int64
+        )
+        self.calendars = [LocalCalendar(*key) for key in made]
+        self.hours = np.array([rule.interval_s / 3600.0 for rule in rules])
+        self.gathers = np.array([rule.interval_s * 1000 < GATHER_MS for rule in rules], np.bool_)
+        self.counts = np.array([rule.counts for rule in rules], np.bool_)
+        floor = [_COUNT_FLOOR if rule.counts else max(rule.noise, 1e-9) for rule in rules]
+        self.floor = np.array(floor) ** 2
+        self.mean: Halves = np.full((size, CELLS), np.nan, np.float32)
+        self.spread: Halves = np.zeros((size, CELLS), np.float32)
+        self.days = np.zeros((size, DAYS), np.uint8)
+        self.cell = np.full(size, -1, np.int16)
+        self.cell_h, self.seen, self.usual = np.zeros(size), np.zeros(size), np.zeros(size)
+        self.pooled, self.learned_h = np.zeros(size), np.zeros(size)
+        self.level = np.zeros(size)
+        self.first_at: Ints = np.full(size, NEVER, np.int64)
+        self.last_at: Ints = np.full(size, NEVER, np.int64)
+        self.expected, self.observed = np.full(size, np.nan), np.full(size, np.nan)
+        self.gathered, self.readings = np.zeros(size), np.zeros(size, np.float32)
+        self.bucket: Ints = np.full(size, NEVER, np.int64)
+
+    def step(self, lines: Ints, at: Ints, value: Floats) -> Floats:
+        """Return how unusual the last hours of each reading are (see `detectors.lane`)."""
+        surprise = np.full(lines.size, np.nan)
+        gathers = self.gathers[lines]
+        if not gathers.any():
+            due = np.flatnonzero(at > self.last_at[lines])
+            if due.size:
+                lines, at = lines[due], at[due]
+                surprise[due] = self._step(lines, at, value[due], self.hours[lines])
+            return surprise
+        if gathers.all():
+            return self._gather(lines, at, value)
+        for part in (gathers, ~gathers):
+            surprise[part] = self.step(lines[part], at[part], value[part])
+        return surprise
+
+    def _gather(self, lines: Ints, at: Ints, value: Floats) -> Floats:
+        """Gather fast readings; judge what was gathered when its five minutes are over."""
+        bucket = at // GATHER_MS
+        last = self.bucket[lines]
+        surprise = np.full(lines.size, np.nan)
+        full = np.flatnonzero((bucket > last) & (self.readings[lines] > 0.0))
+        if full.size:
+            done = lines[full]
+            count = self.readings[done]
+            mean = self.gathered[done] / count
+            # It is judged at the end of its own five minutes.
+            then = (last[full] + 1) * GATHER_MS - 1
+            surprise[full] = self._step(done, then, mean, self.hours[done] * count)
+        fresh = bucket > last
+        keep = bucket >= last
+        readings = np.where(fresh, 0.0, self.readings[lines])
+        gathered = np.where(fresh, 0.0, self.gathered[lines])
+        self.readings[lines] = readings + keep
+        self.gathered[lines] = gathered + np.where(keep, value, 0.0)
+        self.bucket[lines] = np.maximum(bucket, last)
+        return surprise
+
+    def _step(self, lines: Ints, at: Ints, value: Floats, hours: Floats) -> Floats:
+        """Judge, then learn *value*, the mean of readings that stand for *hours* together."""
+        cells = self._cells(lines, at)
+        first = self.first_at[lines] == NEVER
+        self.first_at[lines] = np.where(first, at, self.first_at[lines])
+        gap_h = np.where(first, 0.0, (at - self.last_at[lines]) / 3_600_000.0)
+        self._visit(lines, cells, gap_h, hours)
+        counts = self.counts[lines]
+        number = np.where(counts, value / self.hours[lines], value)
+        fresh = np.isnan(self.mean[lines, cells])
+        known = ~fresh & (self.days[lines, cells // 24] > MIN_DAYS)
+        usual = self._usual(lines, cells)
+        decay = np.exp(-gap_h / WINDOW_H)
+        # Where the cell is unknown the window only fades.
+        seen = self.seen[lines] * decay + np.where(known, number, 0.0) * hours
+        meant = self.usual[lines] * decay + np.where(known, usual, 0.0) * hours
+        self.seen[lines], self.usual[lines] = seen, meant
+        miss, poisson = _misses(seen, meant, counts)
+        spread, visited = self._spread(lines, cells)
+        surprise = np.abs(miss) / np.sqrt(poisson + spread)
+        warm = known & (at - self.first_at[lines] > WARM_MS)
+        self.expected[lines] = np.where(counts, meant / WINDOW_H, usual)
+        self.observed[lines] = np.where(counts, seen / WINDOW_H, usual + miss)
+        excess = np.maximum(miss * miss - poisson, 0.0)
+        self._learn_spread(lines, cells, np.where(known, hours, 0.0), excess, spread, visited)
+        self._learn(lines, cells, number, hours, np.where(known, surprise, 0.0))
+        self._follow(lines, np.where(known, hours / LEVEL_H, 0.0), miss)
+        self.last_at[lines] = at
+        return np.where(warm, surprise, np.nan)
+
+    def _usual(self, lines: Ints, cells: Ints) -> Floats:
+        level, mean = self.level[lines], self.mean[lines, cells].astype(np.float64)
+        usual: Floats = np.where(self.counts[lines], mean * np.exp(level), mean + level)
+        return usual
+
+    def _follow(self, lines: Ints, share: Floats, miss: Floats) -> None:
+        """Let the slow level follow the season."""
+        counts, level = self.counts[lines], self.level[lines]
+        moved = level + share * np.where(counts, np.clip(miss, -_LEVEL_CLIP, _LEVEL_CLIP), miss)
+        self.level[lines] = np.where(counts, np.clip(moved, -_LEVEL_MOST, _LEVEL_MOST), moved)
+
+    def _cells(self, lines: Ints, at: Ints) -> Ints:
+        if len(self.calendars) == 1:
+            return self.calendars[0].cells(at)
+        cells = np.zeros(lines.size, np.int64)
+        which = self.calendar_of[lines]
+        for number in np.unique(which).tolist():
+            here = which == number
+            cells[here] = self.calendars[number].cells(at[here])
+        return cells
+
+    def _visit(self, lines: Ints, cells: Ints, gap_h: Floats, hours: Floats) -> None:
+        """Count days, and the hours within this visit of the cell."""
+        was = self.cell[lines].astype(np.int64)
+        came = (cells != was) | (gap_h >= 1.0)
+        dawned = (cells // 24 != was // 24) | (gap_h >= 24.0)
+        days = self.days[lines, cells // 24]
+        more = dawned & (days < _MOST_DAYS)
+        self.days[lines, cells // 24] = days + more.astype(np.uint8)
+        self.cell[lines] = cells
+        self.cell_h[lines] = np.where(came, hours, self.cell_h[lines] + hours)
+
+    def _spread(self, lines: Ints, cells: Ints) -> tuple[Floats, Floats]:
+        """Return the variance that is usual here, and how many visits taught it."""
+        days = self.days[lines, cells // 24].astype(np.float64)
+        visited = np.maximum(days - MIN_DAYS - 1, 0.0)
+        lean = _PRIOR / (_PRIOR + visited)
+        own = self.spread[lines, cells].astype(np.float64)
+        spread = (1.0 - lean) * own + lean * self.pooled[lines]
+        return np.maximum(spread, self.floor[lines]), visited
+
+    def _learn_spread(
+        self,
+        lines: Ints,
+        cells: Ints,
+        hours: Floats,
+        excess: Floats,
+        spread: Floats,
+        visited: Floats,
+    ) -> None:
+        """Learn the usual spread; *hours* is 0 where nothing may be learned."""
+        learned = self.learned_h[lines] + hours
+        self.learned_h[lines] = learned
+        pooled = self.pooled[lines]
+        most = np.where(pooled > 0.0, 9.0 * pooled, np.inf) + self.floor[lines]
+        gain = np.maximum(hours / np.maximum(learned, 1e-9), LEARN_SPREAD * hours / 24.0)
+        gain = np.minimum(gain, 1.0)
+        self.pooled[lines] = pooled + gain * (np.minimum(excess, most) - pooled)
+        own = self.spread[lines, cells].astype(np.float64)
+        share = _per_step(
+            np.maximum(1.0 / (visited + 1.0), LEARN_SPREAD), hours, self.cell_h[lines]
+        )
+        self.spread[lines, cells] = own + share * (np.minimum(excess, 9.0 * spread) - own)
+
+    def _learn(
+        self, lines: Ints, cells: Ints, number: Floats, hours: Floats, surprise: Floats
+    ) -> None:
+        """Move the cell towards the reading; what is odd moves it less."""
+        level = self.level[lines]
+        here = np.where(self.counts[lines], number / np.exp(level), number - level)
+        mean = self.mean[lines, cells].astype(np.float64)
+        # A first visit is the plain mean of its readings.
+        first = np.isnan(mean)
+        days = np.maximum(self.days[lines, cells // 24].astype(np.float64), 1.0)
+        share = _per_step(np.maximum(1.0 / days, LEARN), hours, self.cell_h[lines])
+        odd = surprise > _ODD
+        share = np.where(odd, share * (_ODD / np.where(odd, surprise, 1.0)) ** 2, share)
+        mean = np.where(first, here, mean)
+        self.mean[lines, cells] = mean + share * (here - mean)
+
+
+def _misses(seen: Floats, meant: Floats, counts: Flags) -> tuple[Floats, Floats]:
+    """Return how far the window is from the usual, and what of its variance is mere counting."""
+    logs = np.log((np.maximum(seen, 0.0) + SOFT) / (np.maximum(meant, 0.0) + SOFT))
+    poisson = 1.0 / (np.maximum(meant, 0.0) + SOFT)
+    # A full window weighs WINDOW_H hours, so this is the mean difference of the last hours.
+    return (
+        np.where(counts, logs, (seen - meant) / WINDOW_H),
+        np.where(counts, poisson, 0.0),
+    )
+
+
+def _per_step(visit_share: Floats, hours: Floats, cell_h: Floats) -> Floats:
+    """Return the share of one reading so that a whole visit of an hour has *visit_share*.
+
+    A first visit (share 1) is the plain mean of its readings.
+    """
+    whole = visit_share >= 1.0
+    share = 1.0 - (1.0 - np.where(whole, 0.5, visit_share)) ** np.minimum(hours, 1.0)
+    return np.where(whole, hours / np.maximum(np.maximum(cell_h, hours), 1e-9), share)
+
+
+# Surprise at which a count is blue and yellow. Blue: the smallest at which Queen Victoria Market
+# has at most half a false episode a month; yellow half again as much, choice of this project.
+_BLUE, _YELLOW = 3.3, 5.0
+_HELD_SHARE = 0.4
+# Counts of people, and quantities that have daily and weekly habits where people live, with the
+# standard deviation of a quiet sensor in the canonical unit (data sheets of the drivers' devices).
+COUNTS = (Quantity.PEOPLE_COUNT, Quantity.PEOPLE_IN, Quantity.PEOPLE_OUT)
+HABITS: dict[Quantity, float] = {
+    Quantity.CARBON_DIOXIDE: 30.0,
+    Quantity.TEMPERATURE: 0.5,
+    Quantity.OCCUPANCY: 1.0,
+    Quantity.VOLTAGE: 1.0,
+    Quantity.CURRENT: 0.1,
+}
+
+
+def choose_counts(plan: SeriesPlan) -> Choice | None:
+    """Compare counts of people."""
+    return _choice(plan, counts=True) if plan.series.quantity in COUNTS else None
+
+
+def choose_values(plan: SeriesPlan) -> Choice | None:
+    """Compare quantities that follow the habits of people; an unusual one is worth a blue."""
+    return _choice(plan, counts=False) if plan.series.quantity in HABITS else None
+
+
+def _choice(plan: SeriesPlan, *, counts: bool) -> Choice:
+    noise = 0.0 if counts else HABITS[plan.series.quantity]
+    rule = SeasonalRule(plan.interval_s, counts, noise, plan.timezone, plan.holidays)
+    levels: tuple[Level, ...] = (Level(Grade.BLUE, _BLUE),)
+    if counts:
+        levels = (*levels, Level(Grade.YELLOW, _YELLOW))
+    gap = max(gap_ms(plan.interval_s), 3 * GATHER_MS)
+    reason = "unlike this hour of other weeks"
+    return Choice(rule, LimitRule(levels, True, _HELD_SHARE * _BLUE, gap, reason))
+
+
+def why(lane: SeasonalLane, line: int, told: Because) -> Because:
+    """Tell what came and what is usual; counts as people an interval."""
+    scale = float(lane.hours[line]) if lane.counts[line] else 1.0
+    observed, expected = float(lane.observed[line]), float(lane.expected[line])
+    return replace(told, value=observed * scale, usual=expected * scale)
+
+
+def _detector(
+    name: str, choose: Callable[[SeriesPlan], Choice | None], hazards: frozenset[Hazard]
+) -> Detector:
+    return Detector(name, SeasonalLane, STATE, choose, why, hazards=hazards, learned=True)
+
+
+COUNT_DETECTOR = _detector("unusual-count", choose_counts, frozenset({Hazard.CROWD}))
+VALUE_DETECTOR = _detector(
+    "unusual-level", choose_values, frozenset({Hazard.AIR, Hazard.CROWD, Hazard.EQUIPMENT})
+)

@@ -1,0 +1,1 @@
+"""Measures how early, how completely and how quietly the detectors warn, on recordings."""
