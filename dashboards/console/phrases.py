@@ -177,6 +177,10 @@ PHRASES: dict[str, tuple[str, str]] = {
         "存储卡写不进去：读数只在内存里，断电就会丢失",
         "Its disk can't be written: readings are in memory only, and a power cut loses them",
     ),
+    "trouble_output_failed": (
+        "输出装置不听指令，断网时可能不会动作",
+        "An output does not obey: it may not act when it should",
+    ),
     "trouble_spool_broken": (
         "存储卡上的文件损坏过，可读的部分已取回：请更换存储卡",
         "A file on its disk was broken; what could be read was kept. Replace the card",
