@@ -67,10 +67,9 @@ class ActStore:
                     received_at=now,
                     body=_ENCODER.encode(act).decode(),
                 )
-                done = connection.execute(
-                    row.on_conflict_do_nothing(index_elements=["site", "station", "id"])
-                )
-                if not done.rowcount:
+                once = row.on_conflict_do_nothing(index_elements=["site", "station", "id"])
+                # Not by the row count: PostgreSQL's driver does not tell it for an insert.
+                if connection.execute(once.returning(_a.row)).first() is None:
                     continue
                 fresh.append(KeptAct(station, act, now))
                 if act.event is ActEvent.OFF and act.run:

@@ -12,15 +12,10 @@ import hashlib
 import hmac
 import secrets
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
-from core.configuration import ConfigurationError
-
-# A key of fewer characters can be guessed; 32 random hex digits are 128 bits.
-SHORTEST_KEY = 32
 # Longest life of a command (run ms): nobody sends one for tomorrow.
 LONGEST_LIFE_MS = 3_600_000
 MAX_COMMAND_BYTES = 4_000
@@ -81,23 +76,6 @@ _COMMAND = msgspec.json.Decoder(Command)
 def new_nonce() -> str:
     """Return a nonce of 128 random bits."""
     return secrets.token_hex(16)
-
-
-def read_key(path: Path) -> bytes:
-    """Return the key in a file: one line of at least 32 characters.
-
-    Raises:
-        ConfigurationError: It can't be read, or is too short.
-    """
-    try:
-        key = path.read_bytes().strip()
-    except OSError as error:
-        raise ConfigurationError(str(path), f"key can't be read: {error.strerror}") from error
-    if len(key) < SHORTEST_KEY:
-        raise ConfigurationError(
-            str(path), f"key of {len(key)} characters: expected at least {SHORTEST_KEY}"
-        )
-    return key
 
 
 def sign_command(command: Command, topic: str, key: bytes) -> bytes:

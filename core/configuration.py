@@ -9,6 +9,8 @@ from typing import TypeVar
 import msgspec
 
 T = TypeVar("T")
+# A key of fewer characters can be guessed; 32 random hex digits are 128 bits.
+SHORTEST_KEY = 32
 
 
 class ConfigurationError(ValueError):
@@ -50,3 +52,20 @@ def parse_toml(text: str, kind: type[T], file: str = "<text>") -> T:
         raise ConfigurationError(file, str(error).replace("`$.", "`")) from error
     except ValueError as error:
         raise ConfigurationError(file, str(error)) from error
+
+
+def read_key(path: Path) -> bytes:
+    """Return the key in a file: one line of at least 32 characters.
+
+    Raises:
+        ConfigurationError: It can't be read, or is too short.
+    """
+    try:
+        key = path.read_bytes().strip()
+    except OSError as error:
+        raise ConfigurationError(str(path), f"key can't be read: {error.strerror}") from error
+    if len(key) < SHORTEST_KEY:
+        raise ConfigurationError(
+            str(path), f"key of {len(key)} characters: expected at least {SHORTEST_KEY}"
+        )
+    return key

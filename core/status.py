@@ -63,6 +63,9 @@ class StatusError(ValueError):
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(StationStatus)
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+# What a newer station may say in words that we don't know.
+_EXTRAS = ("acting", "acts")
 
 
 def encode_status(status: StationStatus) -> bytes:
@@ -73,11 +76,25 @@ def encode_status(status: StationStatus) -> bytes:
 def decode_status(payload: bytes) -> StationStatus:
     """Return the status of a payload.
 
+    What it says of acting is left out where it can't be read: a word that we don't know must not
+    hide that a station is there.
+
     Raises:
         StatusError: Not a status.
     """
     try:
         return _DECODER.decode(payload)
+    except msgspec.MsgspecError:
+        return _without_extras(payload)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise StatusError(f"status: {error}") from error
+
+
+def _without_extras(payload: bytes) -> StationStatus:
+    try:
+        fields = _FIELDS.decode(payload)
+        rest = {name: value for name, value in fields.items() if name not in _EXTRAS}
+        return _DECODER.decode(_ENCODER.encode(rest))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise StatusError(f"status: {error}") from error
 

@@ -24,6 +24,7 @@ class Trouble(StrEnum):
     """Kinds of trouble, the most urgent first."""
 
     UNDERVOLTAGE = "undervoltage"
+    OUTPUT_FAILED = "output-failed"
     SPOOL_IN_MEMORY = "spool-in-memory"
     CLOCK_UNSET = "clock-unset"
     PORT_CLOSED = "port-closed"
@@ -56,6 +57,7 @@ def troubles_of(status: StationStatus) -> tuple[Trouble, ...]:
 # Trouble, name of the health number, what it may be at most.
 _ABOVE = (
     (Trouble.UNDERVOLTAGE, "undervoltage", 0.0),
+    (Trouble.OUTPUT_FAILED, "outputs_failed", 0.0),
     (Trouble.UNDERVOLTAGE_SEEN, "undervoltage_since_boot", 0.0),
     (Trouble.THROTTLED, "throttled", 0.0),
     (Trouble.HOT, "cpu_celsius", HOT_CELSIUS),

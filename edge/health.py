@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from core.act import ActingState
 from core.broker import Broker
 from edge.chronometer import ClockHealth
 from edge.intake import IntakeCounters
@@ -106,6 +107,16 @@ def flow_health(intake: IntakeCounters, masked: int, clock: ClockHealth) -> dict
         "readings": intake.produced,
         "clock_jumps": clock.jumps,
         "clock_ahead_s": round(clock.ahead_s, 3),
+    }
+
+
+def acting_health(state: ActingState) -> dict[str, float]:
+    """Return how many outputs are on and fail, and how many acts wait for the hub."""
+    return {
+        "outputs_on": sum(output.on for output in state.outputs.values()),
+        "outputs_failed": sum(bool(output.fault) for output in state.outputs.values()),
+        "acts_waiting": state.waiting,
+        "alone_s": round(state.alone_ms / 1000, 1),
     }
 
 

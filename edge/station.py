@@ -24,7 +24,7 @@ from edge.acting.line_jobs import LineJobs
 from edge.acting.muster import crew_of, jobs_of
 from edge.chronometer import MOST_AHEAD_S, Chronometer
 from edge.configuration import StationConfig, load_station
-from edge.health import flow_health, link_health, machine_health, port_health
+from edge.health import acting_health, flow_health, link_health, machine_health, port_health
 from edge.instruments import instruments_on
 from edge.intake import Intake
 from edge.port_worker import OpenPort, PortCounters, PortPlan, PortWorker
@@ -196,6 +196,7 @@ class Station:
                 self._intake.counters, self._intake.masked_bad, self._chronometer.health()
             ),
             **port_health(ports),
+            **(acting_health(self._crew.state) if self._crew is not None else {}),
         }
 
     def _worker(self, plan: PortPlan, counters: PortCounters) -> PortWorker:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import locale
 import sys
 from pathlib import Path

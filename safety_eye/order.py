@@ -17,13 +17,14 @@ from core.act import ActEvent, LocalAct
 from core.act_wording import act_sentence, heard_words
 from core.broker import Broker, BrokerAddress, Message
 from core.clock import Clock
-from core.command import Command, Verb, new_nonce, read_key, sign_command
-from core.configuration import ConfigurationError
+from core.command import Command, Verb, new_nonce, sign_command
+from core.configuration import ConfigurationError, read_key
 from core.status import Link, StationStatus, StatusError, decode_status
 from safety_eye.hub import HubConfig
 
-# Wall seconds: for the broker and the retained status, and for the answer of a station.
+# Wall seconds: for the broker, for the retained status, which it has at once, and for the answer.
 _LINK_S = 10.0
+_STATUS_S = 3.0
 _ANSWER_S = 15.0
 # What a person may name a command by.
 _WHO_LENGTH = 80
@@ -131,7 +132,7 @@ class Courier:
             return None
 
     def _await_status(self) -> StationStatus:
-        status = self._next(self._clock.monotonic_s() + _LINK_S)
+        status = self._next(self._clock.monotonic_s() + _STATUS_S)
         if status is None:
             raise OrderError(f"station {self._order.station}: nothing was ever heard of it")
         return status

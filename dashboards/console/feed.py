@@ -238,6 +238,9 @@ class LiveFeed:
             link = str(status.link)
             since = state.since if state.link == link else began(status, now, retained)
             heard = now if status.link is Link.ONLINE and not retained else state.heard_at
+            if status.acting is None and status.link is not Link.ONLINE and state.status:
+                # The will knows nothing of outputs; what was last known of them is still shown.
+                status = msgspec.structs.replace(status, acting=state.status.acting)
             self._stations[station] = replace(
                 state, link=link, since=since, heard_at=heard, status=status
             )

@@ -177,6 +177,10 @@ PHRASES: dict[str, tuple[str, str]] = {
         "存储卡写不进去：读数只在内存里，断电就会丢失",
         "Its disk can't be written: readings are in memory only, and a power cut loses them",
     ),
+    "trouble_output_failed": (
+        "输出装置不听指令，断网时可能不会动作",
+        "An output does not obey: it may not act when it should",
+    ),
     "trouble_spool_broken": (
         "存储卡上的文件损坏过，可读的部分已取回：请更换存储卡",
         "A file on its disk was broken; what could be read was kept. Replace the card",
@@ -196,6 +200,7 @@ PHRASES: dict[str, tuple[str, str]] = {
     "output_heard": ("回馈确认", "confirmed"),
     "output_not_heard": ("回馈未确认", "NOT confirmed"),
     "output_silenced": ("已消音", "silenced"),
+    "last_known": ("失联前的状态", "as last known"),
     "mandate": ("授权", "Mandate"),
     "mandate_none": ("无授权：不会独立动作", "None: it does not act alone"),
     "mandate_invalid": ("授权无效，站点不会独立动作", "Not valid: the station does NOT act alone"),

@@ -45,6 +45,7 @@ class ActingView:
         mandate, valid: Who allowed it until when, and whether that holds.
         alone: Words if it does not hear the hub, although we hear it.
         outputs: How they stand.
+        known: False if the station is not online: its outputs are as last known.
         dropped: Words if records of acts were given up.
     """
 
@@ -52,6 +53,7 @@ class ActingView:
     valid: bool
     alone: str
     outputs: tuple[OutputView, ...]
+    known: bool
     dropped: str
 
 
@@ -157,6 +159,7 @@ def _acting(state: StationState, words: Words) -> ActingView | None:
         outputs=tuple(
             _output(name, output, words) for name, output in sorted(acting.outputs.items())
         ),
+        known=state.link == "online",
         dropped=words("acts_dropped", acting.dropped) if acting.dropped else "",
     )
 

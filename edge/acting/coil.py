@@ -31,7 +31,8 @@ from edge.modbus import (
 )
 from edge.ports import BytePort
 
-_ATTEMPTS = 3
+# Attempts of one job: a dead module must not take the line from the sensors for long.
+_ATTEMPTS = 2
 # The module's timer counts tenths of a second.
 _TICKS_PER_S = 10
 

@@ -18,10 +18,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from core import topics
-from core.act import ACTS_A_STATUS, ActEvent, ActingState, LocalAct, Why
+from core.act import ACTS_A_STATUS, ActingState, LocalAct, Why
 from core.broker import Message
 from core.clock import Clock
-from core.command import Command, CommandError, Verb, read_key
+from core.command import CommandError
+from core.configuration import read_key
 from core.finding import FindingError, decode_zone_grade
 from core.heartbeat import HeartbeatError, decode_heartbeat
 from core.quality import Quality
@@ -29,11 +30,11 @@ from core.quantity import Quantity
 from edge.acting.book import ActBook
 from edge.acting.contact import HubContact
 from edge.acting.duties import Duties, mandate_holds, mandate_words
-from edge.acting.local import InputValue, LocalGrade, LocalLimits
-from edge.acting.machine import Change, Demand
-from edge.acting.orders import Moment, accept
+from edge.acting.local import LocalGrade, LocalLimits
+from edge.acting.machine import Change
+from edge.acting.people import People
 from edge.acting.post import OpenOutput, OutputPost
-from edge.acting.record import act_of, answer_of, killed_of
+from edge.acting.record import Recorder
 from edge.chronometer import Chronometer, Instant
 from edge.configuration import StationConfig
 
@@ -43,8 +44,6 @@ LOG = logging.getLogger(__name__)
 _LOOK_S = 0.2
 # What comes from the network thread and waits; the oldest goes, grades are said again in a minute.
 _MOST_MESSAGES = 1_000
-# How long a test lasts that names no time, seconds.
-_TEST_S = 5.0
 
 
 class Crew(threading.Thread):
@@ -77,31 +76,33 @@ class Crew(threading.Thread):
     ) -> None:
         super().__init__(name="crew", daemon=True)
         self._config = config
-        self._boot = boot
         self._chronometer = chronometer
         self._clock = clock
         self._limits = limits
-        self._reload = reload
         site, station = config.station.site, config.station.id
         self._command_topic = topics.command(site, station)
         self._beat_topic = topics.heartbeat(site)
         zones = {act.zone for act in config.act if act.when == "hub-silent"}
         self.filters = [self._beat_topic, *(topics.grades_of(site, zone) for zone in sorted(zones))]
         key_file = config.command.key_file
-        self._key = read_key(Path(key_file)) if key_file else None
-        if self._key is not None:
+        key = read_key(Path(key_file)) if key_file else None
+        if key is not None:
             self.filters.append(self._command_topic)
         self._posts = {entry.id: OutputPost(entry, open_output, clock) for entry in config.output}
         self._duties = Duties(config.act)
         self._contact = HubContact(clock.monotonic_s(), clock.speed)
-        self._pressed: dict[tuple[str, Quantity], bool] = {}
         self._messages: deque[Message] = deque(maxlen=_MOST_MESSAGES)
         self._receipts: deque[tuple[str, ...]] = deque(maxlen=_MOST_MESSAGES)
         self._stopping = threading.Event()
         self._wake = threading.Event()
-        self._made = 0
+        self._books_changed = True
+        self._counted = (0, 0)
         self._silent_ms = 1
         self._book = ActBook(config.spool_path.with_name("acts.db"))
+        self._recorder = Recorder(boot, mandate_words(config.mandate))
+        self._people = People(
+            config, key, self._posts, self._duties, self._book, self._recorder, reload
+        )
         self.state = ActingState(mandate=mandate_words(config.mandate), alone_ms=1)
         self.acts: tuple[LocalAct, ...] = ()
         self.news: Callable[[], None] = lambda: None
@@ -170,7 +171,7 @@ class Crew(threading.Thread):
         for name, post in self._posts.items():
             self.beat_s = self._clock.monotonic_s()
             changes = post.step(instant.elapsed_ms, due.get(name, []), refused)
-            acts += self._recorded(post, changes, instant)
+            acts += self._noted(post, changes, instant)
         self._keep(acts, instant, refused)
 
     def _refused(self, instant: Instant) -> Why | None:
@@ -188,29 +189,14 @@ class Crew(threading.Thread):
                 if wanted and (wanted.sensor, wanted.quantity) == (news.sensor, news.quantity):
                     heard = news.value >= wanted.at_least
                     post.machine.feedback(heard=heard, now_ms=instant.elapsed_ms)
-            acts += self._buttons(news, instant)
-        return acts
-
-    def _buttons(self, news: InputValue, instant: Instant) -> list[LocalAct]:
-        """A button acts when it goes down, not while it is held, nor when the station starts."""
-        key = (news.sensor, news.quantity)
-        before = self._pressed.get(key)
-        self._pressed[key] = pressed = news.value >= 0.5
-        if not pressed or before is not False:
-            return []
-        acts: list[LocalAct] = []
-        for button in self._config.button:
-            if (button.sensor, button.quantity) == key:
-                verb = Verb(button.action)
-                acts += self._carry_out(
-                    verb, button.output, button.seconds, news.sensor, "", instant
-                )
+            acts += self._people.pressed(news, instant, alone=self._silent_ms > 0)
         return acts
 
     def _take_messages(self, instant: Instant, now_s: float) -> list[LocalAct]:
         acts: list[LocalAct] = []
         while self._receipts:
             self._book.confirmed(self._receipts.popleft())
+            self._books_changed = True
         while self._messages:
             message = self._messages.popleft()
             try:
@@ -219,7 +205,8 @@ class Crew(threading.Thread):
                     if not message.retain:
                         self._contact.beat(now_s, judging=beat.judging)
                 elif message.topic == self._command_topic:
-                    acts += self._command(message.payload, instant)
+                    alone = self._silent_ms > 0
+                    acts += self._people.command(message.payload, instant, alone=alone)
                 else:
                     self._duties.warnings.take(decode_zone_grade(message.payload))
                     if not message.retain:
@@ -228,96 +215,29 @@ class Crew(threading.Thread):
                 LOG.warning("crew: %s: %s", message.topic, error)
         return acts
 
-    def _command(self, payload: bytes, instant: Instant) -> list[LocalAct]:
-        assert self._key is not None
-        moment = Moment(instant.at, instant.sync, self._boot)
-        command, stale = accept(payload, self._command_topic, self._key, moment, self._book.nonces)
-        self._book.spend(command.nonce)
-        problem = stale or self._impossible(command)
-        if problem:
-            return [answer_of(self._id(), instant, self._boot, command, problem)]
-        if command.verb is Verb.RELOAD:
-            problem = self._reload()
-            return [answer_of(self._id(), instant, self._boot, command, problem)]
-        LOG.info("crew: %s %s, ordered by %s", command.verb, command.output, command.by)
-        acts = [answer_of(self._id(), instant, self._boot, command, "")]
-        return acts + self._carry_out(
-            command.verb, command.output, command.seconds, command.by, command.nonce, instant
-        )
-
-    def _impossible(self, command: Command) -> str:
-        if command.output and command.output not in self._posts:
-            known = ", ".join(self._posts) or "none"
-            return f"output {command.output!r} is not known here (there are: {known})"
-        if command.verb is Verb.SOUND and not (command.seconds and command.output):
-            return "sound needs an output, and for how many seconds"
-        return ""
-
-    def _carry_out(
-        self, verb: Verb, output: str, seconds: float, by: str, order: str, instant: Instant
-    ) -> list[LocalAct]:
-        """Do what a person wants; what follows from it is recorded by the next step."""
-        if verb is Verb.ACKNOWLEDGE:
-            self._duties.warnings.acknowledge()
-            return []
-        acts = []
-        for post in self._posts.values():
-            if output not in ("", post.entry.id):
-                continue
-            if verb in (Verb.TEST, Verb.SOUND):
-                why = Why.TEST if verb is Verb.TEST else Why.ORDERED
-                demand = Demand(why, by=by, order=order)
-                post.machine.order(demand, seconds or _TEST_S, instant.elapsed_ms)
-            elif verb is Verb.STOP:
-                post.machine.stop()
-            elif verb is Verb.SILENCE:
-                post.machine.silence(post.demands)
-                demand = Demand(Why.SILENCED, by=by, order=order)
-                acts += self._recorded(
-                    post, [Change(ActEvent.SILENCED, Why.SILENCED, demand)], instant
-                )
-        return acts
-
-    def _recorded(
+    def _noted(
         self, post: OutputPost, changes: Sequence[Change], instant: Instant
     ) -> list[LocalAct]:
-        acts = []
-        for change in changes:
-            name = self._id()
-            if change.event is ActEvent.ON:
-                post.run = name
-            acts.append(
-                act_of(
-                    change,
-                    name,
-                    post.run,
-                    instant,
-                    self._boot,
-                    post.entry.id,
-                    alone=self._silent_ms > 0,
-                    mandate=self.state.mandate,
-                    fault=post.fault,
-                )
-            )
-            LOG.warning("output %s: %s (%s)", post.entry.id, change.event, change.why)
-            if change.event is ActEvent.OFF:
-                post.run = ""
-        return acts
+        return self._recorder.changes(post, changes, instant, alone=self._silent_ms > 0)
 
     def _keep(self, acts: Sequence[LocalAct], instant: Instant, refused: Why | None) -> None:
         if acts:
             self._book.note(acts)
-        waiting = self._book.waiting(ACTS_A_STATUS)
-        changed = bool(waiting) and waiting != self.acts
-        self.acts = waiting
-        before = self.state
+        before, changed = self.state, False
+        if acts or self._books_changed:
+            # Not at every look: the disk of a quiet station is left in peace.
+            self._books_changed = False
+            waiting = self._book.waiting(ACTS_A_STATUS)
+            changed = bool(waiting) and waiting != self.acts
+            self.acts = waiting
+            self._counted = self._book.count(), self._book.dropped()
         self.state = ActingState(
             mandate=before.mandate,
             valid=refused is None,
             alone_ms=self._silent_ms,
             outputs={name: post.state(instant.elapsed_ms) for name, post in self._posts.items()},
-            waiting=self._book.count(),
-            dropped=self._book.dropped(),
+            waiting=self._counted[0],
+            dropped=self._counted[1],
         )
         changed |= before.valid is not self.state.valid
         changed |= bool(before.alone_ms) is not bool(self.state.alone_ms)
@@ -329,10 +249,8 @@ class Crew(threading.Thread):
         instant = self._chronometer.now()
         acts = []
         for post in self._posts.values():
-            acts += self._recorded(post, post.step(instant.elapsed_ms, (), None), instant)
-        acts += [
-            killed_of(began, self._id(), instant, self._boot) for began in self._book.running()
-        ]
+            acts += self._noted(post, post.step(instant.elapsed_ms, (), None), instant)
+        acts += [self._recorder.killed(began, instant) for began in self._book.running()]
         self._keep(acts, instant, self._refused(instant))
 
     def _finish(self) -> None:
@@ -340,17 +258,13 @@ class Crew(threading.Thread):
         acts: list[LocalAct] = []
         for post in self._posts.values():
             try:
-                acts += self._recorded(post, post.end(Why.STOPPED, instant.elapsed_ms), instant)
+                acts += self._noted(post, post.end(Why.STOPPED, instant.elapsed_ms), instant)
             except Exception:  # one device must not keep the others from being switched off
                 LOG.exception("output %s: could not be ended", post.entry.id)
         try:
             self._keep(acts, instant, self._refused(instant))
         finally:
             self._book.close()
-
-    def _id(self) -> str:
-        self._made += 1
-        return f"{self._boot}-{self._made}"
 
 
 def watched_inputs(config: StationConfig) -> Iterable[tuple[str, Quantity]]:

@@ -138,7 +138,7 @@ class PinOutput:
 
     def _open(self) -> None:
         try:
-            from gpiozero import DigitalOutputDevice  # type: ignore[import-not-found]  # noqa: PLC0415  # only on a Pi
+            from gpiozero import DigitalOutputDevice  # noqa: PLC0415  # only on a Pi
 
             self._device = DigitalOutputDevice(
                 self._entry.pin, active_high=not self._entry.active_low, initial_value=False

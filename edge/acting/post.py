@@ -13,9 +13,11 @@ from edge.acting.settings import OutputEntry
 
 LOG = logging.getLogger(__name__)
 
-# Wall seconds between two attempts at a device that failed: a siren must not wait long, and a line
-# without its module must not be filled with attempts.
+# Wall seconds between two attempts at a device that failed, and after how many they become rare: a
+# siren must not wait long, and a module that is gone must not take the line from the sensors.
 _RETRY_S = 2.0
+_PATIENCE = 5
+_RARE_S = 10.0
 # A dead-man relay is renewed three times within its hold time: two renewals may fail.
 _RENEWALS = 3
 
@@ -51,6 +53,7 @@ class OutputPost:
         self._try_s = float("-inf")
         self._renew_s = float("inf")
         self._worked = False
+        self._failures = 0
 
     @property
     def fault(self) -> str:
@@ -142,6 +145,7 @@ class OutputPost:
         hold_s = self.entry.dead_man.hold_s if self.entry.dead_man is not None else None
         self._renew_s = now_s + hold_s / _RENEWALS if wanted and hold_s else float("inf")
         self._is_on = wanted
+        self._failures = 0
         self._worked |= wanted
         if not self._fault:
             return []
@@ -152,7 +156,8 @@ class OutputPost:
     def _failed(self, text: str, demand: Demand, now_s: float) -> list[Change]:
         """Try again soon; what the device is now is not known."""
         self._is_on = None
-        self._try_s = now_s + _RETRY_S
+        self._failures += 1
+        self._try_s = now_s + (_RETRY_S if self._failures < _PATIENCE else _RARE_S)
         known, self._fault = self._fault, text[:400]
         if known:
             return []

@@ -17,6 +17,7 @@ from core.broker import BrokerAddress
 from core.clock import ManualClock
 from core.grade import Grade
 from tests.alerts.scenery import Scene, level, place
+from tests.alerts.test_acts import OFF, ON
 from tests.servers import free_port
 
 TOKEN = "a-long-enough-token"
@@ -65,6 +66,15 @@ def client(service: AlertService) -> Client:
         return Web(app, host)
 
     return make
+
+
+def test_the_acts_of_stations_can_be_listed(client: Client, service: AlertService) -> None:
+    service._act_store.keep("north-1", [ON, OFF], 5)
+    web = client()
+    rows = web.get("/api/v1/acts", params={"station": "north-1", "limit": 1}).json()
+    assert [(row["station"], row["act"]["id"]) for row in rows] == [("north-1", "b1-3")]
+    assert web.get("/api/v1/acts", params={"station": "tower-3"}).json() == []
+    assert web.get("/api/v1/acts", params={"limit": 0}).status_code == 422
 
 
 def acknowledge(client: Web, **headers: str) -> Any:

@@ -56,7 +56,7 @@ def finish(process: subprocess.Popen[str]) -> dict[str, Any]:
     assert "Traceback" not in err, err[-4000:]
     assert process.returncode == 0, out + err[-4000:]
     result: dict[str, Any] = json.loads(out)
-    return result
+    return result | {"told": err}
 
 
 def check(result: dict[str, Any]) -> None:
@@ -88,6 +88,11 @@ def test_a_cut_cable_loses_nothing_and_raises_one_link_alarm(undisturbed: dict[s
     assert len(equipment) == 1
     assert peaks(undisturbed)["underpass", "flood"] == "red"
     assert undisturbed["notified"] >= 4
+    # Cut off, the station sounded its own siren; it said so when it was back.
+    told = undisturbed["told"]
+    assert told.index("north-1 sounds its siren by itself") < told.index("siren off")
+    assert told.index("siren off") < told.index("reported: north-1 switched siren on")
+    assert told.count("reported: north-1 switched siren on") == 1
 
 
 @pytest.mark.timeout(DEMO_S + 60)

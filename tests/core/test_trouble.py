@@ -40,6 +40,7 @@ def test_a_healthy_station_has_no_trouble_and_neither_has_a_pc_that_knows_less()
         ("memory_available_mb", 40.0, Trouble.MEMORY_LOW),
         ("spool_in_memory", 1.0, Trouble.SPOOL_IN_MEMORY),
         ("spool_set_aside", 1.0, Trouble.SPOOL_BROKEN),
+        ("outputs_failed", 1.0, Trouble.OUTPUT_FAILED),
         ("clock_ahead_s", 90.0, Trouble.CLOCK_AHEAD),
         ("ports_closed", 1.0, Trouble.PORT_CLOSED),
     ],

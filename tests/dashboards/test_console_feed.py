@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
+from core.act import ActingState, OutputState
 from core.broker import BrokerAddress
 from core.clock import ManualClock
 from core.community import Community
@@ -20,7 +21,9 @@ from core.status import Link, StationStatus
 from core.topics import readings as readings_topic
 from dashboards.console.events import EventHub
 from dashboards.console.feed import LiveFeed
+from dashboards.console.station_views import station_views
 from dashboards.console.trace import TRACE_POINTS, Trace
+from dashboards.console.words import Words
 from tests.dashboards.console_stage import Stations, online, reading, sample_community
 from tests.servers import Mosquitto, wait_until
 
@@ -108,6 +111,26 @@ def test_absence_has_four_faces_never_quiet_offline_and_stopped(watched: Watched
     watched.clock.advance(61)
     assert watched.feed.station("north-1").link == "quiet"
     assert watched.feed.station("unheard-of").link == "never"
+
+
+def test_of_a_station_that_is_lost_the_outputs_are_shown_as_last_known(watched: Watched) -> None:
+    acting = ActingState(mandate="Li Wei", outputs={"siren": OutputState(on=True, why="limit")})
+    said = StationStatus(link=Link.ONLINE, boot="b", at=T0, acting=acting)
+    watched.stations.status("north-1", said)
+    wait_until(lambda: watched.feed.station("north-1").link == "online", what="the status")
+    watched.stations.status("north-1", StationStatus(link=Link.OFFLINE, boot="b", at=T0))
+    wait_until(lambda: watched.feed.station("north-1").link == "offline", what="the will")
+    state = watched.feed.station("north-1")
+    assert state.status is not None
+    assert state.status.acting == acting
+    [view] = [
+        one
+        for one in station_views(sample_community(), watched.feed, None, Words("en"))
+        if one.id == "north-1"
+    ]
+    assert view.acting is not None
+    assert not view.acting.known
+    assert view.acting.outputs[0].text == "ON · a local limit was crossed"
 
 
 def test_what_can_not_be_read_is_counted_for_its_station_and_the_feed_goes_on(

@@ -10,12 +10,15 @@ import httpx
 import msgspec
 import pytest
 
+from alerts.views import ActedView
+from core.act import ActingState, OutputState
 from core.community import Name
 from core.finding import Condition, Hazard, ZoneGrade
 from core.grade import Grade
 from core.identity import SeriesId
 from core.quality import Reason
 from core.quantity import Quantity
+from core.status import StationStatus
 from dashboards.console import site as console_site
 from dashboards.console.phrases import PHRASES
 from ingest.ledger import StationLedger
@@ -40,6 +43,16 @@ def ledger() -> list[StationLedger]:
     ]
 
 
+def acting(status: StationStatus) -> StationStatus:
+    """A station whose siren sounds, unheard, and whose mandate has expired."""
+    siren = OutputState(on=True, why="limit", sounded=False)
+    state = ActingState(
+        mandate="Li Wei, 2026-01-01, until 2026-02-01", valid=False, alone_ms=90_000,
+        outputs={"siren": siren, "pump": OutputState(on=False, fault="does not answer")},
+    )  # fmt: skip
+    return msgspec.structs.replace(status, acting=state)
+
+
 @pytest.fixture(scope="module")
 def console(mosquitto: Mosquitto) -> Iterator[Stage]:
     community = sample_community()
@@ -47,9 +60,8 @@ def console(mosquitto: Mosquitto) -> Iterator[Stage]:
     community = msgspec.structs.replace(community, site=place)
     with stage(mosquitto.address, community, ledger=ledger) as ready:
         now = ready.clock.now_ms()
-        ready.stations.status(
-            "north-1", online(now, spooled=3, checksum_errors=7.0, undervoltage=1.0)
-        )
+        said = online(now, spooled=3, checksum_errors=7.0, undervoltage=1.0)
+        ready.stations.status("north-1", acting(said))
         ready.stations.pack(
             "north-1",
             [
@@ -180,8 +192,29 @@ def test_a_station_shows_link_spool_errors_and_whether_its_account_balances(
     assert "供电电压不足" in cards["north-1"]
     assert "供电电压不足" not in cards["tower-3"]
     assert "账平" in cards["north-1"]
+    assert "Li Wei, 2026-01-01" in cards["north-1"]
+    assert "授权无效，站点不会独立动作" in cards["north-1"]
+    assert "siren</code> 开 · 本地越限 · 回馈未确认" in cards["north-1"]
+    assert "pump</code> 关 · does not answer" in cards["north-1"]
+    assert "授权" not in cards["tower-3"]
     assert "账不平，差 6" in cards["tower-3"]
     assert "从未出现" in cards["tower-3"]
+
+
+def test_an_incident_tells_what_a_station_did_by_itself(
+    console: Stage, browser: httpx.Client
+) -> None:
+    now = console.clock.now_ms()
+    done = ActedView(
+        station="north-1", output="siren", at=now - 480_000, until=now, alone=True, sounded=False,
+        text=Name(zh="north-1 开启 siren（中心失联）", en="north-1 switched siren on"),
+    )  # fmt: skip
+    console.incidents.put(an_incident(31, opened_at=now, acted=(done,)))
+    page = browser.get("/incidents/31").text
+    assert "站点独立动作" in page
+    assert "north-1 开启 siren（中心失联）" in page
+    assert "8 分钟" in page
+    assert browser.get("/api/v1/stations").status_code == 200
 
 
 def token_of(page: str) -> str:

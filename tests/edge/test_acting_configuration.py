@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.configuration import ConfigurationError
+from edge.acting import settings_check
 from edge.configuration import describe_station, load_station
 
 STATION = """
@@ -91,7 +92,7 @@ def test_an_expired_mandate_is_said_in_capitals(tmp_path: Path) -> None:
         ((SIREN + "min_on_s = 700\n",), "must be below max_run_s"),
         ((SIREN + "max_run_s = nan\n",), "max_run_s nan"),
         (('[[output]]\nid = "x"\nkind = "command"\non = ["a"]\n',), "off: expected a program"),
-        (('[[output]]\nid = "x"\nkind = "gpio"\npin = 17\n',), "gpiozero, which is not installed"),
+        (('[[output]]\nid = "x"\nkind = "gpio"\npin = 99\n',), "pin 99: expected 0 to 53"),
         ((SIREN.replace('"simulated"', '"modbus-coil"'),), "port '' is not a [[port]]"),
         ((MANDATE, SIREN, ACT.replace('"siren"', '"horn"')), "output 'horn' is not an [[output]]"),
         ((MANDATE, SIREN, ACT.replace("= 30", "= 3")), "at least 10 s"),
@@ -112,8 +113,37 @@ def test_a_dangerous_or_pointless_file_is_refused_with_the_reason(
     assert words in str(refused.value)
 
 
+def test_a_pin_without_the_package_that_drives_it_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings_check, "find_spec", lambda _name: None)
+    with pytest.raises(ConfigurationError, match="gpiozero, which is not installed here"):
+        load_station(written(tmp_path, '[[output]]\nid = "x"\nkind = "gpio"\npin = 17\n'))
+
+
 def test_an_act_on_a_grade_that_no_limit_reaches_is_refused(tmp_path: Path) -> None:
     file = written(tmp_path, MANDATE, SIREN, ACT)
     file.write_text(file.read_text().replace("red = 0.27\n", ""))
     with pytest.raises(ConfigurationError, match="no limit of water-level there reaches red"):
         load_station(file)
+
+
+def test_the_example_of_the_readme_is_accepted(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[2] / "edge/README.md").read_text()
+    example = next(part for part in readme.split("```toml\n")[1:] if part.startswith("[mandate]"))
+    text = example.split("```")[0].replace('kind = "gpio"', 'kind = "simulated"\nfile = "x"')
+    inputs = "".join(
+        f'[[sensor]]\nid = "{name}"\nstation = "s1"\nzone = "underpass"\n'
+        f'port = "rs485"\naddress = 3\n'
+        f'driver = "modbus_di_module"\nquantity = "contact"\nhazard = "equipment"\n'
+        f'measure = "di{index}"\n'
+        for index, name in enumerate(("mic-1", "button-1"))
+    )
+    ports = STATION.replace('id = "rs485"', 'id = "rs485-0"').replace(
+        'port = "rs485"', 'port = "rs485-0"'
+    )
+    file = tmp_path / "station.toml"
+    file.write_text(ports + inputs.replace('port = "rs485"', 'port = "rs485-0"') + text)
+    config = load_station(file)
+    assert [output.id for output in config.output] == ["siren", "pump"]
+    assert [act.when for act in config.act] == ["alone", "hub-silent"]

@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from gpiozero import Device as Device_
+from gpiozero.pins.mock import MockFactory
 
 from core.act import ActEvent, Why
 from core.clock import ManualClock, RunClock
@@ -185,8 +187,8 @@ def test_a_device_that_fails_is_told_once_and_tried_again_until_it_works() -> No
         assert post.step(second * 1000, [FLOOD], None) == []
     assert 4 <= device.calls.count("on") <= 6
     device.broken = False
-    clock.advance(2)
-    assert [one.event for one in post.step(12_000, [FLOOD], None)] == [ActEvent.WORKS]
+    clock.advance(10)
+    assert [one.event for one in post.step(20_000, [FLOOD], None)] == [ActEvent.WORKS]
 
 
 def test_what_never_obeyed_did_not_sound() -> None:
@@ -231,3 +233,41 @@ def test_a_simulated_output_writes_what_it_would_do(tmp_path: Path) -> None:
     lines = [json.loads(text) for text in (tmp_path / "siren.jsonl").read_text().splitlines()]
     assert [one["state"] for one in lines] == ["on", "renew", "off"]
     assert lines[0] == {"at": 5, "output": "siren", "state": "on"}
+
+
+@pytest.fixture
+def pins(monkeypatch: pytest.MonkeyPatch) -> Iterator[MockFactory]:
+    """The pins of gpiozero's own pretended Pi."""
+    factory = MockFactory()
+    monkeypatch.setattr(Device_, "pin_factory", factory)
+    yield factory
+    factory.reset()
+
+
+@pytest.mark.parametrize("active_low", [False, True])
+def test_a_pin_is_off_as_soon_as_it_is_ours_and_follows(
+    pins: MockFactory, active_low: bool
+) -> None:
+    entry = OutputEntry("siren", "gpio", pin=17, active_low=active_low)
+    device = open_output(entry, RunClock(), lambda _port: None)
+    pin = pins.pin(17)
+    assert bool(pin.state) is active_low
+    device.switch(on=True)
+    assert bool(pin.state) is not active_low
+    before = len(pin.states)
+    device.renew()
+    # A watchdog relay wants an edge: off and on again.
+    assert [bool(one.state) is not active_low for one in pin.states[before:]] == [False, True]
+    device.switch(on=False)
+    assert bool(pin.state) is active_low
+    device.close()
+
+
+@pytest.mark.usefixtures("pins")
+def test_a_pin_that_somebody_else_has_is_an_error_and_not_the_end() -> None:
+    entry = OutputEntry("siren", "gpio", pin=17)
+    first = open_output(entry, RunClock(), lambda _port: None)
+    with pytest.raises(OutputError, match="pin 17"):
+        open_output(entry, RunClock(), lambda _port: None)
+    first.close()
+    open_output(entry, RunClock(), lambda _port: None).close()

@@ -15,11 +15,13 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from alerts import dispatch
+from alerts.act_store import ActStore
 from alerts.dispatch import Room
 from alerts.journal import JournalError
 from core.grade import Grade
 from tests.alerts.running import Running
-from tests.alerts.scenery import Scene, level
+from tests.alerts.scenery import FLOOD, Scene, level
+from tests.alerts.test_acts import OFF, ON
 from tests.servers import Mosquitto, Server, wait_until
 
 pytest.importorskip("psycopg", reason="psycopg is not installed (extra postgres)")
@@ -114,6 +116,23 @@ def test_incidents_journal_and_outbox_work_on_postgresql(scene: Scene) -> None:
 
     assert scene.store.open_incidents() == []
     assert scene.store.verify_journal().seq == len(scene.happened())
+
+
+def test_local_acts_are_kept_once_on_postgresql(scene: Scene) -> None:
+    scene.say(level(Grade.RED))
+    store = ActStore(scene.database, "riverside")
+    acts = [ON, OFF]
+
+    fresh = store.keep("north-1", acts, 1)
+    again = store.keep("north-1", acts, 2)
+    told = scene.watch.tell_act(FLOOD, "north-1", ON)
+
+    assert [kept.act.id for kept in fresh] == ["b1-1", "b1-3"]
+    assert again == []
+    assert told
+    assert store.running() == []
+    assert [kept.act.id for kept in store.waiting()] == ["b1-3"]
+    scene.store.verify_journal()
 
 
 @pytest.mark.parametrize(

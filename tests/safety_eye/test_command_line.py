@@ -177,3 +177,21 @@ def test_a_station_file_with_a_wrong_key_is_one_line_and_exit_code_2(tmp_path: P
     assert done.returncode == 2
     assert "colour" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_command_that_can_not_be_signed_or_has_no_station_is_one_clear_line(
+    tmp_path: Path,
+) -> None:
+    hub = tmp_path / "hub.toml"
+    hub.write_text(f'[commands]\nkey_directory = "{tmp_path}"\n')
+    (tmp_path / "tower-3.key").write_text("short")
+    arguments = ("test", "siren", "--community", str(SAMPLE), "--hub", str(hub))
+
+    nobody = run("command", "attic-1", *arguments)
+    without = run("command", "north-1", *arguments)
+    short = run("command", "tower-3", *arguments)
+
+    assert (nobody.returncode, without.returncode, short.returncode) == (2, 2, 2)
+    assert "there are" in nobody.stderr
+    assert "north-1.key: key can't be read" in without.stderr
+    assert "at least 32" in short.stderr
