@@ -61,7 +61,8 @@ class Detector:
         name: Rule of its findings, a slug; `core.wording` has its words.
         lane: Makes the lane of these parameters, one a series.
         state: Attributes of the lane that a snapshot holds: arrays, first axis = series.
-        choose: Sets it for a series; None where it does not apply to this quantity.
+        choose: Sets it for a series, by what it measures, where and how often, never by its name;
+            None where it does not apply to this quantity.
         why: Adds to the reasons of a finding what the lane knows of a series now.
         hazards: The hazard profiles that it belongs to.
         fault: The fault of a sensor of which it speaks; its findings then are of hazard equipment
