@@ -256,12 +256,15 @@ def score(
     plot: Annotated[
         Path | None, typer.Option(help="Draw one chart a recording (PNG) into this directory.")
     ] = None,
+    nuisance_hours: Annotated[
+        int, typer.Option(help="Simulate and score so many hours of cooking, steam ...", min=0)
+    ] = 0,
 ) -> None:
-    """Replay recordings and score the warnings, beside two trivial baselines."""
+    """Replay recordings and score the warnings, beside two trivial baselines; 1 if one failed."""
     from safety_eye.score.command import run_score  # noqa: PLC0415  # slow imports
 
     try:
-        complete = run_score(directory, plot, as_json=as_json)
+        complete = run_score(directory, plot, nuisance_hours, as_json=as_json)
     except (ValueError, OSError) as error:
         raise _fail(str(error)) from error
     raise typer.Exit(0 if complete else 1)

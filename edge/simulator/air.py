@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import cos, pi
 
+from edge.simulator.aerosol import CO_PPM_MG_M3, SMOKE_M2_G, cigarette_mg_m3, obscuration_db_m
 from edge.simulator.noise import drift
-from edge.simulator.phenomena import Cooking, Dust, Event, Fire, Smog, Steam, swell
+from edge.simulator.phenomena import Cigarette, Cooking, Dust, Event, Fire, Smog, Steam, swell
 
 DAY_S = 86_400.0
 BASE_PM2_5 = 22.0
@@ -49,16 +50,23 @@ class Nuisance:
 
 
 def nuisance(events: Iterable[Event], zone: str, t_s: float) -> Nuisance:
-    """Return what cooking, steam and dust add in *zone* at *t_s*.
+    """Return what cooking, steam, dust and cigarettes add in *zone* at *t_s*.
 
     Each has its own signature: cooking obscures a little and smells of carbon monoxide, steam
-    obscures without any gas or heat, dust is coarse (PM10 far above PM2.5).
+    obscures without any gas or heat, dust is coarse (PM10 far above PM2.5), tobacco is fine.
     """
     smoke = co = humidity = pm2_5 = pm10 = 0.0
     for event in events:
-        if not isinstance(event, Cooking | Steam | Dust) or event.zone != zone:
+        if not isinstance(event, Cooking | Steam | Dust | Cigarette) or event.zone != zone:
             continue
         share = swell(event, t_s, NUISANCE_RAMP_S)
+        if isinstance(event, Cigarette):
+            fine, gas = cigarette_mg_m3(event.cigarettes, event.volume_m3)
+            smoke += share * obscuration_db_m(fine, SMOKE_M2_G)
+            co += share * gas * CO_PPM_MG_M3
+            pm2_5 += share * fine * 1000.0
+            pm10 += share * fine * 1000.0
+            continue
         smoke += share * event.peak_db_m
         if isinstance(event, Cooking):
             co += share * event.co_ppm

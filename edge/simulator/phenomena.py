@@ -158,6 +158,20 @@ class Dust(_Event, frozen=True, tag="dust"):
     peak_db_m: float = 0.01
 
 
+class Cigarette(_Event, frozen=True, tag="cigarette"):
+    """Cigarettes smoked in a closed room: fine particles, a trace of obscuration, little CO.
+
+    Attributes:
+        zone: Where.
+        cigarettes: How many burn in the time of the event.
+        volume_m3: Air of the room.
+    """
+
+    zone: str
+    cigarettes: float = 1.0
+    volume_m3: float = 40.0
+
+
 class CrowdSurge(_Event, frozen=True, tag="crowd"):
     """More people than usual pass a gate.
 
@@ -187,7 +201,17 @@ class DoorOpen(_Event, frozen=True, tag="door"):
 
 
 Event = (
-    Rain | PumpFailure | Fire | Smog | Cooking | Steam | Dust | CrowdSurge | Gathering | DoorOpen
+    Rain
+    | PumpFailure
+    | Fire
+    | Smog
+    | Cooking
+    | Steam
+    | Dust
+    | Cigarette
+    | CrowdSurge
+    | Gathering
+    | DoorOpen
 )
 
 

@@ -14,11 +14,14 @@ from rich.console import Console
 
 from safety_eye.score.measure import Case, cases_of
 from safety_eye.score.neighbours import groups_of, judge_spikes
+from safety_eye.score.nuisance import score_nuisance
 from safety_eye.score.report import Report, print_report, report_of
 from safety_eye.score.track import find_recordings, play
 
 # More processes than this only compete: two cores are what the hub of a community has.
 _PROCESSES = 2
+# Recordings that are replayed by one bank: its numpy calls cost the same for one as for a dozen.
+_SIDE_BY_SIDE = 12
 # The tables need this many columns; a narrower terminal wraps them, a pipe has no width of its own.
 _WIDTH = 190
 
@@ -27,12 +30,13 @@ class ScoreError(ValueError):
     """There is nothing to score, or a chart can't be drawn; the message says why."""
 
 
-def score_directory(directory: Path, plots: Path | None = None) -> Report:
+def score_directory(directory: Path, plots: Path | None = None, nuisance_hours: int = 0) -> Report:
     """Replay and score every recording below *directory*.
 
     Args:
         directory: Searched with all of its subdirectories.
         plots: Where to draw one chart a recording; None draws none.
+        nuisance_hours: Hours of nuisance to simulate and score besides; 0: none.
 
     Raises:
         ScoreError: No recording is there, or the library for charts is not installed.
@@ -48,30 +52,46 @@ def score_directory(directory: Path, plots: Path | None = None) -> Report:
     # Fresh processes: a fork would copy the threads' locks of whoever calls.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context) as pool:
-        jobs = [(path, pool.submit(_score_one, path, plots)) for path in _largest_first(paths)]
+        simulated = pool.submit(score_nuisance, nuisance_hours) if nuisance_hours else None
+        jobs = [pool.submit(_score_group, group, plots) for group in _groups(paths)]
         scored: dict[Path, list[Case]] = {}
-        for path, job in jobs:
-            try:
-                scored[path] = job.result()
-            except (ValueError, OSError) as error:
-                refused[str(path)] = str(error)
+        for job in jobs:
+            for path, told in job.result():
+                if isinstance(told, str):
+                    refused[str(path)] = told
+                else:
+                    scored[path] = told
         good = [path for path in paths if path in scored]
         cases = [case for path in good for case in scored[path]]
         together = list(pool.map(judge_spikes, groups_of(good)))
-    return report_of(str(directory), cases, together, refused)
+        nuisance = simulated.result() if simulated else None
+    return report_of(str(directory), cases, together, refused, nuisance)
 
 
-def _largest_first(paths: Sequence[Path]) -> list[Path]:
-    return sorted(paths, key=lambda path: path.stat().st_size, reverse=True)
+def _groups(paths: Sequence[Path]) -> list[list[Path]]:
+    """Return *paths* in groups of like size, largest first; a group advances side by side."""
+    ordered = sorted(paths, key=lambda path: path.stat().st_size, reverse=True)
+    # The largest go alone, so that both cores are busy until the end.
+    alone, rest = ordered[:_PROCESSES], ordered[_PROCESSES:]
+    groups = [rest[first : first + _SIDE_BY_SIDE] for first in range(0, len(rest), _SIDE_BY_SIDE)]
+    return [[path] for path in alone] + groups
 
 
-def _score_one(path: Path, plots: Path | None) -> list[Case]:
-    played = play([path])[0]
+def _score_group(paths: Sequence[Path], plots: Path | None) -> list[tuple[Path, list[Case] | str]]:
+    """Return the cases of each recording, or why it can't be scored."""
+    try:
+        played = play(paths)
+    except (ValueError, OSError) as error:
+        if len(paths) == 1:
+            return [(paths[0], str(error))]
+        # One is broken: the others are scored nevertheless.
+        return [told for path in paths for told in _score_group([path], plots)]
     if plots is not None:
         from safety_eye.score.plot import draw  # noqa: PLC0415  # an extra of its own
 
-        draw(played, plots / f"{played.name}.png")
-    return cases_of(played)
+        for one in played:
+            draw(one, plots / f"{one.name}.png")
+    return [(path, cases_of(one)) for path, one in zip(paths, played, strict=True)]
 
 
 def _check_plots(plots: Path) -> None:
@@ -87,9 +107,9 @@ def _check_plots(plots: Path) -> None:
         raise ScoreError(f"--plot {plots}: {error.strerror or error}") from error
 
 
-def run_score(directory: Path, plots: Path | None, *, as_json: bool) -> bool:
+def run_score(directory: Path, plots: Path | None, nuisance_hours: int, *, as_json: bool) -> bool:
     """Score *directory* and print the result; returns whether every recording could be scored."""
-    report = score_directory(directory, plots)
+    report = score_directory(directory, plots, nuisance_hours)
     if as_json:
         sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
     else:

@@ -13,6 +13,7 @@ from safety_eye.score.floods import ConstantShare, constant_share
 from safety_eye.score.intervals import Share
 from safety_eye.score.measure import DETECTORS, OURS, Case, Extra
 from safety_eye.score.neighbours import Spikes
+from safety_eye.score.nuisance import NuisanceScore
 from safety_eye.score.sections import FIRE, FLOOD, QUIET, SECTIONS, STREET
 from safety_eye.score.tally import Figures, sum_of
 
@@ -53,6 +54,7 @@ class Report(msgspec.Struct, frozen=True):
         recordings: By recording and hazard.
         together: Networks of stations.
         refused: Files that could not be scored, and why.
+        nuisance: Simulated hours of what is not a fire, where they were asked for.
     """
 
     directory: str
@@ -60,10 +62,15 @@ class Report(msgspec.Struct, frozen=True):
     recordings: tuple[Scored, ...]
     together: tuple[Spikes, ...]
     refused: dict[str, str]
+    nuisance: NuisanceScore | None = None
 
 
 def report_of(
-    directory: str, cases: Sequence[Case], together: Sequence[Spikes], refused: dict[str, str]
+    directory: str,
+    cases: Sequence[Case],
+    together: Sequence[Spikes],
+    refused: dict[str, str],
+    nuisance: NuisanceScore | None = None,
 ) -> Report:
     """Return the report of all *cases*."""
     sections = {}
@@ -91,7 +98,7 @@ def report_of(
         )
         for (recording, section), mine in groups.items()
     )
-    return Report(directory, sections, scored, tuple(together), refused)
+    return Report(directory, sections, scored, tuple(together), refused, nuisance)
 
 
 def _channel(case: Case) -> ChannelScore:
@@ -222,7 +229,17 @@ def _remarks(report: Report) -> list[str]:
             f"{spikes.called_fault} called a fault, {spikes.called_smog} called smog; "
             f"{spikes.faults_elsewhere} of {spikes.readings} other readings called a fault"
         )
+    if report.nuisance is not None:
+        lines += _nuisance_remarks(report.nuisance)
     lines += [f"not scored: {path}: {why}" for path, why in report.refused.items()]
+    return lines
+
+
+def _nuisance_remarks(nuisance: NuisanceScore) -> list[str]:
+    lines = [f"nuisance: {nuisance.hours} simulated hours (seed {nuisance.seed}), alarm episodes"]
+    for source, told in nuisance.episodes.items():
+        grades = ", ".join(f"{grade} {count}" for grade, count in told.items())
+        lines.append(f"  {source}: {grades}; up to {nuisance.highest_db_m[source]:.2f} dB/m")
     return lines
 
 
