@@ -360,10 +360,22 @@ def why(lane: SeasonalLane, line: int, told: Because) -> Because:
     return replace(told, value=observed * scale, usual=expected * scale)
 
 
+def teach(lane: SeasonalLane, lines: Ints, at: Ints, value: Floats) -> None:
+    """Learn from hourly means of the history (see `detectors.lane`)."""
+    hours = np.maximum(lane.hours[lines], 1.0)
+    for step, means in enumerate(value):
+        there = np.flatnonzero(np.isfinite(means))
+        if there.size:
+            when = np.full(there.size, at[step])
+            lane._step(lines[there], when, means[there], hours[there])  # noqa: SLF001
+
+
 def _detector(
     name: str, choose: Callable[[SeriesPlan], Choice | None], hazards: frozenset[Hazard]
 ) -> Detector:
-    return Detector(name, SeasonalLane, STATE, choose, why, hazards=hazards, learned=True)
+    return Detector(
+        name, SeasonalLane, STATE, choose, why, hazards=hazards, learned=True, teach=teach
+    )
 
 
 COUNT_DETECTOR = _detector("unusual-count", choose_counts, frozenset({Hazard.CROWD}))

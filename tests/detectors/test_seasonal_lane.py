@@ -19,12 +19,15 @@ from core.identity import SeriesId
 from core.quantity import Quantity
 from core.reading import Reading
 from detectors.approval import Approval, approved, fingerprints
+from detectors.archive import Archive
 from detectors.limit_lane import Floats
 from detectors.local_time import LocalCalendar
 from detectors.plan import RulePlan, SeriesPlan, with_detectors
 from detectors.replay import replay
 from detectors.seasonal_lane import SeasonalLane, SeasonalRule
 from detectors.sentinel import Sentinel
+from ingest.history import HistorySettings, open_writer
+from ingest.history.base import Series
 
 # Monday 2026-01-05, 0 h in Shanghai.
 MONDAY = round(dt.datetime(2026, 1, 4, 16, tzinfo=dt.UTC).timestamp() * 1000)
@@ -211,3 +214,28 @@ def test_southern_cross_station_finds_most_holidays_and_hardly_anything_else() -
         assert day in days, day
     assert len(days) < 80
     assert {line["grade"] for line in lines} <= {"blue", "yellow"}
+
+
+def test_at_its_first_start_the_week_is_learned_from_history(tmp_path: Path) -> None:
+    community = parse_community(PROFILE)
+    settings = HistorySettings(path=str(tmp_path / "history.db"))
+    writer = open_writer(settings)
+    gate = Series("riverside", "north-1", "gate", "gate-1", Quantity.PEOPLE_COUNT)
+    now = MONDAY + 24 * 35 * HOUR
+    stored = [
+        (gate, Reading("gate-1", Quantity.PEOPLE_COUNT, MONDAY + hour * HOUR, crowd(hour)))
+        for hour in range(24 * 35)
+    ]
+    writer.write(stored)
+    writer.close()
+    archive = Archive(settings)
+    sentinel = Sentinel(community, 1.0, now)
+
+    assert archive.teach(sentinel.bank, now) == 1
+    sentinel.catch_up(archive.missed(sentinel.bank, now), now)
+    for hour in range(24 * 35, 24 * 35 + 3):
+        at = MONDAY + hour * HOUR
+        sentinel._judge([(Reading("gate-1", Quantity.PEOPLE_COUNT, at, 900.0), at)], at)
+    archive.close()
+
+    assert sentinel.bank.stated.max() == Grade.YELLOW
