@@ -71,6 +71,8 @@ class Detector:
         certainty: Of its findings.
         learned: True if it speaks of what is unusual rather than of what is dangerous: such a
             detector stays silent in a community until its own back-test has passed.
+        teach: Lets series that have learned nothing yet learn from hourly means of their history:
+            lane, lines, times (one an hour), and values (hours x lines, NaN where there is none).
         version: Raised when the meaning of its state changes: old snapshots of it are left alone.
     """
 
@@ -84,4 +86,5 @@ class Detector:
     cap: Grade = Grade.YELLOW
     certainty: Certainty = Certainty.POSSIBLE
     learned: bool = False
+    teach: Callable[[Any, Ints, Ints, Floats], None] | None = None
     version: int = 1

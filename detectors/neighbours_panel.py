@@ -82,7 +82,7 @@ _WARM_MS = 7 * 86_400_000
 _DAYS_MS = 3 * 86_400_000
 _SEASON_MS = 60 * 86_400_000
 _DRIFT_WARM_MS = 30 * 86_400_000
-_DRIFT_TIMES = 4.0
+_DRIFT_TIMES = 2.0
 _HAZARDS = (Hazard.AIR, Hazard.EQUIPMENT)
 _NEIGHBOURS = REASON_CODES[Reason.NEIGHBOURS]
 _STATE = (
@@ -244,7 +244,7 @@ class NeighboursPanel:
         if lived >= _DRIFT_WARM_MS:
             usual = max(self._scales[line].drift, _DRIFT_TIMES * sqrt(float(self.sway[line])))
             self.drift[line] = abs(away) / usual
-        most = self._scales[line].drift
+        most = self._scales[line].drift / 2.0  # what is a drift must not become the usual sway
         self.sway[line] += season * (min(away * away, most * most) - float(self.sway[line]))
 
     def step(self, _bank: Bank, part: Batch) -> Fed:

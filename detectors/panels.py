@@ -11,7 +11,13 @@ import numpy as np
 from core.community import Community
 from core.finding import Because, Condition, Finding
 from core.grade import Grade
-from detectors import balance_panel, corroboration_panel, limit_lane, neighbours_panel
+from detectors import (
+    balance_panel,
+    corroboration_panel,
+    forest_panel,
+    limit_lane,
+    neighbours_panel,
+)
 from detectors.batch import Batch, rounds
 from detectors.explanation import score
 from detectors.limit_lane import GOOD, NEVER, Bytes, Flags, Ints, LimitLane
@@ -25,7 +31,10 @@ REGISTRY: tuple[Maker, ...] = (
     neighbours_panel.make,
     corroboration_panel.make,
     balance_panel.make,
+    forest_panel.make,
 )
+# The same for a trial over history, in which nothing runs beside.
+IN_TRIAL: tuple[Maker, ...] = (*REGISTRY[:-1], forest_panel.make_inline)
 CLEARED, ACTIVE, UNKNOWN = 0, 1, 2
 _CONDITIONS = (Condition.CLEARED, Condition.ACTIVE, Condition.UNKNOWN)
 _STATE = ("stated", "stated_since", "condition")
@@ -73,6 +82,18 @@ class Panels:
         self.grade: Bytes = np.zeros(len(plans), np.int8)
         self.why_row: Ints = np.full(len(plans), -1, np.int64)
         self.spreads: Flags = np.zeros(len(plans), np.bool_)
+
+    def start(self, teach: forest_panel.Teacher | None, now_ms: int) -> None:
+        """Start what works beside the warning path."""
+        for panel in self.panels:
+            if isinstance(panel, forest_panel.ForestPanel):
+                panel.start(teach, now_ms)
+
+    def stop(self) -> None:
+        """Stop it."""
+        for panel in self.panels:
+            if isinstance(panel, forest_panel.ForestPanel):
+                panel.stop()
 
     @property
     def size(self) -> int:

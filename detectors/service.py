@@ -111,7 +111,11 @@ class Detect:
         self._broker.start()
         try:
             self._broker.wait_linked(_FIRST_LINK_S)
+            taught = self._archive.teach(self.sentinel.bank, self._clock.now_ms())
+            if taught:
+                log.info("learned from history", series=taught)
             self._catch_up()
+            self.sentinel.panels.start(self._archive.means, self._clock.now_ms())
             now_s = self._clock.monotonic_s()
             self._said_s = self._ticked_s = self._saved_s = now_s
             self.sentinel.absence.listen_from(self._clock.now_ms())
@@ -119,6 +123,7 @@ class Detect:
                 self._pass()
             self._save_last()
         finally:
+            self.sentinel.panels.stop()
             self._broker.stop()
             self._archive.close()
 

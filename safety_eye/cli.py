@@ -271,6 +271,50 @@ def score(
 
 
 @app.command()
+def backtest(
+    community: Annotated[Path, typer.Option(help="The new profile, on trial.")],
+    against: Annotated[Path, typer.Option(help="The profile that is in use.")],
+    start: Annotated[str, typer.Option("--from", help="ISO 8601; without an offset local time.")],
+    end: Annotated[str, typer.Option("--to", help="ISO 8601; without an offset local time.")],
+    hub: HubOption = None,
+    state: StateOption = Path("state"),
+    as_json: Annotated[bool, typer.Option("--json", help="The report as JSON.")] = False,
+) -> None:
+    """Replay history through a new and the old profile: what would have changed? 1 if worse.
+
+    What learned detectors have shown is stamped in the state directory: they speak once they pass.
+    """
+    from ingest.history import HistoryUnavailableError, HistoryUnreadableError  # noqa: PLC0415
+    from safety_eye import backtest as test  # noqa: PLC0415  # slow imports
+    from safety_eye import backtest_report  # noqa: PLC0415  # same
+    from safety_eye.programs import history_settings  # noqa: PLC0415  # same
+
+    profile, config = _load(community, hub)
+    try:
+        old = load_community(against)
+        zone = profile.site.timezone
+        span = test.instant(start, zone), test.instant(end, zone)
+        if span[0] >= span[1]:
+            raise _fail(f"--from {start} must lie before --to {end}")
+        settings = history_settings(config, state)
+        report = test.run_backtest(profile, old, settings, state, span, RunClock().now_ms())
+    except (
+        ConfigurationError,
+        HistoryUnavailableError,
+        HistoryUnreadableError,
+        ValueError,
+        OSError,
+    ) as error:
+        raise _fail(str(error)) from error
+    if as_json:
+        print(json.dumps(backtest_report.as_json(report), ensure_ascii=False))
+    else:
+        for line in backtest_report.lines(report, profile, _language()):
+            console.print(line, markup=False, soft_wrap=True)
+    raise typer.Exit(1 if report.verdict == "worse" else 0)
+
+
+@app.command()
 def grafana(
     community: CommunityOption,
     directory: Annotated[
