@@ -43,13 +43,24 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Zone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A part of the place; `parent` builds flat < stairwell < block < community."""
+    """A part of the place; `parent` builds flat < stairwell < block < community.
+
+    Attributes:
+        id: Slug, unique within the site.
+        name: For people.
+        parent: The zone around it, "" for none.
+        area_m2: Floor that people can stand on.
+        households: How many live in it.
+        enclosed: True if its people-in and people-out counters watch all of its doors, so that
+            those inside can be told from them (a hall; not a gate, through which people pass).
+    """
 
     id: str
     name: Name
     parent: str = ""
     area_m2: float | None = None
     households: int | None = None
+    enclosed: bool = False
 
 
 class SensorEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -241,7 +241,13 @@ def _opening(finding: Finding, language: str) -> list[str]:
     words = RULES.get(finding.rule)
     if words is None or finding.grade is Grade.GREEN:
         return []
-    return [words[0 if language == "zh" else 1]]
+    zh = language == "zh"
+    told = words[0 if zh else 1]
+    kinds = dict.fromkeys(quantity_of(member) for member in finding.because.members)
+    named = [QUANTITIES[kind][0 if zh else 1] for kind in kinds if kind is not None]
+    if named and finding.subject.startswith("zone."):
+        told += f"（{'、'.join(named)}）" if zh else f" ({', '.join(named)})"
+    return [told]
 
 
 def _numbers(because: Because, language: str) -> list[str]:

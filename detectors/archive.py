@@ -29,6 +29,9 @@ _WARM_UP_INTERVALS = 20
 _PER_SERIES = 10_000
 # Width of the means that forests learn from.
 _BUCKET_MS = 600_000
+# How far back detectors learn that need weeks: six of them, by the hour.
+_TAUGHT_H = 42 * 24
+_HOUR_MS = 3_600_000
 
 
 class Archive:
@@ -68,9 +71,39 @@ class Archive:
             for reading in self._range(plan, hole.start_ms + 1, hole.end_ms)
         ]
 
-    def means(self, series: SeriesId, start_ms: int, end_ms: int) -> tuple[Ints, Floats]:
-        """Return the ten-minute means of a series: begin of each, and mean; for any thread."""
-        count = max((end_ms - start_ms) // _BUCKET_MS, 1)
+    def teach(self, bank: Bank, now_ms: int) -> int:
+        """Let detectors that learn for weeks learn from history what they have not lived.
+
+        Returns:
+            How many series were taught something.
+        """
+        end = (now_ms - round(1000 * _AT_MOST_S)) // _HOUR_MS
+        start = end - _TAUGHT_H
+        taught = 0
+        for feed in bank.feeds:
+            slots = bank.row_slot[feed.row_of]
+            fresh = [line for line, slot in enumerate(slots) if bank.past_of(int(slot)) is None]
+            if feed.detector.teach is None or not fresh:
+                continue
+            grid = np.full((_TAUGHT_H, len(fresh)), np.nan)
+            for column, line in enumerate(fresh):
+                plan = bank.plans[int(slots[line])]
+                at, means = self.means(plan.series, start * _HOUR_MS, end * _HOUR_MS, _HOUR_MS)
+                if plan.counter:
+                    at, means = counts_of(at, means, plan.interval_s)
+                place = at // _HOUR_MS - start
+                inside = (place >= 0) & (place < _TAUGHT_H)
+                grid[place[inside], column] = means[inside]
+            taught += int(np.isfinite(grid).any(axis=0).sum())
+            hours = (start + np.arange(_TAUGHT_H)) * _HOUR_MS
+            feed.detector.teach(feed.lane, np.array(fresh), hours, grid)
+        return taught
+
+    def means(
+        self, series: SeriesId, start_ms: int, end_ms: int, width_ms: int = _BUCKET_MS
+    ) -> tuple[Ints, Floats]:
+        """Return the means of a series: begin of each stretch, and mean; for any thread."""
+        count = max((end_ms - start_ms) // width_ms, 1)
         found: list[Bucket] = []
         if self._reader is not None:
             try:
@@ -96,6 +129,18 @@ class Archive:
         """Release the reader."""
         if self._reader is not None:
             self._reader.close()
+
+
+def counts_of(at: Ints, means: Floats, interval_s: float) -> tuple[Ints, Floats]:
+    """Return counts per interval of a cumulative counter whose means are known; resets left out.
+
+    >>> counts_of(np.array([0, 600_000, 1_200_000]), np.array([0.0, 20.0, 5.0]), 60.0)
+    (array([600000]), array([2.]))
+    """
+    gap_s, grown = np.diff(at) / 1000.0, np.diff(means)
+    usual = grown >= 0.0
+    counts: Floats = grown[usual] * interval_s / gap_s[usual]
+    return at[1:][usual], counts
 
 
 def _warm_up_s(plan: SeriesPlan) -> float:

@@ -189,7 +189,7 @@ class BalancePanel:
 
 
 def make(community: Community | None, plans: Sequence[SeriesPlan]) -> BalancePanel | None:
-    """Return the panel of every zone whose doors are counted both ways, None if there is none."""
+    """Return the panel of every enclosed zone whose doors are counted, None if there is none."""
     if community is None:
         return None
     flows: dict[str, list[int]] = {}
@@ -200,12 +200,22 @@ def make(community: Community | None, plans: Sequence[SeriesPlan]) -> BalancePan
         zone: slots
         for zone, slots in flows.items()
         if {plans[slot].series.quantity for slot in slots} == {*_FLOWS}
+        and _is_enclosed(community, zone)
     }
     rules: list[PanelRule] = []
     for zone, slots in zones.items():
         gap = max(gap_ms(plans[slot].interval_s) for slot in slots)
         rules += _rules(community, zone, tuple(slots), gap)
     return BalancePanel(community, plans, zones, rules) if rules else None
+
+
+def _is_enclosed(community: Community, zone: str) -> bool:
+    """Tell whether those inside are meant to be counted: through a gate people only pass."""
+    place = community.zone_of(zone)
+    limited = any(
+        limit.zone == zone and limit.quantity is Quantity.OCCUPANCY for limit in community.limit
+    )
+    return limited or (place is not None and place.enclosed)
 
 
 def _rules(community: Community, zone: str, slots: tuple[int, ...], gap: int) -> list[PanelRule]:

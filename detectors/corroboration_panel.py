@@ -132,6 +132,9 @@ class CorroborationPanel:
         self.seen_at: Ints = np.full(size, NEVER, np.int64)
         self.memory: tuple[Memory, ...] = ((keys, ("seen_at",)),)
         self._now: Ints = np.full(len(rules), NEVER, np.int64)
+        # When a witness spoke last in each row; unknown after a restart: look once.
+        self._fired: Ints = np.full(len(rules), np.iinfo(np.int64).max // 2, np.int64)
+        self._longest = max(rule.window_ms for rule in CORROBORATION.values())
         self._stated: Ints | None = None
 
     def step(self, bank: Bank, part: Batch) -> Fed:
@@ -143,21 +146,26 @@ class CorroborationPanel:
             return places, at, part.value[mine]
         if self._stated is None:
             self._stated = _danger_rows(bank, self._slot)
-        stated = np.append(bank.stated, 0)[self._stated[places]].max(axis=1)
+        of_place = self._stated[places]
+        stated = np.where(of_place < 0, 0, bank.stated[of_place]).max(axis=1)
         fires = (stated >= self._grade[places]) | (part.value[mine] >= self._value[places])
         seen = self.seen_at[places]
         self.seen_at[places] = np.where(fires, np.maximum(seen, at), seen)
         np.maximum.at(self._now, self._row[places], at)
-        rows = np.unique(self._row[places])
+        rows = np.unique(self._row[places]) if places.size > 1 else self._row[places]
         numbers = np.zeros(rows.size)
-        alive = np.unique(self._row[self._believed()])
-        for place in np.flatnonzero(np.isin(rows, alive)):
+        if fires.any():
+            np.maximum.at(self._fired, self._row[places[fires]], at[fires])
+        alive = self._now[rows] - self._fired[rows] <= self._longest
+        for place in np.flatnonzero(alive).tolist():
             numbers[place] = self._number(int(rows[place]))
         return rows, self._now[rows], numbers
 
     def _number(self, row: int) -> float:
         """Return how many kinds agree; one and a half for two sensors of a single kind."""
-        places = np.flatnonzero((self._row == row) & self._believed())
+        mine = self._row == row
+        self._fired[row] = self.seen_at[mine].max()
+        places = np.flatnonzero(mine & self._believed())
         kinds = set(self._kind[places].tolist())
         sensors = {self._plans[int(self._slot[place])].series.sensor for place in places}
         if len(sensors) < 2:
@@ -177,7 +185,7 @@ class CorroborationPanel:
 
 
 def _danger_rows(bank: Bank, slots: Ints) -> Ints:
-    """Return the bank's rows that state the danger of each series, padded with one past the end.
+    """Return the bank's rows that state the danger of each series, padded with -1.
 
     Learned detectors and those that speak of the sensor bear no witness.
     """
@@ -190,8 +198,7 @@ def _danger_rows(bank: Bank, slots: Ints) -> Ints:
         for slot in slots.tolist()
     ]
     width = max(1, *(len(each) for each in rows))
-    end = len(bank.rules)
-    return np.array([each + [end] * (width - len(each)) for each in rows], np.int64)
+    return np.array([each + [-1] * (width - len(each)) for each in rows], np.int64)
 
 
 def make(_community: Community | None, plans: Sequence[SeriesPlan]) -> CorroborationPanel | None:

@@ -117,16 +117,18 @@ class ForestPanel:
         if mine.size:
             zones, slot = zones[mine], part.slot[mine]
             bucket = part.at[mine] // ROW_MS
-            newest = np.full(len(self.rules), -1, np.int64)
-            np.maximum.at(newest, zones, bucket)
-            for zone in np.flatnonzero(newest > self._bucket).tolist():
+            later = np.flatnonzero(bucket > self._bucket[zones])
+            for zone in dict.fromkeys(zones[later].tolist()):
                 self._close(zone)
-                self._bucket[zone] = newest[zone]
+                self._bucket[zone] = bucket[zones == zone].max()
             keep = bucket == self._bucket[zones]
             self._sum[slot[keep]] += part.value[mine[keep]]
             self._count[slot[keep]] += 1.0
         if self._inline and self._waiting:
             self.score()
+        if not self._scored:
+            none = np.zeros(0, np.int64)
+            return none, none, none.astype(np.float64)
         told: dict[int, tuple[int, float]] = {}
         while self._scored:
             zone, at, number = self._scored.popleft()

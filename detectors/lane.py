@@ -61,7 +61,8 @@ class Detector:
         name: Rule of its findings, a slug; `core.wording` has its words.
         lane: Makes the lane of these parameters, one a series.
         state: Attributes of the lane that a snapshot holds: arrays, first axis = series.
-        choose: Sets it for a series; None where it does not apply to this quantity.
+        choose: Sets it for a series, by what it measures, where and how often, never by its name;
+            None where it does not apply to this quantity.
         why: Adds to the reasons of a finding what the lane knows of a series now.
         hazards: The hazard profiles that it belongs to.
         fault: The fault of a sensor of which it speaks; its findings then are of hazard equipment
@@ -70,6 +71,8 @@ class Detector:
         certainty: Of its findings.
         learned: True if it speaks of what is unusual rather than of what is dangerous: such a
             detector stays silent in a community until its own back-test has passed.
+        teach: Lets series that have learned nothing yet learn from hourly means of their history:
+            lane, lines, times (one an hour), and values (hours x lines, NaN where there is none).
         version: Raised when the meaning of its state changes: old snapshots of it are left alone.
     """
 
@@ -83,4 +86,5 @@ class Detector:
     cap: Grade = Grade.YELLOW
     certainty: Certainty = Certainty.POSSIBLE
     learned: bool = False
+    teach: Callable[[Any, Ints, Ints, Floats], None] | None = None
     version: int = 1

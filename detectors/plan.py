@@ -99,38 +99,45 @@ class SeriesPlan:
     @property
     def key(self) -> str:
         """Identity of the series' own parameters: state is resumed only under the same key."""
-        return _digest((self.series, self.interval_s, self.counter, self.slope))
+        return _digest(self.series.subject, _digest_of((self.interval_s, self.counter, self.slope)))
 
     def rule_key(self, rule: RulePlan) -> str:
         """Identity of one rule: a rule whose limits were changed starts afresh."""
-        return _digest((self.series, _digest_of(rule), self.target))
+        return _digest(self.series.subject, _digest_of(rule), repr(self.target))
 
     def lane_key(self, rule: RulePlan) -> str:
         """Identity of what a detector has learned: other limits on it change nothing of that."""
-        learned = _digest_of((rule.name, rule.lane, rule.detector and rule.detector.version))
-        return _digest((self.series, learned, self.interval_s, self.counter))
+        version = rule.detector.version if rule.detector else 0
+        learned = (rule.name, rule.lane, version, self.interval_s, self.counter)
+        return _digest(self.series.subject, _digest_of(learned))
 
 
-def _digest(parts: object) -> str:
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+def _digest(*parts: str) -> str:
+    return hashlib.blake2b("\n".join(parts).encode(), digest_size=8).hexdigest()
 
 
 @lru_cache(maxsize=4096)
 def _digest_of(parts: Hashable) -> str:
     """Return the digest of what many series share; spelling it out is slow."""
-    return _digest(parts)
+    return _digest(repr(parts))
 
 
 def plan_of(community: Community) -> tuple[SeriesPlan, ...]:
-    """Return what is judged in *community*: every registered series, judged or only heard."""
-    plans = (
-        plan_series(entry, quantity, community.rules_of(entry, quantity), community)
-        for entry in community.sensor
-        for quantity in entry.quantities
-    )
-    # Series that are judged alike share their rules: a site has few kinds and many series.
-    shared: dict[tuple[RulePlan, ...], tuple[RulePlan, ...]] = {}
-    return tuple(replace(plan, rules=shared.setdefault(plan.rules, plan.rules)) for plan in plans)
+    """Return what is judged in *community*: every registered series, judged or only heard.
+
+    Series that are judged alike share their rules: a site has few kinds and many series.
+    """
+    patterns: dict[tuple[str, Quantity, Hazard, float], SeriesPlan] = {}
+    plans = []
+    for entry in community.sensor:
+        for quantity in entry.quantities:
+            kind = (entry.zone, quantity, entry.hazard, entry.interval_s)
+            if kind not in patterns:
+                limits = community.rules_of(entry, quantity)
+                patterns[kind] = plan_series(entry, quantity, limits, community)
+            series = SeriesId(entry.id, quantity)
+            plans.append(replace(patterns[kind], series=series, station=entry.station))
+    return tuple(plans)
 
 
 def plan_series(

@@ -111,6 +111,9 @@ class Detect:
         self._broker.start()
         try:
             self._broker.wait_linked(_FIRST_LINK_S)
+            taught = self._archive.teach(self.sentinel.bank, self._clock.now_ms())
+            if taught:
+                log.info("learned from history", series=taught)
             self._catch_up()
             self.sentinel.panels.start(self._archive.means, self._clock.now_ms())
             now_s = self._clock.monotonic_s()

@@ -201,6 +201,14 @@ def test_a_quiet_night_empties_the_hall_and_teaches_what_the_counters_lose() -> 
     assert left_over[-1] < 0.4 * left_over[0]
 
 
+def test_a_gate_through_which_people_pass_has_nobody_inside() -> None:
+    doors = GATE.partition("[[limit]]")[0]
+    assert not Judge(doors).panels.rules
+    hall = parse_community((HEAD + "enclosed = true\n") + doors)
+    names = {rule.name for rule in Panels(hall, plan_of(hall)).rules}
+    assert names == {"density", "imbalance"}
+
+
 def test_who_lives_there_is_at_home_at_night() -> None:
     judge = Judge(GATE)
     homes = replace_zone(judge.community, 100)
