@@ -112,6 +112,10 @@ RULES: dict[str, tuple[str, str]] = {
         "该区域各传感器读数的组合与历史不同",
         "the readings of this zone together are unlike its history",
     ),
+    "anomaly": (
+        "与该读数以往的规律不符",
+        "unlike anything this reading has shown before",
+    ),
 }
 _DIGITS = {"m": 2, "dB/m": 2, "[ppm]": 0, "ug/m3": 0, "Cel": 1, "{count}": 0, "{person}": 0}
 

@@ -6,6 +6,7 @@ A new one is a module `<noun>_lane.py` with a doctest, a line here, and its word
 from __future__ import annotations
 
 from detectors import (
+    anomaly_lane,
     exposure_lane,
     noise_lane,
     seasonal_lane,
@@ -25,5 +26,6 @@ REGISTRY: tuple[Detector, ...] = (
     surge_lane.DETECTOR,
     seasonal_lane.COUNT_DETECTOR,
     seasonal_lane.VALUE_DETECTOR,
+    anomaly_lane.DETECTOR,
 )
 DETECTORS = {detector.name: detector for detector in REGISTRY}
