@@ -46,7 +46,7 @@ $(VENV)/.hub: pyproject.toml
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml
-	@bash tests/make_venv.sh "$(PYTHON)" "$(VENV)" hub,grafana,postgres,dev
+	@bash tests/make_venv.sh "$(PYTHON)" "$(VENV)" hub,grafana,postgres,score,bench,dev
 	@touch $@ $(VENV)/.hub
 
 clean:

@@ -1,4 +1,4 @@
-"""A whole site as an installer builds it: broker, hub and two stations from their kits, over TLS."""
+"""A site as an installer builds it: broker, hub and two stations from their kits, over TLS."""
 
 from __future__ import annotations
 
