@@ -19,8 +19,8 @@ from detectors.spike_lane import SpikeLane, SpikeRule
 from detectors.stuck_lane import StuckLane, StuckRule
 
 ONE = np.zeros(1, np.int64)
-WATER_SPIKE = SpikeRule(smallest=0.06, away=-1, gap_ms=60_000)
-WATER_SHIFT = ShiftRule(smallest=0.06, gap_ms=60_000)
+SPIKES = SpikeRule(0.06, -1, 60_000)
+SHIFTS = ShiftRule(0.06, 60_000)
 
 
 def numbers(
@@ -41,15 +41,15 @@ def test_a_jump_towards_the_danger_is_no_spike_until_it_comes_back() -> None:
     flood = np.concatenate((quiet(), 0.3 + np.full(20, 0.5)))
     echo = np.concatenate((quiet(), [0.9], quiet(5)))
 
-    assert np.nanmax(numbers(SpikeLane([WATER_SPIKE]), flood)) < 1.0
-    told = numbers(SpikeLane([WATER_SPIKE]), echo)
+    assert np.nanmax(numbers(SpikeLane([SPIKES]), flood)) < 1.0
+    told = numbers(SpikeLane([SPIKES]), echo)
     assert np.flatnonzero(told >= 1.0).tolist() == [101]
 
 
 def test_water_that_falls_a_hand_within_one_reading_is_told_at_once() -> None:
     plunge = np.concatenate((quiet(), [0.1], quiet(5)))
 
-    told = numbers(SpikeLane([WATER_SPIKE]), plunge)
+    told = numbers(SpikeLane([SPIKES]), plunge)
 
     assert np.flatnonzero(told >= 1.0).tolist() == [100]
 
@@ -59,7 +59,7 @@ def test_a_flood_that_goes_on_rising_and_a_spike_are_no_shift() -> None:
     echo = np.concatenate((quiet(), [0.9, 0.9], quiet(30)))
 
     for values in (rising, echo):
-        assert np.nanmax(numbers(ShiftLane([WATER_SHIFT]), values)) == 0.0
+        assert np.nanmax(numbers(ShiftLane([SHIFTS]), values)) == 0.0
 
 
 def test_a_series_that_is_constant_by_nature_is_not_called_stuck() -> None:
