@@ -1,0 +1,83 @@
+"""The general anomaly detector: what it must be whatever the series."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from detectors.anomaly_lane import BUDGET, WARM, AnomalyLane, AnomalyRule
+from detectors.limit_lane import Floats
+
+STEP_MS = 300_000
+
+
+def run(values: Floats) -> Floats:
+    """Return the numbers of many series side by side: one row a reading, one column a series."""
+    lane = AnomalyLane([AnomalyRule(300.0)] * values.shape[1])
+    every = np.arange(values.shape[1])
+    at = np.zeros(values.shape[1], np.int64)
+    return np.stack([lane.step(every, at + STEP_MS * n, row) for n, row in enumerate(values)])
+
+
+def days(seed: int, rows: int = 3000, lines: int = 1) -> Floats:
+    chance = np.random.default_rng(seed)
+    wave = 5.0 * np.sin(np.arange(rows) / 288.0 * 2.0 * np.pi)
+    return wave[:, None] + chance.normal(0.0, 1.0, (rows, lines))
+
+
+def test_a_constant_series_is_silent() -> None:
+    assert np.nanmax(run(np.full((1000, 1), 0.1))) == 0.0
+
+
+def test_it_says_nothing_before_it_is_warm() -> None:
+    told = run(days(1, 400))
+
+    assert np.isnan(told[:WARM]).all()
+    assert np.isfinite(told[WARM:]).all()
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(1000.0, 0.0), (0.001, 0.0), (1.0, 500.0)])
+def test_neither_scale_nor_offset_changes_what_is_strange(scale: float, offset: float) -> None:
+    values = days(2)
+    values[2500] += 25.0
+
+    told, other = run(values), run(scale * values + offset)
+
+    assert np.allclose(told, other, atol=0.02, equal_nan=True)
+    assert told[2500, 0] > BUDGET
+
+
+def test_a_spike_a_shift_and_a_night_by_day_are_strange() -> None:
+    spike, shift, night = days(3), days(4), days(5)
+    spike[2500] += 12.0
+    shift[2500:] += 9.0
+    night[2650:2700] = -night[2650:2700] - 6.0
+
+    for values, first, last in ((spike, 2500, 2501), (shift, 2500, 2788), (night, 2650, 2700)):
+        assert np.nanmax(run(values)[first:last]) > BUDGET
+
+
+@pytest.mark.parametrize("kind", ["normal", "days", "heavy", "skewed", "sluggish", "counts"])
+def test_quiet_noise_of_any_kind_stays_within_twice_the_budget(kind: str) -> None:
+    chance = np.random.default_rng(7)
+    shape = (5000, 40)
+    noise = {
+        "normal": lambda: chance.normal(0.0, 1.0, shape),
+        "days": lambda: days(8, *shape),
+        "heavy": lambda: chance.standard_t(4, shape),
+        "skewed": lambda: chance.lognormal(0.0, 1.0, shape),
+        "sluggish": lambda: _sluggish(chance, shape),
+        "counts": lambda: chance.poisson(6.0, shape).astype(np.float64),
+    }[kind]()
+
+    told = run(noise)[750:]
+
+    assert (told >= BUDGET).mean() <= 2.0 * 10.0**-BUDGET
+
+
+def _sluggish(chance: np.random.Generator, shape: tuple[int, int]) -> Floats:
+    made = np.zeros(shape)
+    kicks = chance.normal(0.0, 1.0, shape)
+    for row in range(1, shape[0]):
+        made[row] = 0.8 * made[row - 1] + kicks[row]
+    return made
