@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from detectors.anomaly_lane import BUDGET, WARM, AnomalyLane, AnomalyRule
 from detectors.limit_lane import Floats
+from detectors.replay import replay
 
 STEP_MS = 300_000
 
@@ -81,3 +84,25 @@ def _sluggish(chance: np.random.Generator, shape: tuple[int, int]) -> Floats:
     for row in range(1, shape[0]):
         made[row] = 0.8 * made[row - 1] + kicks[row]
     return made
+
+
+def test_in_a_replay_only_the_reading_that_raised_the_finding_fires(tmp_path: Path) -> None:
+    values = days(9, 1200)[:, 0]
+    values[900] += 40.0
+    start = np.datetime64("2026-03-02T00:00:00")
+    rows = [f"{start + np.timedelta64(5 * n, 'm')}Z,{x:.4f}" for n, x in enumerate(values)]
+    path = tmp_path / "probe.csv"
+    path.write_text("at,value\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    (tmp_path / "probe.json").write_text(
+        '{"format": 1, "name": "probe", "kind": "general", "interval_s": 300.0,'
+        ' "channels": {"value": {"quantity": "other", "unit": "1"}}}',
+        encoding="utf-8",
+    )
+
+    told = list(replay([path], every=True))
+
+    assert told[900]["score"] >= 0.5
+    assert told[901]["score"] < 0.5
+    assert told[900]["grade"] == told[901]["grade"] == "blue"
+    assert told[901]["detector"] == "anomaly"
+    assert told[901]["because"]["rarity"] >= 1.0
