@@ -239,4 +239,4 @@ def why(lane: AnomalyLane, line: int, told: Because) -> Because:
     )
 
 
-DETECTOR = Detector("anomaly", AnomalyLane, STATE, choose, why)
+DETECTOR = Detector("anomaly", AnomalyLane, STATE, choose, why, learned=True, momentary=True)

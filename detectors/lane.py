@@ -73,6 +73,8 @@ class Detector:
             detector stays silent in a community until its own back-test has passed.
         teach: Lets series that have learned nothing yet learn from hourly means of their history:
             lane, lines, times (one an hour), and values (hours x lines, NaN where there is none).
+        momentary: It speaks of readings, not of a state that lasts: its finding stays for people to
+            see, but in a replay only the reading that raised it scores 0.5 and more.
         version: Raised when the meaning of its state changes: old snapshots of it are left alone.
     """
 
@@ -87,4 +89,5 @@ class Detector:
     certainty: Certainty = Certainty.POSSIBLE
     learned: bool = False
     teach: Callable[[Any, Ints, Ints, Floats], None] | None = None
+    momentary: bool = False
     version: int = 1

@@ -17,6 +17,8 @@ from detectors.limit_lane import Bytes, Ints
 from detectors.panels import Panels
 
 _NONE = np.int8(127)
+# Score of a reading that is quiet by itself.
+_STILL = 0.49
 _NO_WHY: dict[str, Any] = {"detector": "", "because": {}}
 _NEIGHBOURS = REASON_CODES[Reason.NEIGHBOURS]
 _CONTRADICTED: dict[str, Any] = {"detector": "neighbours", "because": {"rule": "neighbours"}}
@@ -78,7 +80,7 @@ class Outcomes:
         self._judged[cells] = True
         lowest = bank.lane.lowest[of_slot[:, 0]]
         share = bank.lane.value[of_slot[:, 0]] / np.where(lowest > 0, lowest, np.inf)
-        self._score[cells] = np.clip(0.5 * share, 0.0, 0.49)
+        self._score[cells] = np.clip(0.5 * share, 0.0, _STILL)
         noted = np.flatnonzero((grade > 0) | (fault != NO_REASON))
         if noted.size:
             self._explain(noted, of_slot, cells, (grades, grade), (found, fault))
@@ -136,7 +138,11 @@ class Outcomes:
     def _keep(self, cell: int, best: int, grade: Grade) -> None:
         bank = self._bank
         lane = bank.lane
-        self._score[cell] = score(lane, best, grade)
+        told = score(lane, best, grade)
+        detector = bank.rules[best].detector
+        if detector is not None and detector.momentary and not self._begins(cell, best):
+            told = min(told, _STILL)
+        self._score[cell] = told
         why = because(bank, best, (lane, best), grade)
         since = np.datetime64(int(bank.stated_since[best]), "ms")
         self._why[cell] = {
@@ -147,6 +153,11 @@ class Outcomes:
                 **msgspec.to_builtins(why),
             },
         }
+
+    def _begins(self, cell: int, row: int) -> bool:
+        """Tell whether the reading of *cell* is the one that began what *row* states."""
+        first = cell in self._start or self._grade[cell - 1] == Grade.GREEN
+        return bool(first and self._bank.stated_since[row] == self._bank.lane.last_at[row])
 
     def worth_telling(self, slots: Sequence[int]) -> Ints:
         """Return the rows at which one of *slots* is not green or has a fault."""

@@ -128,7 +128,7 @@ class Register(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if not self.sentinels:
                 raise NoValueError
             raw = int(next(iter(self.sentinels)), 0).to_bytes(2 * self.words, "big")
-            return float(struct.unpack(_CODES[self.type], raw)[0])
+            return int(struct.unpack(_CODES[self.type], raw)[0])
         content = (number(driver, self.name, value) - self.offset) / self.scale
         if self.type == "f32":
             return content

@@ -12,11 +12,12 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
+from safety_eye.score.general import GeneralScore, score_general
 from safety_eye.score.measure import Case, cases_of
 from safety_eye.score.neighbours import groups_of, judge_spikes
 from safety_eye.score.nuisance import score_nuisance
 from safety_eye.score.report import Report, print_report, report_of
-from safety_eye.score.track import find_recordings, play
+from safety_eye.score.track import facts_path, find_recordings, play
 
 # More processes than this only compete: two cores are what the hub of a community has.
 _PROCESSES = 2
@@ -24,6 +25,10 @@ _PROCESSES = 2
 _SIDE_BY_SIDE = 12
 # The tables need this many columns; a narrower terminal wraps them, a pipe has no width of its own.
 _WIDTH = 190
+
+
+class _Kind(msgspec.Struct):
+    kind: str = ""
 
 
 class ScoreError(ValueError):
@@ -53,6 +58,7 @@ def score_directory(directory: Path, plots: Path | None = None, nuisance_hours: 
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context) as pool:
         simulated = pool.submit(score_nuisance, nuisance_hours) if nuisance_hours else None
+        benchmark = pool.submit(_score_benchmark, paths)
         jobs = [pool.submit(_score_group, group, plots) for group in _groups(paths)]
         scored: dict[Path, list[Case]] = {}
         for job in jobs:
@@ -65,7 +71,24 @@ def score_directory(directory: Path, plots: Path | None = None, nuisance_hours: 
         cases = [case for path in good for case in scored[path]]
         together = list(pool.map(judge_spikes, groups_of(good)))
         nuisance = simulated.result() if simulated else None
-    return report_of(str(directory), cases, together, refused, nuisance)
+        general = benchmark.result()
+    return report_of(str(directory), cases, together, refused, nuisance, general)
+
+
+def _score_benchmark(paths: Sequence[Path]) -> GeneralScore | None:
+    """Score the general detector; a recording that can't be read is refused by its own group."""
+    readable = []
+    for path in paths:
+        try:
+            kind = msgspec.json.decode(facts_path(path).read_bytes(), type=_Kind).kind
+        except (ValueError, OSError):
+            continue
+        if kind == "general":
+            readable.append(path)
+    try:
+        return score_general(readable)
+    except (ValueError, OSError):
+        return None
 
 
 def _groups(paths: Sequence[Path]) -> list[list[Path]]:

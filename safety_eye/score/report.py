@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from safety_eye.score.floods import ConstantShare, constant_share
+from safety_eye.score.general import GeneralScore
 from safety_eye.score.intervals import Share
 from safety_eye.score.measure import DETECTORS, OURS, Case, Extra
 from safety_eye.score.neighbours import Spikes
@@ -55,6 +56,7 @@ class Report(msgspec.Struct, frozen=True):
         together: Networks of stations.
         refused: Files that could not be scored, and why.
         nuisance: Simulated hours of what is not a fire, where they were asked for.
+        general: The general detector on the benchmark, where enough of its files are there.
     """
 
     directory: str
@@ -63,6 +65,7 @@ class Report(msgspec.Struct, frozen=True):
     together: tuple[Spikes, ...]
     refused: dict[str, str]
     nuisance: NuisanceScore | None = None
+    general: GeneralScore | None = None
 
 
 def report_of(
@@ -71,6 +74,7 @@ def report_of(
     together: Sequence[Spikes],
     refused: dict[str, str],
     nuisance: NuisanceScore | None = None,
+    general: GeneralScore | None = None,
 ) -> Report:
     """Return the report of all *cases*."""
     sections = {}
@@ -98,7 +102,7 @@ def report_of(
         )
         for (recording, section), mine in groups.items()
     )
-    return Report(directory, sections, scored, tuple(together), refused, nuisance)
+    return Report(directory, sections, scored, tuple(together), refused, nuisance, general)
 
 
 def _channel(case: Case) -> ChannelScore:
@@ -231,7 +235,21 @@ def _remarks(report: Report) -> list[str]:
         )
     if report.nuisance is not None:
         lines += _nuisance_remarks(report.nuisance)
+    if report.general is not None:
+        lines += _general_remarks(report.general)
     lines += [f"not scored: {path}: {why}" for path, why in report.refused.items()]
+    return lines
+
+
+def _general_remarks(general: GeneralScore) -> list[str]:
+    lines = [f"general detector on {general.files} files, {general.windows} windows (NAB)"]
+    for name, told in general.profiles.items():
+        lines.append(
+            f"  {name}: nested by file {told.nested:.1f} (+-{told.nested_deviation:.1f}), as "
+            f"shipped without labels {told.budget:.1f}, best on all files {told.protocol:.1f}"
+        )
+    for order, share in general.quiet_share.items():
+        lines.append(f"  quiet readings at p <= 1e-{float(order):.0f}: {share:.5f}")
     return lines
 
 
