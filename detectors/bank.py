@@ -60,6 +60,7 @@ class Bank:
         self.lane = LimitLane([rule.limits for rule in self.rules])
         self.lines = SlopeLane([plan.slope or _IDLE for plan in self.plans])
         self.counters = CounterLane([plan.interval_s for plan in self.plans])
+        self.of_sensor = np.array([rule.of_sensor for rule in self.rules], np.bool_)
         self.is_counter = np.array([plan.counter for plan in self.plans], np.bool_)
         self.has_line = np.array([plan.slope is not None for plan in self.plans], np.bool_)
         self.target = np.array([plan.target for plan in self.plans], np.float64)
@@ -282,7 +283,18 @@ class Bank:
 
     def _state(self, rows: Ints, at: Ints, now_ms: int) -> list[Finding]:
         """State what is true now for *rows*, and return findings for those that changed."""
-        return [explain(self, int(row), now_ms) for row in self._changed(rows, at)]
+        moved = self._changed(rows, at)
+        return [explain(self, int(row), now_ms) for row in moved[~self.untold[moved]]]
+
+    @property
+    def untold(self) -> Flags:
+        """True for each rule of a sensor's own faults that has never been able to judge.
+
+        That nobody can tell yet whether a sensor scatters more than usual is no reason to call its
+        place unknown: whether it reports at all is told by silence.
+        """
+        untold: Flags = self.of_sensor & (self.lane.last_at == NEVER)
+        return untold
 
     def _changed(self, rows: Ints, at: Ints) -> Ints:
         """State what is true now for *rows*, and return those whose grade or condition changed."""

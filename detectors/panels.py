@@ -154,6 +154,12 @@ class Panels:
             self.why_row[slot] = worst
             self.spreads[slot] = worst >= 0 and self.rules[worst].spreads
 
+    @property
+    def untold(self) -> list[bool]:
+        """True for each rule of sensors' faults that has never been able to judge."""
+        never = (self.lane.last_at == NEVER).tolist()
+        return [bool(rule.fault) and new for rule, new in zip(self.rules, never, strict=True)]
+
     def set_absent(self, absent: Flags, now_ms: int) -> list[Finding]:
         """Make unknown what nobody is left to speak of; grades are frozen."""
         gone = [

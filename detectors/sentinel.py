@@ -241,7 +241,12 @@ class Sentinel:
     @property
     def statements(self) -> list[int]:
         """Numbers of all things that are stated: rules, panels, links, silences."""
-        said = [number for number, rule in enumerate(self.rules) if rule.name not in self._silent]
+        untold = (*self.bank.untold.tolist(), *self.panels.untold)
+        said = [
+            number
+            for number, (rule, new) in enumerate(zip(self.rules, untold, strict=True))
+            if not new and rule.name not in self._silent
+        ]
         first = len(self.rules)
         others = len(self.absence.stations) + len(self.bank.plans)
         return [*said, *range(first, first + others)]

@@ -10,10 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.community import parse_community
+from core.finding import Condition, Finding
+from core.quality import Quality, Reason
+from core.quantity import Quantity
+from core.reading import Reading
 from detectors.exposure_lane import ExposureLane, ExposureRule
 from detectors.faults import FaultEvents, Mark, fault_events
 from detectors.limit_lane import Floats
 from detectors.replay import replay
+from detectors.sentinel import Sentinel
 from detectors.shift_lane import ShiftLane, ShiftRule
 from detectors.spike_lane import SpikeLane, SpikeRule
 from detectors.stuck_lane import StuckLane, StuckRule
@@ -128,3 +134,63 @@ def test_what_technicians_marked_on_rivers_is_found_by_event() -> None:
 
 def test_a_river_in_flood_is_no_fault_of_its_gauge() -> None:
     assert events_of("ea-don-rotherham-2007").wrong == 0
+
+
+PLACE = """
+[site]
+id = "riverside"
+name = { zh = "滨河", en = "Riverside" }
+timezone = "Asia/Shanghai"
+language = "zh"
+[[zone]]
+id = "underpass"
+name = { zh = "下穿", en = "Underpass" }
+[[sensor]]
+id = "gauge-1"
+station = "north-1"
+zone = "underpass"
+driver = "any"
+quantity = "water-level"
+hazard = "flood"
+interval_s = 1
+[[limit]]
+zone = "underpass"
+quantity = "water-level"
+red = 0.27
+reason = "kerb"
+"""
+
+
+@pytest.mark.parametrize("quality", [Quality.GOOD, Quality.BAD])
+def test_a_place_is_not_unknown_because_nobody_can_tell_yet_how_its_sensor_scatters(
+    quality: Quality,
+) -> None:
+    sentinel = Sentinel(parse_community(PLACE), 1.0, 0)
+    reasons = () if quality is Quality.GOOD else (Reason.WARMING_UP,)
+    found: list[Finding] = []
+    for second in range(1, 20):
+        at = 1000 * second
+        reading = Reading("gauge-1", Quantity.WATER_LEVEL, at, 0.01, quality, reasons)
+        found += sentinel._judge([(reading, at)], at)
+
+    stated = {sentinel.statement(number, 20_000).rule for number in sentinel.statements}
+    new = {"noise", "stuck", "shift"}
+    assert not new & (stated | {finding.rule for finding in found})
+    assert new <= {rule.name for rule in sentinel.rules}
+    assert {"limit-high", "silence"} <= stated
+
+
+def test_a_fault_that_can_be_judged_is_stated_and_unknown_once_the_sensor_is_silent() -> None:
+    sentinel = Sentinel(parse_community(PLACE), 1.0, 0)
+    values = 0.01 + np.random.default_rng(5).normal(0.0, 0.002, 700)
+    for second, value in enumerate(values, 1):
+        reading = Reading("gauge-1", Quantity.WATER_LEVEL, 1000 * second, float(value))
+        sentinel._judge([(reading, 1000 * second)], 1000 * second)
+
+    def noise(now_ms: int) -> set[Condition]:
+        said = [sentinel.statement(number, now_ms) for number in sentinel.statements]
+        return {finding.condition for finding in said if finding.rule == "noise"}
+
+    assert noise(701_000) == {Condition.CLEARED}
+    sentinel.tick(900_000)
+    assert noise(900_000) == {Condition.UNKNOWN}
