@@ -23,7 +23,7 @@ from detectors.plan import RulePlan, SeriesPlan, Source, with_rates
 from detectors.rates import RATES, RateFacts, lead_rule
 from detectors.slope_lane import SlopeRule
 
-# Share at which each grade below the lowest published limit begins. Flood: chosen on the two gauges
+# Share at which each grade below the lowest published limit begins. Flood: chosen on the gauges
 # named in README.md (Profiles). Air: HJ 633 puts 75 and 115 before its 150. Fire and crowd: halves
 # and quarters, choice of this project.
 SHARES: dict[Hazard, dict[Grade, float]] = {

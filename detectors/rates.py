@@ -75,7 +75,7 @@ RATES: dict[Quantity, RateFacts] = {
         "smouldering and flaming fires (Cestari et al. 2005)",
     ),
     Quantity.SMOKE_OBSCURATION: RateFacts(
-        tau_s=120.0,
+        tau_s=60.0,
         noise=0.005,
         grades=((Grade.BLUE, 3.0), (Grade.YELLOW, 9.0)),
         lift_from=Grade.YELLOW,

@@ -13,6 +13,7 @@ from fastapi.responses import StreamingResponse
 
 from core.identity import SeriesId
 from core.quantity import FACTS, Quantity
+from core.trouble import troubles_of
 from dashboards.console.archive import MAX_BUCKETS, chart_points
 from dashboards.console.events import Event, Listener
 from dashboards.console.site import Site
@@ -39,7 +40,7 @@ def api_router(site: Site) -> APIRouter:
 def _add_stations(router: APIRouter, site: Site) -> None:
     @router.get("/stations")
     def stations() -> list[dict[str, Any]]:
-        """Every station of the profile: link, clock, spool, account."""
+        """Every station of the profile: link, clock, spool, troubles, account."""
         return [
             {
                 "station": view.id,
@@ -49,6 +50,7 @@ def _add_stations(router: APIRouter, site: Site) -> None:
                 "clock_trusted": view.trusted_clock,
                 "spooled_packs": view.spooled,
                 "refused": view.state.refused,
+                "troubles": list(troubles_of(view.state.status)) if view.state.status else [],
                 "health": view.state.status.health if view.state.status else {},
                 "ledger": _account(view.account),
             }

@@ -11,6 +11,8 @@ import numpy as np
 
 from core.grade import Grade
 from core.quantity import FACTS, Quantity
+from detectors import faults
+from detectors.faults import fault_events
 from detectors.limit_lane import Flags, Floats, Ints
 from safety_eye.score.baselines import fixed_threshold, rolling_z
 from safety_eye.score.episodes import Verdict, episodes_of, match
@@ -22,6 +24,7 @@ from safety_eye.score.sections import (
     FIRE,
     FLOOD,
     GENERAL,
+    LEVEL_LABELS,
     QUIET,
     STREET,
     Section,
@@ -259,7 +262,10 @@ def _fire_extra(job: Job) -> Extra:
     told: Extra = {}
     for grade in (Grade.YELLOW, Grade.ORANGE, Grade.RED):
         rows = np.flatnonzero(grades >= grade)
-        told[f"{grade.word}_s"] = (job.played.at[rows[0]] - ignition) / 1000 if rows.size else None
+        # A plain number: JSON knows none of numpy's.
+        told[f"{grade.word}_s"] = (
+            (int(job.played.at[rows[0]]) - ignition) / 1000 if rows.size else None
+        )
     for grade, name in ((Grade.YELLOW, "first_alarm_s"), (Grade.ORANGE, "median_ion_s")):
         published = reference.get(name)
         if not isinstance(published, int | float):
@@ -309,8 +315,26 @@ def _fault_cases(played: Played) -> list[Case]:
             extra[f"{mark.label}: found"] = int(extra.get(f"{mark.label}: found") or 0) + (
                 lead is not None
             )
+        extra |= _level_faults(played, track, marks)
         cases.append(Case(played.name, (track.channel,), FAULT.name, tallies, extra, onsets))
     return cases
+
+
+def _level_faults(played: Played, track: Track, marks: Sequence[Mark]) -> Extra:
+    """Return how faults of the level fared by event, where technicians marked such."""
+    if not any(mark.label in LEVEL_LABELS for mark in marks):
+        return {}
+    told = fault_events(
+        played.at,
+        [track.words.get(row) for row in range(played.at.size)],
+        [faults.Mark(one.start_ms, one.end_ms, one.label in LEVEL_LABELS) for one in marks],
+    )
+    return {
+        "level_marked": told.marked,
+        "level_found": told.found,
+        "level_right": told.right,
+        "level_wrong": told.wrong,
+    }
 
 
 def storms_of(onsets_ms: Sequence[int], apart_ms: int) -> list[list[int]]:

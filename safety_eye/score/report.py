@@ -11,7 +11,7 @@ from rich.table import Table
 
 from safety_eye.score.floods import ConstantShare, constant_share
 from safety_eye.score.general import GeneralScore
-from safety_eye.score.intervals import Share
+from safety_eye.score.intervals import Share, wilson
 from safety_eye.score.measure import DETECTORS, OURS, Case, Extra
 from safety_eye.score.neighbours import Spikes
 from safety_eye.score.nuisance import NuisanceScore
@@ -120,6 +120,12 @@ def _summed(section: str, cases: Sequence[Case]) -> Extra:
                 total[f"{name}_of"] = int(total.get(f"{name}_of") or 0) + 1
             elif isinstance(value, int) and section != FIRE.name:
                 total[name] = int(total.get(name) or 0) + value
+    right, wrong = total.get("level_right"), total.get("level_wrong")
+    if isinstance(right, int) and isinstance(wrong, int):
+        total["level_precision"] = wilson(right, right + wrong).value
+    found, marked = total.get("level_found"), total.get("level_marked")
+    if isinstance(found, int) and isinstance(marked, int):
+        total["level_recall"] = wilson(found, marked).value
     if section == STREET.name:
         delays = [
             -lead for case in cases for lead in case.tallies[OURS].leads_s if lead is not None

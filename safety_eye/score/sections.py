@@ -105,6 +105,11 @@ def section_of(played: Played, track: Track) -> Section | None:  # noqa: PLR0911
     return None
 
 
+# Codes of the Logan River Observatory for faults of the level itself (its technicians' quality
+# codes); the long runs of the others are ice or unverified, and are reported apart.
+LEVEL_LABELS = frozenset({"code 1", "code 7"})
+
+
 def visible(label: str) -> bool:
     """Tell whether a fault mark covers values in which something can be seen."""
-    return not label.startswith(_MENDED)
+    return not any(word in label for word in _MENDED)

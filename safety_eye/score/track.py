@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,7 @@ class Track:
         mean: True where the limits are about the 24 h mean.
         grade, score: As replayed, one a row.
         fault: True where a reading was called faulty; a missing one is not.
+        words: What it was called there, by row.
     """
 
     channel: str
@@ -44,6 +45,7 @@ class Track:
     grade: Bytes
     score: Floats
     fault: Flags
+    words: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +120,15 @@ class _Blank:
         self._grade = np.zeros(shape, np.int8)
         self._score = np.zeros(shape)
         self._fault = np.zeros(shape, np.bool_)
+        self._words: list[dict[int, str]] = [{} for _ in recording.channels]
 
     def note(self, line: dict[str, object]) -> None:
         where = self._channel[str(line["channel"])], self._row[str(line["at"])]
         self._grade[where] = _GRADES[str(line["grade"])]
         self._score[where] = float(str(line["score"]))
-        self._fault[where] = line["fault"] not in (None, Reason.MISSING.value)
+        if line["fault"] not in (None, Reason.MISSING.value):
+            self._fault[where] = True
+            self._words[where[0]][where[1]] = str(line["fault"])
 
     def tracks(self) -> tuple[Track, ...]:
         recording = self._recording
@@ -149,6 +154,7 @@ class _Blank:
                     self._lasting(number, channel.values),
                     self._score[number],
                     self._fault[number],
+                    self._words[number],
                 )
             )
         return tuple(told)

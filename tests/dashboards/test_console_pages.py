@@ -19,6 +19,7 @@ from core.identity import SeriesId
 from core.quality import Reason
 from core.quantity import Quantity
 from core.status import StationStatus
+from core.trouble import Trouble
 from dashboards.console import site as console_site
 from dashboards.console.phrases import PHRASES
 from ingest.ledger import StationLedger
@@ -289,6 +290,8 @@ def test_the_api_gives_sensors_stations_and_readings(browser: httpx.Client) -> N
     assert sensors["gauge-1"]["limits"]["red"] == 0.27
     assert sensors["co-1"]["state"] == "never"
     stations = {row["station"]: row for row in browser.get("/api/v1/stations").json()}
+    assert stations["north-1"]["troubles"] == ["undervoltage"]
+    assert stations["tower-3"]["troubles"] == []
     assert stations["north-1"]["ledger"]["off_by"] == 0
     assert stations["tower-3"]["ledger"]["off_by"] == 6
     answer = browser.get("/api/v1/sensors/gauge-1/readings").json()
@@ -373,3 +376,10 @@ def test_without_a_token_a_proxy_can_not_make_the_world_look_like_this_machine(
     answer = browser.post("/incidents/7/acknowledge", data=form, headers=through)
     assert answer.status_code == 403
     assert "只能在这台机器上接手" in answer.text
+
+
+@pytest.mark.parametrize("trouble", list(Trouble))
+def test_every_trouble_of_a_station_has_its_sentence(trouble: Trouble) -> None:
+    chinese, english = PHRASES[f"trouble_{trouble.replace('-', '_')}"]
+    assert chinese != english
+    assert " " in english

@@ -390,3 +390,19 @@ def test_a_chart_is_drawn_for_a_recording(tmp_path: Path) -> None:
     played = played_of([1.0] * 50 + [3.5] * 10, grades=[0] * 50 + [4] * 10, events=(event,))
     draw(played, tmp_path / "one.png")
     assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_figures_of_a_fire_test_are_plain_numbers_that_json_can_hold() -> None:
+    fire = Mark(0, 90_000, (), "fire", "recorded")
+    played = played_of(
+        [0.0] * 10,
+        kind="smoke",
+        quantity=Quantity.SMOKE_OBSCURATION,
+        interval_s=10.0,
+        limits=(),
+        grades=[0, 0, 0, 2, 2, 3, 3, 3, 3, 3],
+        events=(fire,),
+    )
+    case = cases_of(played)[0]
+    told = msgspec.json.decode(msgspec.json.encode(case.extra))
+    assert (told["yellow_s"], told["orange_s"], told["red_s"]) == (30.0, 50.0, None)
