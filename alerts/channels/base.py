@@ -10,6 +10,7 @@ Adding a channel is one module, one line in `alerts/channels/__init__.py`, one s
 from __future__ import annotations
 
 import os
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import StrEnum
@@ -110,6 +111,33 @@ def read_secret(entry: ChannelEntry) -> str:
     if not text:
         raise ChannelError(f"channel {entry.name!r}: its secret is empty")
     return text
+
+
+def check_style(entry: ChannelEntry) -> None:
+    """Refuse a style that no group bot has.
+
+    Raises:
+        ChannelError: It is neither text nor markdown.
+    """
+    if entry.style not in ("text", "markdown"):
+        raise ChannelError(f"channel {entry.name!r}: style {entry.style!r}: text or markdown")
+
+
+def read_key_and_signer(entry: ChannelEntry, form: re.Pattern[str], what: str) -> tuple[str, str]:
+    """Return a bot's key and its signing secret ("" without one): two lines of one file.
+
+    Args:
+        entry: Whose.
+        form: What the key looks like; it stands in a URL.
+        what: What the vendor calls it, for the message.
+
+    Raises:
+        ChannelError: It can't be read, or is no such key.
+    """
+    key, _, signer = (line.strip() for line in read_secret(entry).partition("\n"))
+    if form.fullmatch(key) is None:
+        raise ChannelError(f"channel {entry.name!r}: its secret is not {what}")
+    return key, signer
 
 
 def read_mobiles(entry: ChannelEntry) -> tuple[str, ...]:

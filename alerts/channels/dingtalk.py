@@ -16,11 +16,11 @@ import msgspec
 from alerts.channels.base import (
     Channel,
     ChannelEntry,
-    ChannelError,
     Outcome,
     OutcomeKind,
+    check_style,
+    read_key_and_signer,
     read_mobiles,
-    read_secret,
 )
 from alerts.channels.codes import Codes, outcome_of
 from alerts.channels.post import Poster
@@ -56,12 +56,8 @@ class DingTalkRobot(Channel):
     def __init__(self, entry: ChannelEntry) -> None:
         self.name = entry.name
         self.per_minute = min(entry.per_minute or PER_MINUTE, PER_MINUTE)
-        if entry.style not in ("text", "markdown"):
-            raise ChannelError(f"channel {entry.name!r}: style {entry.style!r}: text or markdown")
-        token, _, secret = read_secret(entry).partition("\n")
-        if _TOKEN.fullmatch(token.strip()) is None:
-            raise ChannelError(f"channel {entry.name!r}: its secret is not an access token")
-        self._token, self._secret = token.strip(), secret.strip()
+        check_style(entry)
+        self._token, self._secret = read_key_and_signer(entry, _TOKEN, "an access token")
         self._entry = entry
         self._mobiles = read_mobiles(entry)
         self._poster = Poster(

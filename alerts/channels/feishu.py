@@ -16,10 +16,10 @@ import msgspec
 from alerts.channels.base import (
     Channel,
     ChannelEntry,
-    ChannelError,
     Outcome,
     OutcomeKind,
-    read_secret,
+    check_style,
+    read_key_and_signer,
 )
 from alerts.channels.codes import Codes, outcome_of
 from alerts.channels.post import Poster
@@ -63,12 +63,8 @@ class FeishuBot(Channel):
     def __init__(self, entry: ChannelEntry) -> None:
         self.name = entry.name
         self.per_minute = min(entry.per_minute or PER_MINUTE, PER_MINUTE)
-        if entry.style not in ("text", "markdown"):
-            raise ChannelError(f"channel {entry.name!r}: style {entry.style!r}: text or markdown")
-        hook, _, secret = read_secret(entry).partition("\n")
-        if _HOOK.fullmatch(hook.strip()) is None:
-            raise ChannelError(f"channel {entry.name!r}: its secret is not a hook id")
-        self._hook, self._secret = hook.strip(), secret.strip()
+        check_style(entry)
+        self._hook, self._secret = read_key_and_signer(entry, _HOOK, "a hook id")
         self._entry = entry
         self._poster = Poster(
             f"{(entry.url or URL).rstrip('/')}/{self._hook}",

@@ -15,6 +15,7 @@ from alerts.channels.base import (
     ChannelError,
     Outcome,
     OutcomeKind,
+    check_style,
     read_mobiles,
     read_secret,
 )
@@ -51,8 +52,7 @@ class WeComBot(Channel):
     def __init__(self, entry: ChannelEntry) -> None:
         self.name = entry.name
         self.per_minute = min(entry.per_minute or PER_MINUTE, PER_MINUTE)
-        if entry.style not in ("text", "markdown"):
-            raise ChannelError(f"channel {entry.name!r}: style {entry.style!r}: text or markdown")
+        check_style(entry)
         key = read_secret(entry)
         if _KEY.fullmatch(key) is None:
             raise ChannelError(f"channel {entry.name!r}: its secret is not a bot key")
