@@ -10,7 +10,7 @@ from types import FrameType
 
 from core.broker import BrokerAddress
 from core.clock import RunClock, parse_clock
-from core.community import load_community
+from core.community_file import load_community
 from detectors.service import Detect, DetectSettings
 from ingest.history import HistorySettings
 

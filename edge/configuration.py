@@ -15,13 +15,8 @@ from typing import Literal
 import msgspec
 
 from core.broker import BrokerAddress
-from core.community import (
-    LimitEntry,
-    SensorEntry,
-    calibration_problems,
-    limit_problems,
-    quality_problems,
-)
+from core.community import LimitEntry, SensorEntry
+from core.community_file import calibration_problems, limit_problems, quality_problems
 from core.configuration import ConfigurationError, read_toml
 from core.identity import is_slug
 from edge.acting.description import describe_acting

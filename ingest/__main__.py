@@ -11,7 +11,7 @@ from pathlib import Path
 
 from core.broker import BrokerAddress
 from core.clock import parse_clock
-from core.community import load_community
+from core.community_file import load_community
 from core.configuration import ConfigurationError
 from ingest.history import HistorySettings, HistoryUnavailableError
 from ingest.ledger import LedgerError

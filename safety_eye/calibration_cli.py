@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from core.clock import RunClock
-from core.community import load_community
+from core.community_file import load_community
 from safety_eye.installation import KitError
 from safety_eye.kit_cli import CommunityOption, refusals, tell
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from alerts.channels import open_channels
 from alerts.channels.base import ChannelError
-from core.community import Community, LimitEntry, load_community
+from core.community import Community, LimitEntry
+from core.community_file import load_community
 from core.configuration import ConfigurationError
 from core.grade import WARNING_GRADES
 from core.limits import LimitRule

@@ -13,7 +13,8 @@ import typer
 
 from core.clock import RunClock, parse_clock
 from core.command import Verb
-from core.community import Community, load_community
+from core.community import Community
+from core.community_file import load_community
 from core.configuration import ConfigurationError
 from edge.simulator import load_scenario, scenario_names
 from safety_eye.calibration_cli import calibration_app, today

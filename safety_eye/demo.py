@@ -25,7 +25,8 @@ import msgspec
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from core.clock import RunClock
-from core.community import Community, load_community
+from core.community import Community
+from core.community_file import load_community
 from core.configuration import ConfigurationError
 from edge.simulator import (
     Scenario,

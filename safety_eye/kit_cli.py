@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from core.clock import RunClock
-from core.community import load_community
+from core.community_file import load_community
 from core.configuration import ConfigurationError
 from safety_eye.installation import KitError, write_new
 from safety_eye.output import console

@@ -10,7 +10,8 @@ from pathlib import Path
 from core import topics
 from core.broker import Broker, BrokerAddress, Message
 from core.clock import Clock, RunClock
-from core.community import Community, parse_community
+from core.community import Community
+from core.community_file import parse_community
 from core.pack import Gone, Pack, Unknown, encode_pack
 from core.quantity import Quantity
 from core.reading import Reading

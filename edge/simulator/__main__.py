@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 from core.clock import RunClock, parse_clock
-from core.community import load_community
+from core.community_file import load_community
 from core.configuration import ConfigurationError
 from edge.drivers.base import DriverError
 from edge.simulator import (

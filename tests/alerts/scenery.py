@@ -11,7 +11,8 @@ from alerts.grading import Judgement, judge
 from alerts.store import Store
 from alerts.watch import Watch
 from core.clock import ManualClock
-from core.community import Community, parse_community
+from core.community import Community
+from core.community_file import parse_community
 from core.finding import Because, Condition, Finding, Hazard
 from core.grade import Grade
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.community import load_community, parse_community
+from core.community_file import load_community, parse_community
 from core.configuration import ConfigurationError
 from core.grade import Grade
 from core.quantity import Quantity

@@ -23,7 +23,8 @@ from alerts.views import (
 from core import topics
 from core.broker import Broker, BrokerAddress
 from core.clock import Clock, RunClock
-from core.community import Community, Name, load_community
+from core.community import Community, Name
+from core.community_file import load_community
 from core.finding import Condition, Finding, Hazard, ZoneGrade, encode_finding
 from core.grade import Grade
 from core.pack import Pack, encode_pack

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from core.community import Community, parse_community
+from core.community import Community
+from core.community_file import parse_community
 from core.finding import Condition, Finding
 from core.grade import Grade
 from core.identity import SeriesId

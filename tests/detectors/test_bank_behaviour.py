@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from core.community import parse_community
+from core.community_file import parse_community
 from core.finding import Certainty, Condition, Finding, Hazard
 from core.grade import Grade
 from core.quality import Quality, Reason

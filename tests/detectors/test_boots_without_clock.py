@@ -6,7 +6,7 @@ import pytest
 
 from core import topics
 from core.broker import Message
-from core.community import parse_community
+from core.community_file import parse_community
 from core.finding import Finding
 from core.grade import Grade
 from core.pack import Pack, encode_pack

@@ -14,7 +14,8 @@ import pytest
 from core import topics
 from core.broker import Broker, Message
 from core.clock import RunClock
-from core.community import Community, parse_community
+from core.community import Community
+from core.community_file import parse_community
 from core.finding import Condition, Finding, decode_finding
 from core.grade import Grade
 from core.pack import Pack, encode_pack

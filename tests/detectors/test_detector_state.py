@@ -8,7 +8,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from core.community import Community, parse_community
+from core.community import Community
+from core.community_file import parse_community
 from core.grade import Grade
 from core.pack import Gone, Pack
 from core.quantity import Quantity

@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.community import Community, parse_community
+from core.community import Community
+from core.community_file import parse_community
 from core.configuration import ConfigurationError
 from core.finding import Condition, Finding, Hazard, decode_finding, encode_finding
 from core.grade import Grade

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.community import parse_community
+from core.community_file import parse_community
 from detectors.recording import RecordingError
 from detectors.replay import day_means, replay
 

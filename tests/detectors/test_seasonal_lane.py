@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.community import parse_community
+from core.community_file import parse_community
 from core.finding import Hazard
 from core.grade import Grade
 from core.identity import SeriesId

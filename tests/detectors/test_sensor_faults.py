@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.community import parse_community
+from core.community_file import parse_community
 from core.finding import Condition, Finding
 from core.quality import Quality, Reason
 from core.quantity import Quantity

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.clock import ManualClock
-from core.community import parse_community
+from core.community_file import parse_community
 from core.configuration import ConfigurationError
 from core.quality import Quality, Reason
 from core.reading import Reading

@@ -17,7 +17,8 @@ import pytest
 import serial
 
 from core.clock import Clock, RunClock
-from core.community import Community, load_community, parse_community
+from core.community import Community
+from core.community_file import load_community, parse_community
 from core.configuration import parse_toml
 from core.quantity import Quantity
 from edge.drivers import make_driver

@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from core.community import Community, load_community
+from core.community import Community
+from core.community_file import load_community
 from core.configuration import ConfigurationError
 from edge.drivers import make_driver
 from edge.drivers.base import Driver

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from core.clock import late_after_ms
-from core.community import Community, load_community, problems
+from core.community import Community
+from core.community_file import load_community, problems
 from core.configuration import ConfigurationError, parse_toml
 from core.grade import Grade, grade_named
 from core.limits import fresh_state, step

@@ -17,7 +17,7 @@ import pytest
 
 from core import topics
 from core.broker import Broker, Message
-from core.community import load_community
+from core.community_file import load_community
 from core.finding import decode_zone_grade
 from core.grade import Grade
 from edge.configuration import load_station

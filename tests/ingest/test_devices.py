@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from core.community import JsonMapping, parse_community
+from core.community import JsonMapping
+from core.community_file import parse_community
 from core.pack import Pack
 from core.quality import Quality, Reason
 from core.status import Link, StationStatus

@@ -10,7 +10,7 @@ import pytest
 from alerts.service import AlertService, AlertSettings
 from core.clock import RunClock
 from core.command import Verb
-from core.community import parse_community
+from core.community_file import parse_community
 from core.configuration import ConfigurationError
 from core.finding import Condition
 from core.grade import Grade

@@ -11,7 +11,7 @@ import pytest
 from core import topics
 from core.broker import BrokerAddress
 from core.clock import ManualClock, RunClock
-from core.community import parse_community
+from core.community_file import parse_community
 from core.finding import Condition, Hazard, ZoneGrade, encode_zone_grade
 from core.grade import Grade
 from core.identity import SeriesId

@@ -14,7 +14,8 @@ import pytest
 
 from core import topics
 from core.broker import Broker, BrokerAddress, Message
-from core.community import JsonMapping, load_community
+from core.community import JsonMapping
+from core.community_file import load_community
 from safety_eye.installation import KitError
 from tests.servers import free_port, wait_until
 from tests.site_broker import NOW, SiteBroker

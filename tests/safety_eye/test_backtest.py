@@ -10,7 +10,8 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from core.community import Community, parse_community
+from core.community import Community
+from core.community_file import parse_community
 from core.finding import Hazard
 from core.quantity import Quantity
 from core.reading import Reading

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from core.community import calibration_problems, load_community
+from core.community_file import calibration_problems, load_community
 from edge.drivers import make_driver
 from edge.drivers.selection import select
 from safety_eye.calibration import Calibration, add_record, corrected, load_book

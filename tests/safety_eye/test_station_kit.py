@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from core.community import load_community
+from core.community_file import load_community
 from core.configuration import ConfigurationError
 from edge import update
 from edge.configuration import load_station
