@@ -62,12 +62,15 @@ class Poster:
         url: Where. Never logged, because some vendors put the key into it.
         allow_private: Allow http and any address.
         timeout_s: For the whole attempt, wall seconds.
+        method: Of every request.
 
     Raises:
         ChannelError: The URL can't be used.
     """
 
-    def __init__(self, url: str, *, allow_private: bool, timeout_s: float) -> None:
+    def __init__(
+        self, url: str, *, allow_private: bool, timeout_s: float, method: str = "POST"
+    ) -> None:
         try:
             self._url = httpx.URL(url)
         except httpx.InvalidURL as error:
@@ -82,6 +85,7 @@ class Poster:
             raise ChannelError(
                 f"timeout_s {timeout_s:g}: expected above 0, at most {MAX_TIMEOUT_S:g}"
             )
+        self._method = method
         self._allow_private = allow_private
         self._timeout_s = timeout_s
         self._client = httpx.Client(
@@ -125,11 +129,11 @@ class Poster:
 
     def _request(self, url: httpx.URL, body: bytes, headers: Mapping[str, str]) -> httpx.Request:
         if self._allow_private:
-            return self._client.build_request("POST", url, content=body, headers=headers)
+            return self._client.build_request(self._method, url, content=body, headers=headers)
         host = self._url.host
         address = checked_address(host, self._url.port or 443)
         return self._client.build_request(
-            "POST",
+            self._method,
             url.copy_with(host=str(address)),
             content=body,
             headers={**headers, "host": self._url.netloc.decode()},
