@@ -210,7 +210,9 @@ def short(note: Notification, language: str, units: int = SMS_UNITS) -> str:
     what = note.headline.in_language(language)
     if what and note.kind in (Kind.ALERT, Kind.ESCALATION, Kind.REMINDER):
         mark = _mark(note, language)
-        text = drill_mark(note, language) + (f"【{mark}】{what}" if zh else f"[{mark}] {what}")
+        # Chinese needs no blanks around numbers, and each costs a character of the link.
+        told = f"【{mark}】{what}".replace(" ", "") if zh else f"[{mark}] {what}"
+        text = drill_mark(note, language) + told
     else:
         text = title(note, language)
     if note.audience is Audience.RESIDENT:
