@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from alerts.cycle_wording import cycle_words
 from alerts.grading import hazard_name, zone_name
 from alerts.incident import Event, Happening, Incident, Kind
 from alerts.journal import Head
@@ -233,11 +234,33 @@ _JOURNAL = {
         "{contact} was not told over {channel}: {detail}",
     ),
     Happening.ACTED: ("{ago}{act}", "{ago}{act}"),
+    Happening.HIDDEN: (
+        "部分或全部依据已暂停通知，过程照常记录",
+        "some or all of what holds it is withheld; it goes on being recorded",
+    ),
+    Happening.SHOWN: ("暂停通知已结束，重新判断", "nothing is withheld any more; judged again"),
+    Happening.CHATTERING: ("反复报警（抖动）", "it chatters: comes and goes too fast"),
+    Happening.DECIDED: ("{actor} 决定：{decision}", "{actor} decided: {decision}"),
+    Happening.PLANNED: ("启用预案 {plan}，共 {steps} 步", "plan {plan} put on it, {steps} steps"),
+    Happening.STEP_DONE: ("{step}", "{step}"),
+    Happening.LOOKED: ("{actor} 现场查看：{seen}", "{actor} on site: {seen}"),
+    Happening.NOTED: ("{actor} 记录：{detail}", "{actor} noted: {detail}"),
+    Happening.ENDED: ("处置结束（{how}），进入复盘", "over ({how}), to be reviewed"),
+    Happening.REVIEWED: ("{actor} 签署复盘", "{actor} signed the review"),
+    Happening.LESSON: ("{lesson}", "{lesson}"),
     Happening.CLOSED: ("关闭（{how}）", "closed ({how})"),
+    Happening.WITHHELD: ("{actor} 暂停通知（{about}）", "{actor} withheld ({about})"),
+    Happening.EXTENDED: ("{actor} 延长 {about}", "{actor} extended {about}"),
+    Happening.REMINDED: ("提醒 {contact}：{about}", "{contact} was reminded of {about}"),
+    Happening.RELEASED: ("{about} 结束（{how}）", "{about} ended ({how})"),
 }
 _WORDS = {
     "settled": ("已平稳", "settled"),
-    "unattended": ("自动关闭：始终无人接手", "by itself: nobody ever took it over"),
+    "unattended": ("始终无人接手", "by itself: nobody ever took it over"),
+    "verified": ("读数与现场均已核实", "verified by readings and on site"),
+    "by-hand": ("人工结束", "by hand"),
+    "reviewed": ("复盘完成", "reviewed"),
+    "expired": ("到期", "its time was over"),
     "alert": ("警报", "alert"),
     "update": ("更新", "update"),
     "clear": ("解除", "all clear"),
@@ -267,6 +290,10 @@ def _journal_line(event: Event, grade: Grade | None, headline: Name, language: s
             detail=event.detail,
             act=act_sentence(event.act, event.station, language) if event.act else "",
             ago=_ago(event, language),
+            plan=event.plan,
+            steps=len(event.steps),
+            about=event.about,
+            **cycle_words(event, language),
         )
         .strip()
     )

@@ -17,7 +17,8 @@ from sqlalchemy.exc import IntegrityError
 from alerts import journal, outbox, tables
 from alerts.board import Key
 from alerts.database import Database
-from alerts.incident import Event, Happening, Incident, apply
+from alerts.fold import apply
+from alerts.incident import Event, Happening, Incident
 from alerts.message import notification
 from alerts.outbox import Times
 from alerts.routing import addresses
@@ -69,11 +70,11 @@ class Store:
         return self._community.site.id
 
     def open_incidents(self) -> list[Kept]:
-        """Return every open incident."""
+        """Return every incident that is not over."""
         with self.database.read() as connection:
             rows = connection.execute(
                 select(tables.incident.c.state, tables.incident.c.version).where(
-                    tables.incident.c.site == self.site, tables.incident.c.closed_at == 0
+                    tables.incident.c.site == self.site, tables.incident.c.over_at == 0
                 )
             )
             return [Kept(_DECODER.decode(row.state), row.version) for row in rows]
@@ -168,6 +169,7 @@ class Store:
                 version=0,
                 grade=0,
                 opened_at=event.at,
+                over_at=0,
                 closed_at=0,
                 state="",
             )
@@ -185,6 +187,7 @@ class Store:
             .values(
                 version=version,
                 grade=int(state.grade),
+                over_at=state.over_at,
                 closed_at=state.closed_at,
                 state=_ENCODER.encode(state).decode(),
             )

@@ -32,27 +32,30 @@ incident = Table(
     Column("version", Integer, nullable=False),
     Column("grade", Integer, nullable=False),
     Column("opened_at", BigInteger, nullable=False),
+    # Nothing is left to be done on the spot; a review may still be owed.
+    Column("over_at", BigInteger, nullable=False),
     Column("closed_at", BigInteger, nullable=False),
     Column("state", Text, nullable=False),
-    # One open incident for each (site, zone, hazard), whoever tries.
+    # One incident that is not over for each (site, zone, hazard), whoever tries.
     Index(
         "one_open_incident",
         "site",
         "zone",
         "hazard",
         unique=True,
-        sqlite_where=text("closed_at = 0"),
-        postgresql_where=text("closed_at = 0"),
+        sqlite_where=text("over_at = 0"),
+        postgresql_where=text("over_at = 0"),
     ),
     sqlite_autoincrement=True,
 )
 
-# Append-only; triggers refuse UPDATE and DELETE. UNIQUE(prev): the chain can't fork.
+# Append-only; triggers refuse UPDATE and DELETE. UNIQUE(prev): the chain can't fork. Without an
+# incident it is an entry of the site.
 journal = Table(
     "journal",
     metadata,
     Column("seq", Integer, primary_key=True, autoincrement=False),
-    Column("incident", Integer, ForeignKey("incident.number"), nullable=False, index=True),
+    Column("incident", Integer, ForeignKey("incident.number"), nullable=True, index=True),
     Column("body", Text, nullable=False),
     Column("prev", String(64), nullable=False, unique=True),
     Column("hash", String(64), nullable=False),
@@ -117,6 +120,18 @@ local_act = Table(
     Column("body", Text, nullable=False),
     UniqueConstraint("site", "station", "id", name="one_local_act"),
     Index("local_act_state", "site", "state", "row"),
+    sqlite_autoincrement=True,
+)
+
+# What people are not told for a while: a cache of the fold over its events.
+withholding = Table(
+    "withholding",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("site", String(40), nullable=False),
+    Column("ended_at", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("state", Text, nullable=False),
     sqlite_autoincrement=True,
 )
 
