@@ -53,6 +53,7 @@ class Happening(StrEnum):
     UNDELIVERED = "undelivered"  # one has failed for good
     ACTED = "acted"  # a station switched something by itself
     CLOSED = "closed"
+    DRILL_ENDED = "drill-ended"  # the drill that it belongs to is over, or was broken off
 
 
 class Kind(StrEnum):
@@ -61,6 +62,7 @@ class Kind(StrEnum):
     ALERT = "alert"
     UPDATE = "update"
     CLEAR = "clear"
+    DRILL_END = "drill-end"  # the drill is over, or was broken off
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -71,6 +73,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         actor: "system", or the id of the person.
         what: What happened.
         zone, hazard: Only in the opening.
+        drill: Only in the opening: the drill that it belongs to, "" for an actual incident.
         judgement: What the findings said, in events that come from them.
         grade: Grade acknowledged, announced or told.
         seq, kind: Of an announcement.
@@ -84,6 +87,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     what: Happening
     zone: str = ""
     hazard: Hazard | None = None
+    drill: str = ""
     judgement: Judgement | None = None
     grade: Grade | None = None
     seq: int = 0
@@ -114,6 +118,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         number: Short number.
         zone, hazard: Where and what.
+        drill: Id of the drill that it belongs to, "" for an actual incident. Set by the opening;
+            no event changes it.
         judgement: The newest one that was journalled.
         condition, grade: Current.
         grade_at: When the current grade (or the clearing) began for us.
@@ -131,6 +137,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     zone: str
     hazard: Hazard
+    drill: str = ""
     judgement: Judgement
     condition: Condition
     grade: Grade
@@ -155,6 +162,11 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
         """True until it is closed."""
         return self.closed_at == 0
 
+    @property
+    def exercise(self) -> bool:
+        """True if it belongs to a drill: it is no danger, and never becomes one."""
+        return self.drill != ""
+
 
 def apply(incident: Incident | None, event: Event, number: int = 0) -> Incident:
     """Fold one event into the state.
@@ -169,6 +181,8 @@ def apply(incident: Incident | None, event: Event, number: int = 0) -> Incident:
     """
     if incident is None:
         return _open(event, number)
+    if event.drill and event.what is not Happening.OPENED:
+        raise IncidentError(f"incident {incident.number}: only an opening names a drill")
     if event.what in (Happening.TOLD, Happening.UNDELIVERED):
         return incident  # may come after the closing, too
     if not incident.open or event.what is Happening.OPENED:
@@ -187,6 +201,7 @@ def _open(event: Event, number: int) -> Incident:
         number=number,
         zone=event.zone,
         hazard=event.hazard,
+        drill=event.drill,
         judgement=event.judgement,
         condition=event.judgement.condition,
         grade=event.judgement.grade,
@@ -273,10 +288,17 @@ def _closed(incident: Incident, event: Event) -> Incident:
     )
 
 
+def _drill_ended(incident: Incident, event: Event) -> Incident:
+    if not incident.exercise:
+        raise IncidentError(f"incident {incident.number} is actual: no drill can end it")
+    return _closed(incident, event)
+
+
 _STEPS: dict[Happening, Callable[[Incident, Event], Incident]] = {
     Happening.ACKNOWLEDGED: _acknowledged,
     Happening.VOIDED: _voided,
     Happening.ANNOUNCED: _announced,
     Happening.ACTED: _acted,
     Happening.CLOSED: _closed,
+    Happening.DRILL_ENDED: _drill_ended,
 }

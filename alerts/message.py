@@ -234,10 +234,14 @@ _JOURNAL = {
     ),
     Happening.ACTED: ("{ago}{act}", "{ago}{act}"),
     Happening.CLOSED: ("关闭（{how}）", "closed ({how})"),
+    Happening.DRILL_ENDED: ("演练{how}，本条关闭", "the drill {how}; closed with it"),
 }
 _WORDS = {
     "settled": ("已平稳", "settled"),
     "unattended": ("自动关闭：始终无人接手", "by itself: nobody ever took it over"),
+    "finished": ("结束", "is over"),
+    "aborted": ("中止", "was broken off"),
+    "drill-end": ("演练结束", "end of the drill"),
     "alert": ("警报", "alert"),
     "update": ("更新", "update"),
     "clear": ("解除", "all clear"),

@@ -52,6 +52,8 @@ def incident_view(
         subjects=words.subjects,
         notified=tuple(notified_view(row) for row in rows),
         acted=acted_views(incident.acted),
+        drill=incident.drill,
+        exercise=incident.exercise,
     )
 
 

@@ -76,6 +76,8 @@ class IncidentView(msgspec.Struct, frozen=True, kw_only=True):
         subjects: Subjects of the findings that hold it, worst first.
         notified: Its notifications, newest first.
         acted: What stations did by themselves, oldest first; a run from its on to its off is one.
+        drill: Id of the drill that it belongs to, "" for an actual incident.
+        exercise: True if it belongs to a drill: it is no danger.
     """
 
     number: int
@@ -96,6 +98,8 @@ class IncidentView(msgspec.Struct, frozen=True, kw_only=True):
     subjects: tuple[str, ...] = ()
     notified: tuple[NotifiedView, ...] = ()
     acted: tuple[ActedView, ...] = ()
+    drill: str = ""
+    exercise: bool = False
 
     @property
     def open(self) -> bool:

@@ -217,7 +217,8 @@ def test_every_event_is_defined_in_every_state(
     )  # fmt: skip
 
     afterwards = {Happening.TOLD, Happening.UNDELIVERED}
-    if what is Happening.OPENED or (not incident.open and what not in afterwards):
+    never = (Happening.OPENED, Happening.DRILL_ENDED)  # of an actual one
+    if what in never or (not incident.open and what not in afterwards):
         with pytest.raises(IncidentError):
             apply(incident, event)
     else:
