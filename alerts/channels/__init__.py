@@ -10,9 +10,11 @@ from alerts.channels.base import Channel, ChannelEntry, ChannelError
 from alerts.channels.dingtalk import DingTalkRobot
 from alerts.channels.feishu import FeishuBot
 from alerts.channels.ntfy import Ntfy
+from alerts.channels.smtp import Smtp
 from alerts.channels.tencent_sms import TencentSms
 from alerts.channels.webhook import Webhook
 from alerts.channels.wecom import WeComBot
+from alerts.channels.wecom_app import WeComApp
 from core.community import Contact
 
 KINDS: dict[str, Callable[[ChannelEntry], Channel]] = {
@@ -24,6 +26,8 @@ KINDS: dict[str, Callable[[ChannelEntry], Channel]] = {
     "alertmanager": AlertmanagerWebhook,
     "aliyun-sms": AliyunSms,
     "tencent-sms": TencentSms,
+    "wecom-app": WeComApp,
+    "smtp": Smtp,
 }
 
 

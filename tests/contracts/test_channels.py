@@ -153,6 +153,13 @@ def asks_for_details(request: Request) -> Reply | None:
     return None
 
 
+def asks_for_token(request: Request) -> Reply | None:
+    if "gettoken" in request.path:
+        body = b'{"errcode":0,"access_token":"nobodystoken","expires_in":7200}'
+        return Reply(body=body)
+    return None
+
+
 SAMPLES |= {
     "aliyun-sms": Sample(
         "LTAInobodyskeyid\nnobodyskeysecret",
@@ -195,6 +202,21 @@ SAMPLES |= {
         {"app_id": "1400000000", "sign_name": "平安眼", "template": "1"},
         "+8613800000000",
     ),
+    "wecom-app": Sample(
+        "ww0123456789abcdef\nnobodysapplicationsecret",
+        Reply(body=b'{"errcode":0,"errmsg":"ok","invaliduser":"","msgid":"m"}'),
+        (
+            (wecom(-1, "system busy"), OutcomeKind.RETRY),
+            (wecom(45009, "api freq out of limit"), OutcomeKind.RETRY),
+            (wecom(40056, "invalid agentid"), OutcomeKind.MISCONFIGURED),
+            (wecom(60020, "not allow to access from your ip"), OutcomeKind.MISCONFIGURED),
+            (wecom(81013, "all invalid"), OutcomeKind.PERMANENT),
+            (HTML, OutcomeKind.UNKNOWN),
+        ),
+        {"agent_id": 1000002},
+        "LiWei",
+        asks_for_token,
+    ),
 }
 # However a channel is spoken to, these mean the same.
 COMMON = (
@@ -227,7 +249,7 @@ def opened(tmp_path: Path) -> Iterator[Open]:
         secret.write_text(SAMPLES[kind].secret + "\n")
         keys = {
             "name": "duty", "kind": kind, "url": url, "secret_file": str(secret),
-            "allow_private": True, "timeout_s": 0.5, "topic": "duty",
+            "allow_private": True, "timeout_s": 0.3, "topic": "duty",
             "options": SAMPLES[kind].options, **changes,
         }  # fmt: skip
         contact = Contact("duty-1", "Li Wei", "duty", (f"duty:{SAMPLES[kind].address}",))
@@ -252,8 +274,14 @@ def send(channel: Channel, grade: Grade = Grade.RED) -> Outcome:
     return channel.send(note(grade), NOW_S)
 
 
+# Channels that speak no HTTP meet the same demands in a suite of their own.
+ELSEWHERE = {"smtp": "tests/alerts/test_smtp.py"}
+
+
 def test_every_registered_channel_is_under_contract() -> None:
-    assert set(SAMPLES) == set(KINDS)
+    assert set(SAMPLES) | set(ELSEWHERE) == set(KINDS)
+    root = Path(__file__).parents[2]
+    assert all((root / suite).is_file() for suite in ELSEWHERE.values())
 
 
 @pytest.mark.parametrize("kind", SAMPLES)
