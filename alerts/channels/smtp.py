@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from email.utils import format_datetime
+from typing import IO
 from urllib.parse import urlsplit
 
 import httpx
@@ -241,6 +242,28 @@ class _Pinned(smtplib.SMTP):
 
     def _get_socket(self, _host: str, port: int, timeout: float) -> socket.socket:
         return socket.create_connection((self._address, port), timeout)
+
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.file is None and self.sock is not None:
+            self.file = _WholeLines(self.sock.makefile("rb"))
+        return super().getreply()
+
+
+class _WholeLines:
+    """Replies line by line. smtplib would take `250` for a reply that broke off behind it."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def readline(self, limit: int) -> bytes:
+        line = self._file.readline(limit)
+        if line and not line.endswith(b"\n") and len(line) < limit:
+            raise smtplib.SMTPServerDisconnected("the reply broke off")
+        return line
+
+    def close(self) -> None:
+        self._file.close()
 
 
 class _PinnedTls(_Pinned):
