@@ -18,6 +18,7 @@ from enum import StrEnum
 import msgspec
 
 from alerts.grading import Judgement
+from alerts.ladder import Climb, Ladder
 from alerts.views import IncidentError
 from core.act import LocalAct
 from core.community import Name
@@ -51,6 +52,11 @@ class Happening(StrEnum):
     ANNOUNCED = "announced"  # notifications were written to the outbox
     TOLD = "told"  # a channel accepted one
     UNDELIVERED = "undelivered"  # one has failed for good
+    ESCALATED = "escalated"  # nobody has taken it over: the next rung of the ladder was climbed
+    REMINDED = "reminded"  # who has it was asked "still on it?"
+    LAPSED = "lapsed"  # no answer: nobody has it any more, the ladder begins again
+    RESUMED = "resumed"  # the auditor found the ladder stuck and set it going again
+    WITHHELD = "withheld"  # notifications wait for a digest: quiet hours, or too many at once
     ACTED = "acted"  # a station switched something by itself
     CLOSED = "closed"
 
@@ -61,6 +67,10 @@ class Kind(StrEnum):
     ALERT = "alert"
     UPDATE = "update"
     CLEAR = "clear"
+    ESCALATION = "escalation"  # nobody has taken it over: it is your turn
+    REMINDER = "reminder"  # you have it: still on it?
+    DIGEST = "digest"  # several incidents of low grade in one message
+    TEST = "test"  # the daily test of a channel; of no incident
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -75,6 +85,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         grade: Grade acknowledged, announced or told.
         seq, kind: Of an announcement.
         how: How it was acknowledged (console, api, link) or closed (settled, unattended).
+        ladder: Copy of the escalation ladder, in an announcement that arms it.
+        step: Rung that was climbed, counting on through the rounds.
         station, act: Which station did what by itself.
         notification, contact, channel, detail: Which notification, and what the vendor answered.
     """
@@ -95,6 +107,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     detail: str = ""
     station: str = ""
     act: LocalAct | None = None
+    ladder: Ladder | None = None
+    step: int = 0
 
 
 class StationAct(msgspec.Struct, frozen=True):
@@ -126,6 +140,9 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
         told_at: When.
         seq: Number of the last announcement.
         acted: What stations did by themselves, oldest first.
+        climb: How far up its escalation ladder it is.
+        attended_at: When a person last did anything about it.
+        reminded_at: When who has it was last asked whether they still do; 0 once they answered.
     """
 
     number: int
@@ -149,6 +166,9 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     told_at: int = 0
     seq: int = 0
     acted: tuple[StationAct, ...] = ()
+    climb: Climb | None = None
+    attended_at: int = 0
+    reminded_at: int = 0
 
     @property
     def open(self) -> bool:
@@ -169,7 +189,7 @@ def apply(incident: Incident | None, event: Event, number: int = 0) -> Incident:
     """
     if incident is None:
         return _open(event, number)
-    if event.what in (Happening.TOLD, Happening.UNDELIVERED):
+    if event.what in _FATES:
         return incident  # may come after the closing, too
     if not incident.open or event.what is Happening.OPENED:
         raise IncidentError(
@@ -177,7 +197,10 @@ def apply(incident: Incident | None, event: Event, number: int = 0) -> Incident:
             f"{'the closing' if not incident.open else 'the opening'}"
         )
     step = _STEPS.get(event.what, _judged)
-    return step(incident, event)
+    after = step(incident, event)
+    if event.actor == SYSTEM:
+        return after
+    return msgspec.structs.replace(after, attended_at=event.at, reminded_at=0)
 
 
 def _open(event: Event, number: int) -> Incident:
@@ -256,9 +279,41 @@ def _voided(incident: Incident, event: Event) -> Incident:
 
 def _announced(incident: Incident, event: Event) -> Incident:
     assert event.grade is not None
+    climb = incident.climb
+    if event.ladder is not None:
+        climb = (
+            Climb(event.ladder, event.at, 0, event.at)
+            if climb is None or event.kind is Kind.ALERT
+            else climb.onto(event.ladder, event.at)
+        )
     return msgspec.structs.replace(
-        incident, told=event.grade, told_at=event.at, seq=event.seq, changed_at=event.at
+        incident,
+        told=event.grade,
+        told_at=event.at,
+        seq=event.seq,
+        changed_at=event.at,
+        climb=climb,
     )
+
+
+def _escalated(incident: Incident, event: Event) -> Incident:
+    climb = incident.climb.climbed(event.step, event.at) if incident.climb else None
+    return msgspec.structs.replace(incident, climb=climb, seq=event.seq, changed_at=event.at)
+
+
+def _reminded(incident: Incident, event: Event) -> Incident:
+    return msgspec.structs.replace(
+        incident, reminded_at=event.at, seq=event.seq, changed_at=event.at
+    )
+
+
+def _lapsed(incident: Incident, event: Event) -> Incident:
+    climb = incident.climb.again(event.at) if incident.climb else None
+    return msgspec.structs.replace(_voided(incident, event), climb=climb, reminded_at=0)
+
+
+def _noted(incident: Incident, event: Event) -> Incident:
+    return msgspec.structs.replace(incident, changed_at=event.at)
 
 
 def _acted(incident: Incident, event: Event) -> Incident:
@@ -273,10 +328,16 @@ def _closed(incident: Incident, event: Event) -> Incident:
     )
 
 
+# What may become of a notification, at any time.
+_FATES = frozenset({Happening.TOLD, Happening.UNDELIVERED, Happening.WITHHELD})
 _STEPS: dict[Happening, Callable[[Incident, Event], Incident]] = {
     Happening.ACKNOWLEDGED: _acknowledged,
     Happening.VOIDED: _voided,
     Happening.ANNOUNCED: _announced,
+    Happening.ESCALATED: _escalated,
+    Happening.REMINDED: _reminded,
+    Happening.LAPSED: _lapsed,
+    Happening.RESUMED: _noted,
     Happening.ACTED: _acted,
     Happening.CLOSED: _closed,
 }

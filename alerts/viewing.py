@@ -8,7 +8,7 @@ import msgspec
 
 from alerts.grading import Judgement
 from alerts.incident import Event, Incident, StationAct, apply
-from alerts.message import journal_text
+from alerts.journal_words import journal_text
 from alerts.views import ActedView, IncidentView, JournalView, NotifiedView, OutboxView
 from core.act import ActEvent
 from core.act_wording import act_end, act_sentence
