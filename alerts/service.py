@@ -97,7 +97,7 @@ class AlertService(IncidentDesk):
         self._community = community
         self.metrics = Metrics()
         self.registry = self.metrics.registry
-        self._channels = open_channels(settings.channels)
+        self._channels = open_channels(settings.channels, community.contact)
         self._database = open_database(settings.state_url)
         store = Store(
             self._database, community, settings.base_url, self._channels, settings.delivery
