@@ -16,6 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.act_store import ActStore, KeptAct
 from alerts.acts import Acts
+from alerts.cap.desk import CapDesk
+from alerts.cap.settings import CapSettings
 from alerts.channels import open_channels
 from alerts.channels.base import ChannelEntry
 from alerts.database import open_database
@@ -61,6 +63,7 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
         base_url: Of the console, for links in messages.
         patience: How long to wait with what is not urgent.
         owner: Name of this program; two of them on one database need two names.
+        cap: How our CAP messages present themselves.
     """
 
     state_url: str
@@ -68,6 +71,7 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
     base_url: str = ""
     patience: Patience = Patience()
     owner: str = "alerts"
+    cap: CapSettings = CapSettings()
 
 
 class AlertService(IncidentDesk):
@@ -99,6 +103,7 @@ class AlertService(IncidentDesk):
         store = Store(self._database, community, settings.base_url, self._channels)
         watch = Watch(store, community, clock, settings.patience)
         super().__init__(store, watch, clock, self._ring)
+        self.cap = CapDesk(store, community, settings.cap, settings.base_url, clock)
         self._health = OwnHealth(community, clock, self._watch.held_by_us())
         self._queue: queue.Queue[Message | None] = queue.Queue(QUEUE_SIZE)
         self._unacknowledged: list[Message] = []

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from alerts.cap.settings import CapSettings
 from alerts.channels.base import ChannelEntry
 from alerts.decisions import Patience
 from core.broker import BrokerAddress
@@ -84,6 +85,7 @@ class HubConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         patience: How long alerts waits with what is not urgent (falls, closing).
         state_url: SQLAlchemy URL of the state of alerts; empty = SQLite in the state directory.
+        cap: How our CAP messages present themselves.
     """
 
     broker: BrokerEntry = BrokerEntry()
@@ -93,6 +95,7 @@ class HubConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     patience: Patience = Patience()
     state_url: str = ""
     commands: CommandsEntry = CommandsEntry()
+    cap: CapSettings = CapSettings()
 
 
 def load_hub(path: Path | None) -> HubConfig:
