@@ -193,7 +193,7 @@ class PortWorker(threading.Thread):
         now_s = self._clock.monotonic_s()
         if frames:
             self._backoff.reset()
-            turn.answered(now_s)
+            turn.answered(now_s, empty=not any(frame.measurements for frame in frames))
         elif driver.counters.exceptions > refused:
             self._backoff.reset()
             turn.refused(now_s, retry=may_retry(request, raw))
@@ -216,8 +216,8 @@ class PortWorker(threading.Thread):
 
     def _await_answer(
         self, port: BytePort, instrument: Instrument, request: bytes
-    ) -> tuple[int, bytes]:
-        """Return how many frames came, and all bytes that came, within the time-out."""
+    ) -> tuple[list[Frame], bytes]:
+        """Return the frames that came, and all bytes that came, within the time-out."""
         driver = instrument.driver
         refused = driver.counters.exceptions
         end_s = self._clock.monotonic_s() + self._timeout_s(request)
@@ -228,12 +228,12 @@ class PortWorker(threading.Thread):
             frames = driver.feed(data)
             if frames:
                 self._deliver(instrument, frames)
-                return len(frames), raw
+                return frames, raw
             if driver.counters.exceptions > refused:
-                return 0, raw
+                return [], raw
         frames = driver.flush()
         self._deliver(instrument, frames)
-        return len(frames), raw
+        return frames, raw
 
     def _deliver(self, instrument: Instrument, frames: list[Frame]) -> None:
         if self._stopping.is_set():

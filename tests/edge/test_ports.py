@@ -342,6 +342,22 @@ def test_turns_grow_for_the_silent_and_the_refusing_but_never_beyond_their_caps(
     assert turn.due_s - 300.0 == REFUSED_CAP_S
 
 
+def test_an_answer_without_a_value_is_followed_by_the_next_question_at_once_but_not_for_ever() -> (
+    None
+):
+    instrument = Instrument(make_driver("sensirion_sps30"), (sensor("dust", "sensirion_sps30"),))
+    turn = Turn(instrument, every_s=60.0, due_s=100.0)
+    due = []
+    for now_s in (100.0, 101.0, 102.0, 163.0):
+        turn.answered(now_s, empty=True)
+        due.append(turn.due_s)
+    assert due[:2] == [100.0, 101.0]
+    assert due[2] >= 160.0, "a device that never has a value is not asked without a pause"
+    turn.answered(222.0)
+    turn.answered(282.0, empty=True)
+    assert turn.due_s == 282.0
+
+
 def test_whoever_waits_longest_is_asked_next() -> None:
     instrument = Instrument(make_driver("qdy30a"), (sensor("g", "qdy30a"),))
     turns = [Turn(instrument, 1.0, due_s=5.0), Turn(instrument, 1.0, due_s=4.0)]
