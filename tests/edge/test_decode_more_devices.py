@@ -339,3 +339,25 @@ def test_all_bits_set_are_a_broken_smoke_transmitter_not_smoke(name: str) -> Non
     assert (broken.quality, broken.at_least) == (Quality.BAD, None)
     dense = values(driver.feed(crc_of(3, "07D1")))["smoke"]
     assert (dense.quality, dense.at_least) == (Quality.UNCERTAIN, 2000)
+
+
+def test_a_polled_sr50a_is_asked_by_its_address_and_another_ones_answer_is_not_its_own() -> None:
+    options: dict[str, str | int | float | bool] = {"polled": True, "address": 33}
+    driver, device = (make_driver("campbell_sr50a", options) for _ in range(2))
+    assert driver.request() == b"p33\r"
+    answer = device.respond(b"p33\r", {"distance": 1838})
+    assert values(driver.feed(answer))["distance"].value == 1838
+    assert device.respond(b"p34\r", {"distance": 1838}) == b""
+    other = make_driver("campbell_sr50a", {"polled": True, "address": 34})
+    assert other.feed(answer) == []
+    assert other.counters.framing_errors
+    assert other.counters.last_error == "a packet of address 33"
+
+
+@pytest.mark.parametrize("text", ["33;1.838;194;11011;", "33;1838;11011;", "33;6.03;194;11011;"])
+def test_an_sr50a_with_other_settings_gives_no_number(text: str) -> None:
+    head, tail = b"\x02" + text.encode(), b"\r\n\x03"
+    packet = head + b"%02X" % (-sum(head + tail) & 0xFF) + tail
+    driver = make_driver("campbell_sr50a")
+    assert driver.feed(packet) == []
+    assert driver.counters.framing_errors

@@ -254,6 +254,26 @@ def test_a_silent_device_never_holds_up_the_others_on_the_bus(line: Line) -> Non
     devices.close()
 
 
+def test_a_device_that_measures_before_it_answers_is_waited_for(line: Line) -> None:
+    options: dict[str, str | int | float | bool] = {"polled": True}
+    ranger = make_driver("campbell_sr50a", {**options, "address": 33})
+
+    def answer() -> None:
+        request = line.read(0.2)
+        if request:
+            threading.Event().wait(0.9)  # "typically within 1 second"
+            line.write(ranger.respond(request, {"distance": 1838}))
+
+    device = Background(answer, 0.0)
+    sensors = [sensor("ranger", "campbell_sr50a", address=33, options=options)]
+    worker, sink, counters = worker_on(line, sensors)
+    wait_until(lambda: sink.of("ranger"), 10)
+    assert counters.timeouts == 0
+    worker.stop()
+    worker.join(5)
+    device.close()
+
+
 def test_a_late_answer_is_never_taken_for_that_of_another_register(line: Line) -> None:
     slow = make_driver("modbus_registers", {"register": 10})
     other = make_driver("modbus_registers", {"register": 11})
