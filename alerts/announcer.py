@@ -17,7 +17,7 @@ from alerts.ladder import ladders
 from alerts.notification import audience_of, notification
 from alerts.outbox import Times
 from alerts.routing import Address
-from alerts.withholding import Withholding
+from alerts.waiting import Waiting
 from core.community import Community
 from core.grade import Grade
 
@@ -37,7 +37,6 @@ class Announcer:
 
     Attributes:
         plans: What response plans say to do first, and to residents; None for general advice.
-        exercise: True while everything that is announced belongs to a drill.
     """
 
     def __init__(
@@ -47,10 +46,9 @@ class Announcer:
         self._base_url = base_url
         self._configured = frozenset(configured)
         self._ladders = ladders(delivery.escalation)
-        self._withholding = Withholding(community, delivery)
+        self._waiting = Waiting(community, delivery)
         self._audiences = {contact.id: audience_of(contact.role) for contact in community.contact}
         self.plans: Advise | None = None
-        self.exercise = False
 
     def arm(self, events: Sequence[Event]) -> list[Event]:
         """Return the events, those that announce a danger with a copy of their ladder."""
@@ -93,7 +91,7 @@ class Announcer:
             base_url=self._base_url,
             journal=end,
             guidance=advice(self.plans, incident.zone, incident.hazard, max(grade, incident.peak)),
-            exercise=self.exercise,
+            exercise=incident.exercise,
         )
         whom = (
             routing.everybody(self._community, grade)
@@ -107,7 +105,7 @@ class Announcer:
             self._configured,
             times,
             audiences=self._audiences,
-            withhold=self._withholding.check,
+            withhold=self._waiting.check,
         )
 
     def can_tell(self) -> bool:
@@ -129,12 +127,12 @@ class Announcer:
         match event.kind:
             case Kind.ALERT:
                 return self._announced(event.grade)
-            case Kind.UPDATE | Kind.CLEAR:
+            case Kind.UPDATE | Kind.CLEAR | Kind.DRILL_END:
                 called = self._called(connection, incident.number)
                 return routing.also(self._announced(incident.peak), called, self._community)
             case Kind.ESCALATION:
                 climb = incident.climb
-                found = climb.ladder.rung(event.step) if climb else None
+                found = climb.ladder.rung(event.rung) if climb else None
                 return routing.of_steps([found[0]] if found else [], self._community)
             case Kind.REMINDER:
                 return routing.to_contact(event.contact, self._community, event.grade)

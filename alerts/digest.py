@@ -14,7 +14,7 @@ from alerts.incident import Event, Incident, Kind
 from alerts.notification import DigestItem, Notification
 from alerts.outbox import PENDING, SUPERSEDED, SUPPRESSED, Times, new_row
 from alerts.routing import Address
-from alerts.withholding import Withholding
+from alerts.waiting import Waiting
 from core.community import Community
 from core.grade import GRADE_FACTS
 
@@ -31,13 +31,13 @@ class Digests:
     Args:
         community: For names.
         base_url: Of the console.
-        withholding: Knows whose quiet hours it is.
+        waiting: Knows whose quiet hours it is.
     """
 
-    def __init__(self, community: Community, base_url: str, withholding: Withholding) -> None:
+    def __init__(self, community: Community, base_url: str, waiting: Waiting) -> None:
         self._community = community
         self._url = f"{base_url.rstrip('/')}/incidents" if base_url else ""
-        self._withholding = withholding
+        self._waiting = waiting
 
     def __call__(self, connection: Connection, times: Times) -> list[tuple[int, Event]]:
         """Write what is due; what it tells is journalled when a channel accepts it."""
@@ -51,17 +51,18 @@ class Digests:
             )
             .order_by(_o.row)
         )
-        by_contact: dict[str, list[RowMapping]] = defaultdict(list)
+        # What belongs to a drill never stands beside the real thing.
+        by_contact: dict[tuple[str, bool], list[RowMapping]] = defaultdict(list)
         for row in connection.execute(due).mappings():
-            by_contact[row["contact"]].append(row)
-        for contact, rows in by_contact.items():
+            by_contact[row["contact"], _NOTE.decode(row["payload"]).exercise].append(row)
+        for (contact, _), rows in by_contact.items():
             self._write(connection, contact, rows, times)
         return []
 
     def _write(
         self, connection: Connection, contact: str, rows: Sequence[RowMapping], times: Times
     ) -> None:
-        until = self._withholding.quiet_until(contact, times.now)
+        until = self._waiting.quiet_until(contact, times.now)
         if until is not None:
             _mark(connection, rows, digest_at=until)
             return

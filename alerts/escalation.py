@@ -1,7 +1,8 @@
 """When the next rung of an incident's ladder is climbed, and who has it is asked again. Pure.
 
 Escalation goes on while nobody has the incident and the danger is not known to be over; *unknown*
-is not over. Taking it over stops the ladder, a rise above the acknowledged grade arms it again.
+is not over. Nobody is called for what is withheld. Taking it over stops the ladder, a rise above
+the acknowledged grade arms it again.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ def climbing(incident: Incident) -> bool:
         and not incident.acknowledged
         and incident.condition is not Condition.CLEARED
         and incident.told > Grade.GREEN
+        and not incident.hidden
     )
 
 
@@ -57,9 +59,9 @@ def rung(incident: Incident, now: int) -> Event:
         at=now,
         what=Happening.ESCALATED,
         kind=Kind.ESCALATION,
-        grade=incident.grade,
+        grade=incident.voiced,
         seq=incident.seq + 1,
-        step=incident.climb.taken if incident.climb else 0,
+        rung=incident.climb.taken if incident.climb else 0,
     )
 
 
@@ -74,7 +76,7 @@ def _reminder(incident: Incident, now: int, speed: float) -> Call | None:
             return None
         who = incident.acknowledged_by
         return Call(
-            (Event(at=now, what=Happening.LAPSED, grade=incident.grade, contact=who),),
+            (Event(at=now, what=Happening.LAPSED, grade=incident.voiced, contact=who),),
         )
     after_s = climb.ladder.remind_after_s
     seen_at = max(incident.acknowledged_at, incident.attended_at)
@@ -84,7 +86,7 @@ def _reminder(incident: Incident, now: int, speed: float) -> Call | None:
         at=now,
         what=Happening.REMINDED,
         kind=Kind.REMINDER,
-        grade=incident.grade,
+        grade=incident.voiced,
         seq=incident.seq + 1,
         contact=incident.acknowledged_by,
     )

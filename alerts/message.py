@@ -68,6 +68,9 @@ def _title(note: Notification, language: str) -> str:
 
 def _mark(note: Notification, language: str) -> str:
     grade, zh = grade_words(note.grade, language), language == "zh"
+    if note.kind is Kind.DRILL_END:
+        over = note.ending == "finished"
+        return ("演练结束" if over else "演练中止") if zh else ("over" if over else "broken off")
     words = {
         Kind.CLEAR: ("解除", "all clear"),
         Kind.UPDATE: (f"降为{grade}", f"down to {grade}"),
@@ -99,6 +102,9 @@ def lines(note: Notification, language: str) -> list[str]:
         return [title(note, language), body]
     if note.kind is Kind.DIGEST:
         return [title(note, language), *_item_lines(note, language)]
+    if note.kind is Kind.DRILL_END:
+        number = f"#{note.incident}-{note.seq}"
+        return [title(note, language), note.headline.in_language(language), number]
     if note.audience is Audience.RESIDENT:
         return _resident(note, language)
     text = [title(note, language), *_asked(note, language)]
@@ -201,8 +207,8 @@ def _item_lines(note: Notification, language: str) -> list[str]:
 def short(note: Notification, language: str, units: int = SMS_UNITS) -> str:
     """Return the shortest useful text, for one SMS: what fits into *units* UTF-16 code units.
 
-    Grade, place and fact come first; since when, the number, the first thing to do and the link
-    follow where they fit, each whole or not at all.
+    Grade, place and fact come first; the link to take it over, its number, the first thing to do
+    and since when follow where they fit, each whole or not at all.
     """
     zh = language == "zh"
     if note.kind in (Kind.TEST, Kind.DIGEST):
@@ -213,13 +219,15 @@ def short(note: Notification, language: str, units: int = SMS_UNITS) -> str:
         # Chinese needs no blanks around numbers, and each costs a character of the link.
         told = f"【{mark}】{what}".replace(" ", "") if zh else f"[{mark}] {what}"
         text = drill_mark(note, language) + told
+    elif note.kind is Kind.DRILL_END:
+        text = f"{title(note, language)} {what}"
     else:
         text = title(note, language)
     if note.audience is Audience.RESIDENT:
         extra = [note.public.in_language(language)]
     else:
         since = local_time(note.since, note.timezone, language)
-        extra = [f"#{note.incident}-{note.seq}", note.take_url, note.first.in_language(language)]
+        extra = [note.take_url, f"#{note.incident}-{note.seq}", note.first.in_language(language)]
         extra.append(f"自{since}" if zh and since else since)
     for part in extra:
         if part and ucs2(f"{text} {part}") <= units:

@@ -19,7 +19,7 @@ from alerts import tables
 from alerts.incident import Event, Happening, Kind
 from alerts.notification import Audience, Notification
 from alerts.routing import Address, deadline
-from alerts.withholding import Held
+from alerts.waiting import Held
 from core.grade import Grade
 
 PENDING, ACCEPTED, FAILED = "pending", "accepted", "failed"
@@ -82,7 +82,7 @@ def enqueue(
         held = withhold(connection, note, address.contact, urgency, times.now) if withhold else None
         if held is not None and usable:
             row |= {"state": SUPPRESSED, "detail": held.reason, "digest_at": held.until}
-            events.append(_event(row, Happening.WITHHELD, times.now))
+            events.append(_event(row, Happening.HELD, times.now))
         rows.append(row)
     if rows:
         connection.execute(insert(tables.outbox), rows)

@@ -16,9 +16,9 @@ from alerts.links import Links
 from alerts.metrics import Metrics
 from alerts.selftest import SelfTests
 from alerts.store import Store
+from alerts.waiting import Waiting
 from alerts.watch import Watch
 from alerts.watchdog import Watchdog
-from alerts.withholding import Withholding
 from alerts.worker import Worker
 from core.clock import Clock
 from core.community import Community
@@ -78,7 +78,7 @@ class Reaching:
                 f"channel.{name}", "self-test", "test-failed", active=not well
             ),
         )
-        digests = Digests(community, base_url, Withholding(community, delivery))
+        digests = Digests(community, base_url, Waiting(community, delivery))
         self.worker = Worker(
             database, channels, clock, metrics, owner=owner, told=told, health=health.delivered,
             take_url=self.links.url, chores=(digests, tests), rested=health.rested,

@@ -18,7 +18,8 @@ from alerts.announcer import ANNOUNCING, Announcer
 from alerts.board import Key
 from alerts.database import Database
 from alerts.delivery import Delivery
-from alerts.incident import Event, Happening, Incident, apply
+from alerts.fold import apply
+from alerts.incident import Event, Happening, Incident
 from alerts.outbox import Times
 from alerts.records import Records
 from core.community import Community
@@ -73,14 +74,15 @@ class Store(Records):
         """Whose incidents these are."""
         return self._community.site.id
 
-    def open_incidents(self) -> list[Kept]:
-        """Return every open incident."""
+    def open_incidents(self, drill: str | None = "") -> list[Kept]:
+        """Return the incidents that are not over: actual ones, those of a drill, or (None) all."""
+        query = select(tables.incident.c.state, tables.incident.c.version).where(
+            tables.incident.c.site == self.site, tables.incident.c.over_at == 0
+        )
+        if drill is not None:
+            query = query.where(tables.incident.c.drill == drill)
         with self.database.read() as connection:
-            rows = connection.execute(
-                select(tables.incident.c.state, tables.incident.c.version).where(
-                    tables.incident.c.site == self.site, tables.incident.c.closed_at == 0
-                )
-            )
+            rows = connection.execute(query)
             return [Kept(_DECODER.decode(row.state), row.version) for row in rows]
 
     def kept(self, number: int) -> Kept | None:
@@ -171,9 +173,11 @@ class Store(Records):
                 site=self.site,
                 zone=event.zone,
                 hazard=str(event.hazard),
+                drill=event.drill,
                 version=0,
                 grade=0,
                 opened_at=event.at,
+                over_at=0,
                 closed_at=0,
                 state="",
             )
@@ -191,6 +195,7 @@ class Store(Records):
             .values(
                 version=version,
                 grade=int(state.grade),
+                over_at=state.over_at,
                 closed_at=state.closed_at,
                 state=_ENCODER.encode(state).decode(),
             )

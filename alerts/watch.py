@@ -7,6 +7,7 @@ copy of the open incidents.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -20,10 +21,12 @@ from alerts.outbox import Times
 from alerts.standing import Standing
 from alerts.store import Kept, StaleError, Store
 from alerts.views import IncidentError
+from alerts.withholding import Withholding
 from core.act import LocalAct
 from core.clock import Clock
 from core.community import Community
 from core.finding import Finding, Hazard, ZoneGrade
+from core.grade import Grade
 from core.topics import RETAINED_EXPIRY_S
 
 # Attempts when another program changes the same incident at the same time.
@@ -46,15 +49,23 @@ class Watch:
         community: The profile.
         clock: Clock of the run.
         patience: How long to wait with what is not urgent.
+        drill: Id of the drill whose incidents it keeps; "" keeps the actual ones. A watch sees no
+            incident of another kind than its own.
     """
 
     def __init__(
-        self, store: Store, community: Community, clock: Clock, patience: Patience
+        self,
+        store: Store,
+        community: Community,
+        clock: Clock,
+        patience: Patience,
+        drill: str = "",
     ) -> None:
         self._store = store
         self._community = community
         self._clock = clock
         self._patience = patience
+        self._drill = drill
         self._board = Board()
         self._lock = threading.RLock()
         self._open: dict[Key, Kept] = {}
@@ -62,6 +73,7 @@ class Watch:
         self._explained: frozenset[str] = frozenset()
         self._standing = Standing()
         self._changes = Changes()
+        self._withholdings: tuple[Withholding, ...] = ()
         # Until then a finding that has not come (yet) means nothing: retained ones are under way.
         self._grace_until_s = clock.monotonic_s() + RETAINED_EXPIRY_S
         self._in_grace = True
@@ -70,7 +82,7 @@ class Watch:
     def reload(self) -> None:
         """Read the open incidents from the database."""
         with self._lock:
-            self._open = {kept.key: kept for kept in self._store.open_incidents()}
+            self._open = {kept.key: kept for kept in self._store.open_incidents(self._drill)}
 
     def times(self) -> Times:
         """Return the clocks now."""
@@ -165,7 +177,21 @@ class Watch:
         """Write that *who* (an id) has taken an incident over.
 
         Raises:
-            IncidentError: No such incident, or it is closed.
+            IncidentError: No such incident, or it is over.
+        """
+        return self.change(number, lambda incident, now: acknowledge(incident, who, how, now))
+
+    def change(self, number: int, decide: Callable[[Incident, int], list[Event]]) -> Incident:
+        """Write what somebody does with an incident.
+
+        Args:
+            number: Which.
+            decide: Returns the events, out of its state and the run time (ms). It is asked again if
+                another program was faster.
+
+        Raises:
+            IncidentError: No such incident, or *decide* refuses.
+            StaleError: Another program was faster again and again.
         """
         with self._lock:
             for _ in range(_TRIES):
@@ -173,11 +199,31 @@ class Watch:
                 if kept is None:
                     raise IncidentError(f"incident {number}: there is none")
                 times = self.times()
-                events = acknowledge(kept.incident, who, how, times.now)
+                events = decide(kept.incident, times.now)
                 if not events or self._commit(kept, events, times):
                     current = self._store.kept(number)
                     return current.incident if current else kept.incident
             raise StaleError(f"incident {number} is being changed by another program; try again")
+
+    def withhold(self, withholdings: Sequence[Withholding]) -> None:
+        """Take what people are not told of from now on, and judge everything again.
+
+        Raises:
+            SQLAlchemyError: It could not be written; `retry` does it again.
+        """
+        with self._lock:
+            if tuple(withholdings) == self._withholdings:
+                return
+            self._withholdings = tuple(withholdings)
+            self._mark(set(self._open) | set(self._board.keys))
+            self.retry()
+
+    def findings(self) -> list[Finding]:
+        """Return every finding on the board."""
+        with self._lock:
+            return [
+                entry.finding for key in self._board.keys for entry in self._board.of(key).values()
+            ]
 
     def open_keys(self) -> set[Key]:
         """Return the (zone, hazard) of every open incident."""
@@ -232,13 +278,7 @@ class Watch:
         """Return what the findings of an open incident say at this moment, for its headline."""
         with self._lock:
             key = Key(incident.zone, incident.hazard)
-            return judge(
-                self._board.of(key),
-                incident.judgement.holders,
-                self._explained,
-                self._community,
-                key.zone,
-            )
+            return self._judged(key, incident.judgement.holders)
 
     def changes(self) -> Changes:
         """Return what has changed since the last call."""
@@ -263,19 +303,29 @@ class Watch:
         for _ in range(_TRIES):
             kept = self._open.get(key)
             holders = kept.incident.judgement.holders if kept else {}
-            entries = self._board.of(key)
-            judgement = judge(entries, holders, self._explained, self._community, key.zone)
-            if kept is not None and self._too_early(kept.incident, judgement, set(entries)):
+            judgement = self._judged(key, holders)
+            present = set(self._board.of(key))
+            if kept is not None and self._too_early(kept.incident, judgement, present):
                 return
             now = self._clock.now_ms()
             events = (
                 observe(kept.incident, judgement, now)
                 if kept
-                else opening(key.zone, key.hazard, judgement, now)
+                else opening(key.zone, key.hazard, judgement, now, self._drill)
             )
             if not events or self._commit(kept, events, self.times()):
                 return
         raise StaleError(f"incident of {key} is being changed by another program")
+
+    def _judged(self, key: Key, holders: Mapping[str, Grade]) -> Judgement:
+        return judge(
+            self._board.of(key),
+            holders,
+            self._explained,
+            self._community,
+            key,
+            self._withholdings,
+        )
 
     def _too_early(self, incident: Incident, judgement: Judgement, present: set[str]) -> bool:
         """Just started, and not every finding that held the incident has come again."""
@@ -293,8 +343,12 @@ class Watch:
             return False
         if fresh.incident.open:
             self._open[fresh.key] = fresh
-        else:
-            self._open.pop(fresh.key, None)
+        elif kept is not None and self._number_open(fresh.key) == fresh.incident.number:
+            del self._open[fresh.key]  # a newer one of the same place stays
         self._changes.numbers.add(fresh.incident.number)
         self._changes.keys.add(fresh.key)
         return True
+
+    def _number_open(self, key: Key) -> int:
+        kept = self._open.get(key)
+        return kept.incident.number if kept else 0

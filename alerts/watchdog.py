@@ -31,6 +31,7 @@ class Watchdog:
     def __init__(self, entry: WatchdogEntry, clock: Clock) -> None:
         self._clock = clock
         self._every_s = entry.every_s
+        self._get = entry.method == "get"
         self._due_s = float("-inf")
         self._failures = 0
         self._poster: Poster | None = None
@@ -41,7 +42,6 @@ class Watchdog:
                     read_secret(source),
                     allow_private=entry.allow_private,
                     timeout_s=_TIMEOUT_S,
-                    method=entry.method.upper(),
                 )
             except ChannelError as error:
                 raise ChannelError(f"watchdog: {error}") from error
@@ -57,7 +57,7 @@ class Watchdog:
         if self._poster is None or now_s < self._due_s:
             return
         self._due_s = now_s + self._every_s
-        answer = self._poster.post(b"", {})
+        answer = self._poster.get({}) if self._get else self._poster.post(b"", {})
         well = not isinstance(answer, Outcome) and 200 <= answer.status < 300
         self._failures = 0 if well else self._failures + 1
 

@@ -197,4 +197,4 @@ def judged(
     board = Board()
     for finding in findings:
         board.put(finding, now_s, 120)
-    return judge(board.of(FLOOD), holders or {}, board.explained(), place(), FLOOD.zone)
+    return judge(board.of(FLOOD), holders or {}, board.explained(), place(), FLOOD)

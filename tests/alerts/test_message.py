@@ -89,10 +89,10 @@ def test_the_short_form_fits_one_sms(kind: Kind, audience: Audience) -> None:
 
 def test_the_short_form_holds_fact_number_and_link_where_they_fit() -> None:
     link = "https://hub.cn/a/1f-AbCdEfGhIjKlMnOp"
-    fact = "【红色I级】下穿通道水位0.28m，已达到红线0.27m #12-3"
+    fact = "【红色I级】下穿通道水位0.28m，已达到红线0.27m"
 
     assert short(note(take_url=link, first=FIRST), "zh") == f"{fact} {link}"
-    assert short(note(first=FIRST), "zh") == f"{fact} 先关闸，再清人 自11月30日 18:53"
+    assert short(note(first=FIRST), "zh") == f"{fact} #12-3 先关闸，再清人 自11月30日 18:53"
 
 
 def test_a_text_is_cut_between_characters() -> None:

@@ -19,6 +19,7 @@ class Request:
     path: str
     headers: dict[str, str]
     body: bytes
+    verb: str = "POST"
 
     @property
     def json(self) -> Any:
@@ -54,12 +55,16 @@ class Vendor:
             disable_nagle_algorithm = True
             wbufsize = -1
 
+            def do_GET(self) -> None:
+                self.do_POST()
+
             def do_POST(self) -> None:
                 length = int(self.headers.get("content-length") or 0)
                 request = Request(
                     self.path,
                     {name.lower(): value for name, value in self.headers.items()},
                     self.rfile.read(length),
+                    self.command,
                 )
                 if len(request.body) < length:  # the client died while it was sending
                     self.close_connection = True
@@ -67,8 +72,6 @@ class Vendor:
                 vendor.requests.append(request)
                 reply = vendor.reply
                 vendor._answer(self, reply if isinstance(reply, Reply) else reply(request))
-
-            do_GET = do_POST  # noqa: N815  # the server's name for it
 
             def log_message(self, *_arguments: object) -> None:
                 """Stay quiet."""

@@ -19,7 +19,7 @@ from alerts.digest import Digests
 from alerts.dispatch import Claimed, Room
 from alerts.message import lines, title
 from alerts.quiet import parse_quiet
-from alerts.withholding import Withholding
+from alerts.waiting import Waiting
 from core.clock import ManualClock
 from core.community_file import parse_community
 from core.configuration import ConfigurationError
@@ -47,9 +47,7 @@ class Night(Scene):
             community=parse_community(QUIET),
             delivery=Delivery(**delivery),  # type: ignore[arg-type]  # keywords of Delivery
         )
-        self.digests = Digests(
-            self.community, "http://hub", Withholding(self.community, self.delivery)
-        )
+        self.digests = Digests(self.community, "http://hub", Waiting(self.community, self.delivery))
 
     def zone(self, name: str, grade: Grade) -> None:
         self.say(msgspec.structs.replace(level(grade), zone=name, subject=f"zone.{name}"))
@@ -86,7 +84,7 @@ def test_yellow_waits_for_the_morning_and_says_why(night: Night) -> None:
     [row] = night.rows()
     assert (row["state"], row["detail"]) == ("suppressed", "quiet hours")
     assert night.take() == []
-    assert night.happened() == ["opened", "announced", "withheld"]
+    assert night.happened() == ["opened", "announced", "held"]
     night.store.verify_journal()
 
 
