@@ -124,9 +124,7 @@ class AlertService(IncidentDesk):
         )
         self._broker.subscribe([topics.all_findings(site), topics.all_stations(site, "status")])
         self._publisher = GradePublisher(self._broker, site, clock)
-        self._heartbeat = HeartbeatPublisher(
-            self._broker, site, clock, lambda: self._health.judging
-        )
+        self._heartbeat = HeartbeatPublisher(self._broker, site, clock, self._would_tell)
         self._act_store = ActStore(self._database, site)
         zones = frozenset(zone.id for zone in community.zone)
         self._acts = Acts(self._act_store, watch, clock, zones)
@@ -191,6 +189,10 @@ class AlertService(IncidentDesk):
     def channel_states(self) -> list[ChannelView]:
         """Return how each channel stands."""
         return self._reaching.channels()
+
+    def _would_tell(self) -> bool:
+        """Detectors are heard and messages go out; else stations had better act alone."""
+        return self._health.judging and all(self._reaching.turning().values())
 
     def _turning(self) -> dict[str, bool]:
         return {"watch": self._clock.monotonic_s() - self._turned_s < STALLED_S}
