@@ -21,6 +21,8 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from alerts.access import COOKIE, SESSION_S, Access
 from alerts.act_store import KeptAct
 from alerts.cap_api import cap_router
+from alerts.delivery_api import Deliveries, delivery_router
+from alerts.link_api import Takers, link_router
 from alerts.store import StaleError
 from alerts.views import (
     IncidentError,
@@ -83,6 +85,10 @@ def build_api(
     _add_incidents(app, service, access)
     _add_acts(app, getattr(service, "acts", None))
     _add_sessions(app, access)
+    if isinstance(service, Takers):
+        app.include_router(link_router(service, community))
+    if isinstance(service, Deliveries):
+        app.include_router(delivery_router(service))
     _add_standards(app, service)
     _add_health(
         app,
