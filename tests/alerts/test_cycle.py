@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from alerts.evidence import Lesson, PlanStep
@@ -45,9 +46,12 @@ def missing(scene: Scene, number: int = 1) -> list[str]:
     return [need.need for need in view.missing]
 
 
-def lesson(change: str = "- yellow = 0.15\n+ yellow = 0.12", **values: str) -> Lesson:
-    whole = {"id": "", "backtest": '{"verdict": "better"}'} | values
-    return Lesson(version=0, target="community.toml", change=change, at=0, by="", **whole)
+def lesson(**values: str) -> Lesson:
+    made = Lesson(
+        id="", version=0, target="community.toml", change="- yellow = 0.15\n+ yellow = 0.12",
+        backtest='{"verdict": "better"}', at=0, by="",
+    )  # fmt: skip
+    return msgspec.structs.replace(made, **values)
 
 
 def test_an_orange_incident_goes_through_every_stage_on_evidence(scene: Scene) -> None:

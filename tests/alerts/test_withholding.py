@@ -177,7 +177,8 @@ def test_a_rule_can_be_suppressed_for_good_and_is_put_before_people_every_day(
     scene.say(level(Grade.YELLOW, rule="limit-high"))
     assert alerts(scene) == 1
 
-    scene.later(25 * 3600)
+    scene.clock.advance(25 * 3600)
+    scene.withholding.tick()
     assert scene.withholding.standing()[0].due
 
 
