@@ -24,7 +24,7 @@ from alerts.incident import Event, Incident
 from alerts.review import draft_review
 from alerts.withholding import Scope, Withholding
 from core.community import Community, Name
-from core.wording import HAZARDS
+from core.wording import HAZARDS, duration
 
 
 def cycle_view(
@@ -121,6 +121,28 @@ def scope_words(scope: Scope, community: Community | None, language: str) -> str
     if scope.rule:
         parts.append(scope.rule)
     return ("、" if language == "zh" else ", ").join(parts)
+
+
+def reminder_words(one: Withholding, community: Community, now: int) -> tuple[Name, Name]:
+    """Return what its owner is reminded of, and what is to be done."""
+    zh, en = (scope_words(one.scope, community, language) for language in ("zh", "en"))
+    if not one.until:
+        lasted_s = (now - one.begun_at) / 1000
+        return (
+            Name(f"{zh} 仍不通知", f"{en} is still withheld"),
+            Name(
+                f"已 {duration(lasted_s, 'zh')}，没有期限。原因：{one.reason}。还需要吗？",
+                f"For {duration(lasted_s, 'en')}, without an end: {one.reason}. Still needed?",
+            ),
+        )
+    left_s = max(one.until - now, 0) / 1000
+    return (
+        Name(f"{zh} 即将恢复通知", f"{en} will be heard again soon"),
+        Name(
+            f"还有 {duration(left_s, 'zh')}。原因：{one.reason}。未完成请延长。",
+            f"In {duration(left_s, 'en')}: {one.reason}. Extend it if the work is not done.",
+        ),
+    )
 
 
 def _decision(incident: Incident, names: Mapping[str, str]) -> DecisionView | None:

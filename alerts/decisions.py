@@ -107,6 +107,7 @@ def acknowledge(incident: Incident, who: str, how: str, now: int) -> list[Event]
     if not incident.open:
         raise IncidentError(f"incident {incident.number} is over; nothing is left to take over")
     same = incident.acknowledged and incident.acknowledged_by == who
+    same = same and not incident.reminded_at  # "still on it?" wants an answer
     if same and incident.grade <= incident.acknowledged_grade:
         return []
     taken = Event(at=now, actor=who, what=Happening.ACKNOWLEDGED, grade=incident.grade, how=how)

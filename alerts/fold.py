@@ -11,7 +11,8 @@ from typing import TypeVar
 import msgspec
 
 from alerts import stages
-from alerts.incident import Event, Happening, Incident, StationAct
+from alerts.incident import SYSTEM, Event, Happening, Incident, Kind, StationAct
+from alerts.ladder import Climb
 from alerts.views import IncidentError
 from core.community import Name
 from core.finding import Condition
@@ -42,11 +43,13 @@ def apply(incident: Incident | None, event: Event, number: int = 0) -> Incident:
         raise IncidentError(f"incident {incident.number}: {reason}")
     step = _STEPS.get(event.what, _noted if event.judgement is None else _judged)
     after = step(incident, event)
+    if event.actor != SYSTEM:
+        after = msgspec.structs.replace(after, attended_at=event.at, reminded_at=0)
     return msgspec.structs.replace(after, stage=stages.stage_of(after), changed_at=event.at)
 
 
 # What becomes of notifications is history only.
-UNCHANGING = frozenset({Happening.TOLD, Happening.UNDELIVERED})
+UNCHANGING = frozenset({Happening.TOLD, Happening.UNDELIVERED, Happening.HELD})
 # What may happen once nothing is left to be done on the spot.
 _IN_REVIEW = frozenset(
     {
@@ -57,7 +60,7 @@ _IN_REVIEW = frozenset(
 _AFTERWARDS = frozenset({Happening.LESSON, Happening.NOTED})
 _NOT_WHILE_OPEN = frozenset({Happening.REVIEWED, Happening.LESSON})
 _OF_THE_SITE = frozenset(
-    {Happening.WITHHELD, Happening.EXTENDED, Happening.REMINDED, Happening.RELEASED}
+    {Happening.WITHHELD, Happening.EXTENDED, Happening.ENDING, Happening.RELEASED}
 )
 
 
@@ -156,13 +159,35 @@ def _voided(incident: Incident, _event: Event) -> Incident:
 
 def _announced(incident: Incident, event: Event) -> Incident:
     grade = _part(event.grade, event)
+    climb = incident.climb
+    if event.ladder is not None:
+        climb = (
+            Climb(event.ladder, event.at, 0, event.at)
+            if climb is None or event.kind is Kind.ALERT
+            else climb.onto(event.ladder, event.at)
+        )
     return msgspec.structs.replace(
         incident,
+        climb=climb,
         told=grade,
         told_peak=max(incident.told_peak, grade),
         told_at=event.at,
         seq=event.seq,
     )
+
+
+def _escalated(incident: Incident, event: Event) -> Incident:
+    climb = incident.climb.climbed(event.rung, event.at) if incident.climb else None
+    return msgspec.structs.replace(incident, climb=climb, seq=event.seq)
+
+
+def _reminded(incident: Incident, event: Event) -> Incident:
+    return msgspec.structs.replace(incident, reminded_at=event.at, seq=event.seq)
+
+
+def _lapsed(incident: Incident, event: Event) -> Incident:
+    climb = incident.climb.again(event.at) if incident.climb else None
+    return msgspec.structs.replace(_voided(incident, event), climb=climb, reminded_at=0)
 
 
 def _acted(incident: Incident, event: Event) -> Incident:
@@ -227,6 +252,10 @@ _STEPS: dict[Happening, Callable[[Incident, Event], Incident]] = {
     Happening.ACKNOWLEDGED: _acknowledged,
     Happening.VOIDED: _voided,
     Happening.ANNOUNCED: _announced,
+    Happening.ESCALATED: _escalated,
+    Happening.REMINDED: _reminded,
+    Happening.LAPSED: _lapsed,
+    Happening.RESUMED: _noted,
     Happening.ACTED: _acted,
     Happening.DECIDED: _decided,
     Happening.PLANNED: _planned,

@@ -26,6 +26,7 @@ from alerts.evidence import (
     StepDone,
 )
 from alerts.grading import Judgement
+from alerts.ladder import Climb, Ladder
 from alerts.withholding import Withholding
 from core.act import LocalAct
 from core.finding import Condition, Hazard
@@ -49,6 +50,11 @@ class Happening(StrEnum):
     ANNOUNCED = "announced"  # notifications were written to the outbox
     TOLD = "told"  # a channel accepted one
     UNDELIVERED = "undelivered"  # one has failed for good
+    ESCALATED = "escalated"  # nobody has taken it over: the next rung of the ladder was climbed
+    REMINDED = "reminded"  # who has it was asked "still on it?"
+    LAPSED = "lapsed"  # no answer: nobody has it any more, the ladder begins again
+    RESUMED = "resumed"  # the auditor found the ladder stuck and set it going again
+    HELD = "held"  # notifications wait for a digest: quiet hours, or too many at once
     ACTED = "acted"  # a station switched something by itself
     HIDDEN = "hidden"  # something that holds it is withheld: people are not told of that
     SHOWN = "shown"  # ... nothing that holds it is withheld any more
@@ -65,7 +71,7 @@ class Happening(StrEnum):
     # Of the site, not of one incident:
     WITHHELD = "withheld"
     EXTENDED = "extended"
-    REMINDED = "reminded"
+    ENDING = "ending"  # the owner was reminded
     RELEASED = "released"
 
 
@@ -75,6 +81,11 @@ class Kind(StrEnum):
     ALERT = "alert"
     UPDATE = "update"
     CLEAR = "clear"
+    ESCALATION = "escalation"  # nobody has taken it over: it is your turn
+    REMINDER = "reminder"  # you have it: still on it?
+    NOTICE = "notice"  # of no incident: something that its reader has to see to
+    DIGEST = "digest"  # several incidents of low grade in one message
+    TEST = "test"  # the daily test of a channel; of no incident
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -90,6 +101,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         seq, kind: Of an announcement.
         how: How it was acknowledged (console, api, link), ended or closed (settled, unattended,
             verified, by-hand, reviewed) or released (expired, by-hand).
+        ladder: Copy of the escalation ladder, in an announcement that arms it.
+        rung: Rung that was climbed, counting on through the rounds.
         station, act: Which station did what by itself.
         decision, chatter, on_site, review, lesson: What was decided, found, seen, signed, learned.
         plan, steps: Which plan (id and version) and its steps.
@@ -129,6 +142,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     about: str = ""
     withholding: Withholding | None = None
     until: int = 0
+    ladder: Ladder | None = None
+    rung: int = 0
 
 
 class StationAct(msgspec.Struct, frozen=True):
@@ -165,6 +180,9 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
         ended: How it ended; "" while it has not.
         review, lessons: Signed review, newest version of each lesson.
         chatter: The last time it was found to chatter.
+        climb: How far up its escalation ladder it is.
+        attended_at: When a person last did anything about it.
+        reminded_at: When who has it was last asked whether they still do; 0 once they answered.
     """
 
     number: int
@@ -200,6 +218,9 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     review: Review | None = None
     lessons: dict[str, Lesson] = {}
     chatter: Chatter | None = None
+    climb: Climb | None = None
+    attended_at: int = 0
+    reminded_at: int = 0
 
     @property
     def open(self) -> bool:

@@ -67,7 +67,8 @@ outbox = Table(
     Column("row", Integer, primary_key=True, autoincrement=True),
     Column("id", String(40), nullable=False, unique=True),
     Column("dedup", String(200), nullable=False, unique=True),
-    Column("incident", Integer, ForeignKey("incident.number"), nullable=False),
+    # None for digests and tests: they belong to no single incident.
+    Column("incident", Integer, ForeignKey("incident.number"), nullable=True),
     Column("seq", Integer, nullable=False),
     Column("grade", Integer, nullable=False),
     # The worst grade that this row has to tell: its own, or that of an unsent one it replaced.
@@ -89,8 +90,14 @@ outbox = Table(
     Column("vendor_id", String(200), nullable=False),
     Column("vendor_code", String(40), nullable=False),
     Column("detail", Text, nullable=False),
+    # Of a suppressed one: when its digest is due, and the id of the digest that told it.
+    Column("digest_at", BigInteger, nullable=False, server_default="0"),
+    Column("digest", String(40), nullable=False, server_default=""),
+    # When its one-time link was used, wall; 0 if not.
+    Column("used_at", BigInteger, nullable=False, server_default="0"),
     Index("outbox_due", "state", text("urgency DESC"), "row"),
     Index("outbox_recipient", "incident", "contact", "channel"),
+    Index("outbox_contact", "contact", "created_at"),
     sqlite_autoincrement=True,
 )
 
@@ -102,6 +109,26 @@ spent = Table(
     Column("channel", String(80), nullable=False),
     Column("at_wall", BigInteger, nullable=False),
     Index("spent_window", "channel", "at_wall"),
+)
+
+# Channels that refuse or don't answer rest for a while; what is not here is well. Times are wall.
+breaker = Table(
+    "breaker",
+    metadata,
+    Column("channel", String(80), primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("opened_wall", BigInteger, nullable=False),
+    Column("rest_until_wall", BigInteger, nullable=False),
+    Column("probe_until_wall", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+# Few values that all programs on this database share: the key of one-time links.
+setting = Table(
+    "setting",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("value", Text, nullable=False),
 )
 
 # What stations switched by themselves; `running` until the station has said that it is off.

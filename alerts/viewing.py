@@ -10,7 +10,8 @@ from alerts import stages
 from alerts.fold import apply
 from alerts.grading import Judgement
 from alerts.incident import Event, Incident, Kind, StationAct
-from alerts.message import journal_text, urgency
+from alerts.journal_words import journal_text
+from alerts.notification import urgency
 from alerts.views import ActedView, IncidentView, JournalView, NotifiedView, OutboxView
 from core.act import ActEvent
 from core.act_wording import act_end, act_sentence

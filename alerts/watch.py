@@ -15,24 +15,25 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.board import Board, Key, subject_of
 from alerts.chatter import AGAIN_MS, Swings
-from alerts.decisions import Patience, acknowledge, announcement, observe, opening, tick
+from alerts.decisions import Patience, acknowledge, observe, opening, tick
+from alerts.escalation import due_at, next_call, rung, untold_call
 from alerts.evidence import Chatter
 from alerts.grading import Judgement, all_known, judge
-from alerts.incident import Event, Happening, Incident, Kind
+from alerts.incident import Event, Happening, Incident
 from alerts.outbox import Times
+from alerts.standing import Standing
 from alerts.store import Kept, StaleError, Store
 from alerts.views import IncidentError
 from alerts.withholding import Withholding
 from core.act import LocalAct
 from core.clock import Clock
 from core.community import Community
-from core.finding import Condition, Finding, Hazard, ZoneGrade
+from core.finding import Finding, Hazard, ZoneGrade
 from core.grade import Grade
 from core.topics import RETAINED_EXPIRY_S
 
 # Attempts when another program changes the same incident at the same time.
 _TRIES = 5
-_MIN_REMIND_WALL_S = 10.0
 
 
 @dataclass(slots=True)
@@ -65,7 +66,7 @@ class Watch:
         self._open: dict[Key, Kept] = {}
         self._dirty: set[Key] = set()
         self._explained: frozenset[str] = frozenset()
-        self._since: dict[Key, tuple[Grade, Condition, int]] = {}
+        self._standing = Standing()
         self._changes = Changes()
         self._swings = Swings()
         self._chatter: dict[Key, Chatter] = {}
@@ -128,7 +129,7 @@ class Watch:
                 raise failure
 
     def tick(self) -> None:
-        """Let time pass: findings run out, falls are told, incidents close.
+        """Let time pass: findings run out, falls are told, ladders are climbed, incidents close.
 
         Raises:
             SQLAlchemyError: The database failed; the next tick does it again.
@@ -144,20 +145,33 @@ class Watch:
             for kept in list(self._open.values()):
                 if events := tick(kept.incident, times.now, self._patience):
                     self._commit(kept, events, times)
+                elif call := next_call(kept.incident, times.now, times.speed):
+                    self._commit(kept, list(call.events), times, everybody=call.everybody)
 
     def remind(self) -> None:
-        """Announce again what nobody could be told, then to everybody."""
+        """Tell everybody what nobody could be told: the last announcement reached no one."""
         if not self._store.can_tell():
             return
         with self._lock:
             times = self.times()
             for kept in list(self._open.values()):
                 incident = kept.incident
-                if self._is_due(incident, times.now) and self._store.untold(
-                    incident.number, incident.seq
-                ):
-                    event = announcement(incident, Kind.ALERT, incident.voiced, times.now)
-                    self._commit(kept, [event], times, everybody=True)
+                call = untold_call(incident, times.now, times.speed, self._patience)
+                if call is not None and self._store.untold(incident.number, incident.seq):
+                    self._commit(kept, list(call.events), times, everybody=call.everybody)
+
+    def resume(self, number: int, why: str) -> None:
+        """Set a ladder going again that stands still although its next rung is overdue."""
+        with self._lock:
+            self.reload()
+            times = self.times()
+            for kept in list(self._open.values()):
+                incident = kept.incident
+                due = due_at(incident, times.speed)
+                if incident.number != number or due is None or due > times.now:
+                    continue
+                found = Event(at=times.now, what=Happening.RESUMED, detail=why)
+                self._commit(kept, [found, rung(incident, times.now)], times)
 
     def acknowledge(self, number: int, who: str, how: str) -> Incident:
         """Write that *who* (an id) has taken an incident over.
@@ -242,23 +256,13 @@ class Watch:
     def grade(self, key: Key) -> ZoneGrade:
         """Return the grade of one (zone, hazard)."""
         with self._lock:
-            now = self._clock.now_ms()
             kept = self._open.get(key)
-            grade, condition, number = Grade.GREEN, Condition.CLEARED, 0
-            if kept is not None:
-                incident = kept.incident
-                grade, condition, number = incident.grade, incident.condition, incident.number
-            # What has cleared is green only while it is known to be so.
-            if condition is Condition.CLEARED and not all_known(self._board.of(key)):
-                condition = Condition.UNKNOWN
-            before = self._since.get(key)
-            if before is None or before[:2] != (grade, condition):
-                began = kept.incident.grade_at if kept and before is None else now
-                self._since[key] = before = (grade, condition, began)
-            return ZoneGrade(
-                zone=key.zone, hazard=key.hazard, grade=grade, condition=condition,
-                since=before[2], at=now, incident=number,
-            )  # fmt: skip
+            return self._standing.grade(
+                key,
+                kept.incident if kept else None,
+                self._clock.now_ms(),
+                known=all_known(self._board.of(key)),
+            )
 
     def judged(self) -> list[Key]:
         """Return every (zone, hazard) that is judged: by limits of the profile, or by a finding."""
@@ -361,14 +365,3 @@ class Watch:
     def _number_open(self, key: Key) -> int:
         kept = self._open.get(key)
         return kept.incident.number if kept else 0
-
-    def _is_due(self, incident: Incident, now: int) -> bool:
-        if incident.acknowledged or incident.condition is Condition.CLEARED or not incident.seq:
-            return False
-        if incident.hidden:
-            return False
-        urgent = incident.grade >= Grade.ORANGE
-        wait_s = self._patience.untold_red_s if urgent else self._patience.untold_s
-        # In a fast run a few attempts of wall time must fit in between.
-        wait_s = max(wait_s, _MIN_REMIND_WALL_S * self._clock.speed)
-        return (now - incident.told_at) / 1000 >= wait_s

@@ -6,13 +6,15 @@ from collections.abc import Callable
 
 import msgspec
 import structlog
+from sqlalchemy import Connection
 
 from alerts.board import Key, holder_name
 from alerts.cycle_desk import person
-from alerts.cycle_viewing import withholding_view
+from alerts.cycle_viewing import reminder_words, withholding_view
 from alerts.cycle_views import Preview, WithholdingView
-from alerts.incident import SYSTEM, Event, Happening, Kind
-from alerts.routing import audience
+from alerts.incident import SYSTEM, Event, Happening
+from alerts.journal import Head
+from alerts.outbox import Times
 from alerts.store import Store
 from alerts.views import IncidentError
 from alerts.watch import Watch
@@ -79,7 +81,6 @@ class WithholdingDesk:
         sensors = [entry for entry in self._community.sensor if _covers(scope, entry)]
         rules, louder = self._now(trial)
         whole, partly = self._concerned(trial)
-        people = audience(Kind.ALERT, up_to, up_to, self._community)
         return Preview(
             sensors=tuple(entry.id for entry in sensors),
             zones=tuple(sorted({entry.zone for entry in sensors} | {scope.zone} - {""})),
@@ -87,7 +88,7 @@ class WithholdingDesk:
             louder=tuple(louder),
             incidents=tuple(whole),
             partly=tuple(partly),
-            contacts=tuple(contact.id for contact in people),
+            contacts=tuple(self._store.announcer.people(up_to)),
             red=up_to is Grade.RED,
         )
 
@@ -173,9 +174,16 @@ class WithholdingDesk:
             if one.until and one.until <= now:
                 self._rows.change(one.number, lambda before: _run_out(before, now))
             elif (due := remind_at(one)) and due <= now:
-                self._rows.change(one.number, lambda before: _remind(before, now))
-                log.warning("a withholding ends soon", number=one.number, owner=one.owner)
+                self._rows.change(one.number, lambda before: _remind(before, now), self._tell)
+                self._wake()
         self._watch.withhold(self._rows.standing())
+
+    def _tell(self, connection: Connection, one: Withholding, end: Head) -> list[tuple[int, Event]]:
+        """Write the reminder to its owner."""
+        clock = self._clock
+        times = Times(clock.now_ms(), clock.wall_ms(), clock.speed)
+        words = reminder_words(one, self._community, times.now)
+        return self._store.announcer.notice(connection, one.owner, words, "/withheld", end, times)
 
     def _apply(self) -> None:
         self._watch.withhold(self._rows.standing())
@@ -232,7 +240,7 @@ def _remind(one: Withholding, now: int) -> Event | None:
     due = remind_at(one)
     if not due or due > now:
         return None
-    return Event(at=now, what=Happening.REMINDED, about=about(one.number), contact=one.owner)
+    return Event(at=now, what=Happening.ENDING, about=about(one.number), contact=one.owner)
 
 
 def _covers(scope: Scope, entry: SensorEntry) -> bool:

@@ -14,6 +14,8 @@ from alerts.store import StaleError
 from alerts.views import IncidentError
 from alerts.withholding import Withholding
 
+# Writes messages within the transaction of what they are about; returns what the journal then says.
+Tell = Callable[[Connection, Withholding, journal.Head], list[tuple[int, Event]]]
 _ENCODER = msgspec.json.Encoder(order="sorted")
 _DECODER = msgspec.json.Decoder(Withholding)
 _w = tables.withholding.c
@@ -42,7 +44,7 @@ def apply_withholding(one: Withholding | None, event: Event) -> Withholding:
         raise IncidentError(f"withholding {one.number} has ended")
     changes: dict[Happening, dict[str, object]] = {
         Happening.EXTENDED: {"until": event.until, "reminded_at": 0},
-        Happening.REMINDED: {"reminded_at": event.at},
+        Happening.ENDING: {"reminded_at": event.at},
         Happening.RELEASED: {
             "ended_at": event.at,
             "ended_how": event.how,
@@ -101,9 +103,14 @@ class WithholdingStore:
             return one
 
     def change(
-        self, number: int, decide: Callable[[Withholding], Event | None]
+        self, number: int, decide: Callable[[Withholding], Event | None], tell: Tell | None = None
     ) -> Withholding | None:
         """Write what *decide* says happens to one; None means nothing. Returns it as it is then.
+
+        Args:
+            number: Which.
+            decide: Returns the event, out of its state.
+            tell: Writes the messages that go with it, in the same transaction.
 
         Raises:
             IncidentError: No such withholding, or it has ended.
@@ -119,8 +126,10 @@ class WithholdingStore:
             if event is None:
                 return None
             after = apply_withholding(before, event)
-            journal.append(connection, [(0, event)])
+            end = journal.append(connection, [(0, event)])
             self._update(connection, after, row.version)
+            if tell is not None:
+                journal.append(connection, tell(connection, after, end))
             return after
 
     def _update(self, connection: Connection, one: Withholding, version: int) -> None:

@@ -8,6 +8,7 @@ from alerts.board import Board, Key
 from alerts.cycle_desk import CycleDesk
 from alerts.database import Database, open_database
 from alerts.decisions import Patience
+from alerts.delivery import Delivery
 from alerts.grading import Judgement, judge
 from alerts.store import Store
 from alerts.watch import Watch
@@ -138,8 +139,11 @@ class Scene:
         channels: tuple[str, ...] = ("hook", "second"),
         patience: Patience | None = None,
         clock: ManualClock | None = None,
+        delivery: Delivery | None = None,
+        community: Community | None = None,
     ) -> None:
-        self.community = place()
+        self.community = community or place()
+        self.delivery = delivery or Delivery()
         self.clock = clock or ManualClock()
         self.url = url or f"sqlite:///{directory}/alerts.db"
         self.channels = channels
@@ -148,7 +152,9 @@ class Scene:
 
     def _begin(self) -> None:
         self.database: Database = open_database(self.url)
-        self.store = Store(self.database, self.community, "http://hub", self.channels)
+        self.store = Store(
+            self.database, self.community, "http://hub", self.channels, self.delivery
+        )
         self.watch = Watch(self.store, self.community, self.clock, self.patience)
         rows = WithholdingStore(self.database, self.community.site.id)
         self.cycle = CycleDesk(self.store, self.watch, rows, self.clock, lambda: None)

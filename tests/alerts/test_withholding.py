@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
+from alerts import tables
 from alerts.incident import Incident
 from alerts.views import IncidentError
 from alerts.withholding import Scope, WithholdingKind
@@ -43,6 +45,13 @@ def shelve(scene: Scene, scope: Scope = GAUGE, seconds: float = 3600) -> int:
         SHELVED, scope, "duty-1", "cleaning", until=soon(scene, seconds)
     )
     return view.number
+
+
+def reminders(scene: Scene) -> list[str]:
+    """Who was sent a notice."""
+    query = select(tables.outbox.c.contact).where(tables.outbox.c.kind == "notice")
+    with scene.database.read() as connection:
+        return list(connection.execute(query).scalars())
 
 
 def alerts(scene: Scene) -> int:
@@ -143,6 +152,9 @@ def test_the_owner_is_reminded_before_the_end(scene: Scene) -> None:
 
     scene.later(120)
     assert scene.withholding.standing()[0].due
+    assert reminders(scene) == ["duty-1"]
+    scene.later(120)
+    assert reminders(scene) == ["duty-1"]
 
 
 def test_it_survives_a_restart(scene: Scene) -> None:
@@ -165,7 +177,7 @@ def test_a_preview_says_what_it_would_hide_and_from_whom(scene: Scene) -> None:
     assert (seen.incidents, seen.partly) == ((), (1,))
     assert seen.contacts == ("duty-1", "deputy-1", "leader-1")
     assert scene.withholding.latest() == []
-    assert scene.withholding.preview(GAUGE, Grade.YELLOW).contacts == ("duty-1",)
+    assert scene.withholding.preview(GAUGE, Grade.YELLOW).contacts == ("duty-1", "deputy-1")
 
 
 def test_a_rule_can_be_suppressed_for_good_and_is_put_before_people_every_day(
