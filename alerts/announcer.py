@@ -38,7 +38,6 @@ class Announcer:
 
     Attributes:
         plans: What response plans say to do first, and to residents; None for general advice.
-        exercise: True while everything that is announced belongs to a drill.
     """
 
     def __init__(
@@ -51,7 +50,6 @@ class Announcer:
         self._waiting = Waiting(community, delivery)
         self._audiences = {contact.id: audience_of(contact.role) for contact in community.contact}
         self.plans: Advise | None = None
-        self.exercise = False
 
     def arm(self, events: Sequence[Event]) -> list[Event]:
         """Return the events, those that announce a danger with a copy of their ladder."""
@@ -94,7 +92,7 @@ class Announcer:
             base_url=self._base_url,
             journal=end,
             guidance=advice(self.plans, incident.zone, incident.hazard, max(grade, incident.peak)),
-            exercise=self.exercise,
+            exercise=incident.exercise,
         )
         whom = (
             routing.everybody(self._community, grade)
@@ -169,7 +167,7 @@ class Announcer:
         match event.kind:
             case Kind.ALERT:
                 return self._announced(event.grade)
-            case Kind.UPDATE | Kind.CLEAR:
+            case Kind.UPDATE | Kind.CLEAR | Kind.DRILL_END:
                 called = self._called(connection, incident.number)
                 return routing.also(self._announced(incident.peak), called, self._community)
             case Kind.ESCALATION:

@@ -38,11 +38,16 @@ class Patience(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     untold_s: float = 1800.0
 
 
-def opening(zone: str, hazard: Hazard, judgement: Judgement, now: int) -> list[Event]:
+def opening(
+    zone: str, hazard: Hazard, judgement: Judgement, now: int, drill: str = ""
+) -> list[Event]:
     """Return the events that open an incident, or none if there is nothing to warn of."""
     if judgement.condition is not Condition.ACTIVE or judgement.grade is Grade.GREEN:
         return []
-    events = [Event(at=now, what=Happening.OPENED, zone=zone, hazard=hazard, judgement=judgement)]
+    opened = Event(
+        at=now, what=Happening.OPENED, zone=zone, hazard=hazard, drill=drill, judgement=judgement
+    )
+    events = [opened]
     if judgement.withheld:
         events.append(Event(at=now, what=Happening.HIDDEN, judgement=judgement))
     if judgement.voiced > Grade.GREEN:

@@ -36,6 +36,8 @@ def apply(incident: Incident | None, event: Event, number: int = 0) -> Incident:
     """
     if incident is None:
         return _open(event, number)
+    if event.drill and event.what is not Happening.OPENED:
+        raise IncidentError(f"incident {incident.number}: only an opening names a drill")
     if event.what in UNCHANGING:
         return incident  # may come after the closing, too
     reason = refusal(incident, event.what)
@@ -54,7 +56,7 @@ UNCHANGING = frozenset({Happening.TOLD, Happening.UNDELIVERED, Happening.HELD})
 _IN_REVIEW = frozenset(
     {
         Happening.DECIDED, Happening.STEP_DONE, Happening.LOOKED, Happening.NOTED,
-        Happening.REVIEWED, Happening.LESSON, Happening.CLOSED,
+        Happening.REVIEWED, Happening.LESSON, Happening.CLOSED, Happening.DRILL_ENDED,
     }
 )  # fmt: skip
 _AFTERWARDS = frozenset({Happening.LESSON, Happening.NOTED})
@@ -73,8 +75,14 @@ def refusal(incident: Incident, what: Happening) -> str:
         return ""
     if what is Happening.OPENED:
         return "opened can't follow the opening"
+    if what is Happening.DRILL_ENDED and not incident.exercise:
+        return "it is actual: no drill can end it"
     if what in _OF_THE_SITE:
         return f"{what} happens to the site, not to an incident"
+    return _out_of_place(incident, what)
+
+
+def _out_of_place(incident: Incident, what: Happening) -> str:
     if incident.closed_at:
         return "" if what in _AFTERWARDS else f"{what} can't follow the closing"
     if incident.over_at:
@@ -89,6 +97,7 @@ def _open(event: Event, number: int) -> Incident:
         number=number,
         zone=event.zone,
         hazard=event.hazard,
+        drill=event.drill,
         judgement=event.judgement,
         condition=event.judgement.condition,
         grade=event.judgement.grade,
@@ -266,4 +275,5 @@ _STEPS: dict[Happening, Callable[[Incident, Event], Incident]] = {
     Happening.REVIEWED: _reviewed,
     Happening.LESSON: _lesson,
     Happening.CLOSED: _closed,
+    Happening.DRILL_ENDED: _closed,
 }

@@ -68,6 +68,7 @@ class Happening(StrEnum):
     REVIEWED = "reviewed"  # somebody signed the review
     LESSON = "lesson"  # a lesson, or a new version of one
     CLOSED = "closed"
+    DRILL_ENDED = "drill-ended"  # the drill that it belongs to is over, or was broken off
     # Of the site, not of one incident:
     WITHHELD = "withheld"
     EXTENDED = "extended"
@@ -86,6 +87,7 @@ class Kind(StrEnum):
     NOTICE = "notice"  # of no incident: something that its reader has to see to
     DIGEST = "digest"  # several incidents of low grade in one message
     TEST = "test"  # the daily test of a channel; of no incident
+    DRILL_END = "drill-end"  # the drill is over, or was broken off
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -96,6 +98,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         actor: "system", or the id of the person.
         what: What happened.
         zone, hazard: Only in the opening.
+        drill: Only in the opening: the drill that it belongs to, "" for an actual incident.
         judgement: What the findings said, in events that come from them.
         grade: Grade acknowledged, announced or told.
         seq, kind: Of an announcement.
@@ -119,6 +122,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     what: Happening
     zone: str = ""
     hazard: Hazard | None = None
+    drill: str = ""
     judgement: Judgement | None = None
     grade: Grade | None = None
     seq: int = 0
@@ -159,6 +163,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         number: Short number.
         zone, hazard: Where and what.
+        drill: Id of the drill that it belongs to, "" for an actual incident. Set by the opening;
+            no event changes it.
         judgement: The newest one that was journalled.
         condition, grade: Current.
         grade_at: When the current grade (or the clearing) began for us.
@@ -188,6 +194,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     zone: str
     hazard: Hazard
+    drill: str = ""
     judgement: Judgement
     condition: Condition
     grade: Grade
@@ -236,3 +243,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     def hidden(self) -> bool:
         """True if it holds only by what is withheld: nobody is told, nobody is called."""
         return bool(self.judgement.withheld) and self.voiced is Grade.GREEN
+
+    @property
+    def exercise(self) -> bool:
+        """True if it belongs to a drill: it is no danger, and never becomes one."""
+        return self.drill != ""

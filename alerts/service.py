@@ -16,6 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.act_store import ActStore, KeptAct
 from alerts.acts import Acts
+from alerts.cap.desk import CapDesk
+from alerts.cap.settings import CapSettings
 from alerts.channels import open_channels
 from alerts.channels.base import ChannelEntry
 from alerts.cycle_desk import CycleDesk
@@ -66,6 +68,7 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
         patience: How long to wait with what is not urgent.
         delivery: Ladders, digest, quiet hours, watchdog, self-test.
         owner: Name of this program; two of them on one database need two names.
+        cap: How our CAP messages present themselves.
     """
 
     state_url: str
@@ -74,6 +77,7 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
     patience: Patience = Patience()
     delivery: Delivery = Delivery()
     owner: str = "alerts"
+    cap: CapSettings = CapSettings()
 
 
 class AlertService(IncidentDesk):
@@ -100,7 +104,7 @@ class AlertService(IncidentDesk):
         self._community = community
         self.metrics = Metrics()
         self.registry = self.metrics.registry
-        self._channels = open_channels(settings.channels)
+        self._channels = open_channels(settings.channels, community.contact)
         self._database = open_database(settings.state_url)
         store = Store(
             self._database, community, settings.base_url, self._channels, settings.delivery
@@ -111,6 +115,7 @@ class AlertService(IncidentDesk):
         self.cycle = CycleDesk(store, watch, withheld, clock, self._ring)
         self.withholding = WithholdingDesk(withheld, store, watch, community, clock, self._ring)
         watch.withhold(withheld.standing())  # before anything is judged
+        self.cap = CapDesk(store, community, settings.cap, settings.base_url, clock)
         self._health = OwnHealth(community, clock, self._watch.held_by_us())
         self._queue: queue.Queue[Message | None] = queue.Queue(QUEUE_SIZE)
         self._unacknowledged: list[Message] = []

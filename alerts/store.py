@@ -75,14 +75,15 @@ class Store(Records):
         """Whose incidents these are."""
         return self._community.site.id
 
-    def open_incidents(self) -> list[Kept]:
-        """Return every incident that is not over."""
+    def open_incidents(self, drill: str | None = "") -> list[Kept]:
+        """Return the incidents that are not over: actual ones, those of a drill, or (None) all."""
+        query = select(tables.incident.c.state, tables.incident.c.version).where(
+            tables.incident.c.site == self.site, tables.incident.c.over_at == 0
+        )
+        if drill is not None:
+            query = query.where(tables.incident.c.drill == drill)
         with self.database.read() as connection:
-            rows = connection.execute(
-                select(tables.incident.c.state, tables.incident.c.version).where(
-                    tables.incident.c.site == self.site, tables.incident.c.over_at == 0
-                )
-            )
+            rows = connection.execute(query)
             return [Kept(_DECODER.decode(row.state), row.version) for row in rows]
 
     def under_review(self) -> list[Incident]:
@@ -185,6 +186,7 @@ class Store(Records):
                 site=self.site,
                 zone=event.zone,
                 hazard=str(event.hazard),
+                drill=event.drill,
                 version=0,
                 grade=0,
                 opened_at=event.at,

@@ -29,6 +29,8 @@ incident = Table(
     Column("site", String(40), nullable=False),
     Column("zone", String(40), nullable=False),
     Column("hazard", String(20), nullable=False),
+    # The drill that it belongs to, "" for an actual incident: part of its identity.
+    Column("drill", String(40), nullable=False, server_default=""),
     Column("version", Integer, nullable=False),
     Column("grade", Integer, nullable=False),
     Column("opened_at", BigInteger, nullable=False),
@@ -36,12 +38,13 @@ incident = Table(
     Column("over_at", BigInteger, nullable=False),
     Column("closed_at", BigInteger, nullable=False),
     Column("state", Text, nullable=False),
-    # One incident that is not over for each (site, zone, hazard), whoever tries.
+    # One that is not over for each (site, zone, hazard), whoever tries; one of a drill beside it.
     Index(
         "one_open_incident",
         "site",
         "zone",
         "hazard",
+        "drill",
         unique=True,
         sqlite_where=text("over_at = 0"),
         postgresql_where=text("over_at = 0"),
@@ -168,4 +171,24 @@ person = Table(
     metadata,
     Column("id", String(40), primary_key=True),
     Column("name", Text, nullable=False),
+)
+
+# The register of drills; `state` is the whole drill as JSON. At most one of a site runs at a time.
+drill = Table(
+    "drill",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("site", String(40), nullable=False),
+    Column("asked_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Index(
+        "one_running_drill",
+        "site",
+        unique=True,
+        sqlite_where=text("ended_at = 0"),
+        postgresql_where=text("ended_at = 0"),
+    ),
+    Index("drill_asked", "site", "asked_at"),
 )

@@ -65,6 +65,8 @@ def incident_view(
         missing=tuple(str(need) for need in stages.missing(incident)),
         hidden=incident.open and incident.hidden,
         withheld=tuple(sorted(set(incident.judgement.withheld.values()))),
+        drill=incident.drill,
+        exercise=incident.exercise,
     )
 
 

@@ -83,6 +83,8 @@ class IncidentView(msgspec.Struct, frozen=True, kw_only=True):
         missing: What is needed before the present stage can be left (slugs of `Need`).
         hidden: True if it holds only by what is withheld: nobody is told of it.
         withheld: Numbers of the withholdings that concern it.
+        drill: Id of the drill that it belongs to, "" for an actual incident.
+        exercise: True if it belongs to a drill: it is no danger.
     """
 
     number: int
@@ -112,6 +114,8 @@ class IncidentView(msgspec.Struct, frozen=True, kw_only=True):
     missing: tuple[str, ...] = ()
     hidden: bool = False
     withheld: tuple[int, ...] = ()
+    drill: str = ""
+    exercise: bool = False
 
     @property
     def open(self) -> bool:

@@ -52,15 +52,23 @@ class Watch:
         community: The profile.
         clock: Clock of the run.
         patience: How long to wait with what is not urgent.
+        drill: Id of the drill whose incidents it keeps; "" keeps the actual ones. A watch sees no
+            incident of another kind than its own.
     """
 
     def __init__(
-        self, store: Store, community: Community, clock: Clock, patience: Patience
+        self,
+        store: Store,
+        community: Community,
+        clock: Clock,
+        patience: Patience,
+        drill: str = "",
     ) -> None:
         self._store = store
         self._community = community
         self._clock = clock
         self._patience = patience
+        self._drill = drill
         self._board = Board()
         self._lock = threading.RLock()
         self._open: dict[Key, Kept] = {}
@@ -79,7 +87,7 @@ class Watch:
     def reload(self) -> None:
         """Read the open incidents from the database."""
         with self._lock:
-            self._open = {kept.key: kept for kept in self._store.open_incidents()}
+            self._open = {kept.key: kept for kept in self._store.open_incidents(self._drill)}
 
     def times(self) -> Times:
         """Return the clocks now."""
@@ -311,7 +319,7 @@ class Watch:
             events = (
                 observe(kept.incident, judgement, now)
                 if kept
-                else opening(key.zone, key.hazard, judgement, now)
+                else opening(key.zone, key.hazard, judgement, now, self._drill)
             )
             events += self._chattering(kept, key, now)
             if not events or self._commit(kept, events, self.times()):

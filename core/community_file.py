@@ -23,6 +23,7 @@ from core.community import (
     gap_ms,
 )
 from core.configuration import ConfigurationError, parse_toml, read_toml
+from core.drill import PREFIX, is_drill
 from core.identity import is_slug
 from core.quantity import FACTS, Danger, Quantity, UnknownUnitError, factor_to_canonical
 
@@ -152,6 +153,12 @@ def _name_problems(community: Community) -> list[str]:
         "sensor": [sensor.id for sensor in community.sensor],
         "contact": [contact.id for contact in community.contact],
     }
+    reserved = [*kinds["zone"], *kinds["sensor"], *community.stations]
+    found += [
+        f"id {name!r}: names that begin with {PREFIX!r} are reserved for drills"
+        for name in sorted({*reserved})
+        if is_drill(name)
+    ]
     for kind, names in {"site": [community.site.id], **kinds}.items():
         found += [
             f"{kind} id {name!r}: expected 1 to 40 of a-z, 0-9 and hyphen"
