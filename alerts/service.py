@@ -20,6 +20,7 @@ from alerts.cap.desk import CapDesk
 from alerts.cap.settings import CapSettings
 from alerts.channels import open_channels
 from alerts.channels.base import ChannelEntry
+from alerts.cycle_desk import CycleDesk
 from alerts.database import open_database
 from alerts.decisions import Patience
 from alerts.delivery import Delivery
@@ -36,6 +37,8 @@ from alerts.routing import unreachable
 from alerts.statuses import Statuses
 from alerts.store import StaleError, Store
 from alerts.watch import Watch
+from alerts.withholding_desk import WithholdingDesk
+from alerts.withholding_store import WithholdingStore
 from core import topics
 from core.broker import Broker, BrokerAddress, Message
 from core.clock import Clock
@@ -106,6 +109,10 @@ class AlertService(IncidentDesk):
         )
         watch = Watch(store, community, clock, settings.patience)
         super().__init__(store, watch, clock, self._ring)
+        withheld = WithholdingStore(self._database, community.site.id)
+        self.cycle = CycleDesk(store, watch, withheld, clock, self._ring)
+        self.withholding = WithholdingDesk(withheld, store, watch, community, clock, self._ring)
+        watch.withhold(withheld.standing())  # before anything is judged
         self.cap = CapDesk(store, community, settings.cap, settings.base_url, clock)
         self._health = OwnHealth(community, clock, self._watch.held_by_us())
         self._queue: queue.Queue[Message | None] = queue.Queue(QUEUE_SIZE)
@@ -238,6 +245,7 @@ class AlertService(IncidentDesk):
                     self._pass_time()
                     due_s = now_s + TICK_S
                 if now_s >= remind_s:
+                    self.withholding.tick()
                     self._watch.remind()
                     remind_s = now_s + REMIND_S
                 self._tell_others()
