@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.act_store import ActStore, KeptAct
 from alerts.acts import Acts
+from alerts.answers import Answers
 from alerts.channels import open_channels
 from alerts.channels.base import ChannelEntry
 from alerts.database import open_database
@@ -36,7 +37,7 @@ from core.broker import Broker, BrokerAddress, Message
 from core.clock import Clock
 from core.community import Community
 from core.finding import FindingError
-from core.grade import WARNING_GRADES
+from core.grade import WARNING_GRADES, Grade
 from core.status import Receipt, StatusError, decode_status, encode_receipt
 
 log = structlog.get_logger()
@@ -125,6 +126,10 @@ class AlertService(IncidentDesk):
             self._database, self._channels, clock, self.metrics,
             owner=settings.owner, told=self._was_told, health=self._health.delivered,
         )  # fmt: skip
+        self._answers = Answers(
+            self._database, clock, acknowledge=self.acknowledge, grade_of=self._grade_of,
+            changed=self._was_told, health=self._health.delivered,
+        )  # fmt: skip
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._turned_s = clock.monotonic_s()
 
@@ -132,6 +137,8 @@ class AlertService(IncidentDesk):
         """Resume open incidents, connect, and begin to tell people."""
         for problem in unreachable(self._community, self._channels):
             log.warning("not everybody can be told", problem=problem)
+        for channel in self._channels.values():
+            channel.start(self._answers)
         self._worker.start()
         self._thread.start()
         self._broker.start()
@@ -206,6 +213,10 @@ class AlertService(IncidentDesk):
     def _ring(self) -> None:
         with contextlib.suppress(queue.Full):
             self._queue.put_nowait(None)
+
+    def _grade_of(self, number: int) -> Grade | None:
+        kept = self._store.kept(number)
+        return kept.incident.grade if kept is not None and kept.incident.open else None
 
     def _was_told(self, numbers: set[int]) -> None:
         with self._told_lock:

@@ -9,6 +9,7 @@ from alerts.channels.aliyun_sms import AliyunSms
 from alerts.channels.base import Channel, ChannelEntry, ChannelError
 from alerts.channels.dingtalk import DingTalkRobot
 from alerts.channels.feishu import FeishuBot
+from alerts.channels.gsm import Gsm
 from alerts.channels.ntfy import Ntfy
 from alerts.channels.smtp import Smtp
 from alerts.channels.tencent_sms import TencentSms
@@ -28,6 +29,7 @@ KINDS: dict[str, Callable[[ChannelEntry], Channel]] = {
     "tencent-sms": TencentSms,
     "wecom-app": WeComApp,
     "smtp": Smtp,
+    "gsm": Gsm,
 }
 
 
