@@ -68,6 +68,9 @@ def _title(note: Notification, language: str) -> str:
 
 def _mark(note: Notification, language: str) -> str:
     grade, zh = grade_words(note.grade, language), language == "zh"
+    if note.kind is Kind.DRILL_END:
+        over = note.ending == "finished"
+        return ("演练结束" if over else "演练中止") if zh else ("over" if over else "broken off")
     words = {
         Kind.CLEAR: ("解除", "all clear"),
         Kind.UPDATE: (f"降为{grade}", f"down to {grade}"),
@@ -99,6 +102,9 @@ def lines(note: Notification, language: str) -> list[str]:
         return [title(note, language), body]
     if note.kind is Kind.DIGEST:
         return [title(note, language), *_item_lines(note, language)]
+    if note.kind is Kind.DRILL_END:
+        number = f"#{note.incident}-{note.seq}"
+        return [title(note, language), note.headline.in_language(language), number]
     if note.audience is Audience.RESIDENT:
         return _resident(note, language)
     text = [title(note, language), *_asked(note, language)]
@@ -211,6 +217,8 @@ def short(note: Notification, language: str, units: int = SMS_UNITS) -> str:
     if what and note.kind in (Kind.ALERT, Kind.ESCALATION, Kind.REMINDER):
         mark = _mark(note, language)
         text = drill_mark(note, language) + (f"【{mark}】{what}" if zh else f"[{mark}] {what}")
+    elif note.kind is Kind.DRILL_END:
+        text = f"{title(note, language)} {what}"
     else:
         text = title(note, language)
     if note.audience is Audience.RESIDENT:

@@ -74,6 +74,7 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
         lapse_s: Of a reminder: after so long without an answer others are called, run seconds.
         items: Of a digest: its incidents, worst first.
         exercise: True for a drill: every text says so first.
+        ending: Of the end of a drill: `finished` or `aborted`.
         take_url: One-time link to take it over; signed when it is sent, never stored.
     """
 
@@ -107,6 +108,7 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     lapse_s: float = 0.0
     items: tuple[DigestItem, ...] = ()
     exercise: bool = False
+    ending: str = ""
     take_url: str = ""
 
 
@@ -129,7 +131,7 @@ def notification(
         base_url: Of the console, for links; "" for none.
         journal: End of the chain.
         guidance: What to do first, and what residents are told.
-        exercise: True for a drill.
+        exercise: True for a drill; an incident of a drill can't be told as anything else.
     """
     assert event.kind is not None
     assert event.grade is not None
@@ -147,7 +149,7 @@ def notification(
         hazard=incident.hazard,
         place=_both(lambda language: zone_name(incident.zone, community, language)),
         hazard_name=_both(lambda language: hazard_name(incident.hazard, language)),
-        headline=judgement.headline,
+        headline=_drill_over(event) if event.kind is Kind.DRILL_END else judgement.headline,
         why=judgement.why,
         since=incident.cleared_at if event.kind is Kind.CLEAR else judgement.since,
         at=event.at,
@@ -164,8 +166,23 @@ def notification(
         taken=incident.acknowledged,
         waited_s=(event.at - climb.began_at) / 1000 if climb else 0.0,
         lapse_s=climb.ladder.lapse_after_s if climb else 0.0,
-        exercise=exercise,
+        exercise=exercise or incident.exercise,
+        ending=event.how if event.kind is Kind.DRILL_END else "",
     )
+
+
+def _drill_over(event: Event) -> Name:
+    """Return what people are told when a drill ends; `detail` is the actual incident, if any."""
+    if event.how == "finished":
+        return Name(
+            zh="以上均为演练，没有险情", en="All of it was an exercise; there is no danger."
+        )
+    if event.detail:
+        return Name(
+            zh=f"出现真实警情 #{event.detail}：停止演练，按真实警情处置",
+            en=f"Actual incident #{event.detail}: stop the drill and act on the actual one.",
+        )
+    return Name(zh="演练已停止，没有险情", en="The drill was stopped; there is no danger.")
 
 
 def urgency(kind: Kind, grade: Grade, *, forecast: bool) -> str:
