@@ -21,6 +21,7 @@ from alerts.cap.desk import CapDesk
 from alerts.cap.settings import CapSettings
 from alerts.channels import open_channels
 from alerts.channels.base import ChannelEntry
+from alerts.channels.callback import CalledBack
 from alerts.database import open_database
 from alerts.decisions import Patience
 from alerts.delivery import Delivery
@@ -182,6 +183,15 @@ class AlertService(IncidentDesk):
     def erase_person(self, person: str) -> bool:
         """Forget the name behind an id of the journal; True if it was known."""
         return self._store.erase_person(person)
+
+    @property
+    def called_back(self) -> dict[str, CalledBack]:
+        """Channels whose vendors call back over HTTP, by name."""
+        return {
+            name: channel
+            for name, channel in self._channels.items()
+            if isinstance(channel, CalledBack)
+        }
 
     def readiness(self) -> dict[str, bool]:
         """Return what must hold so that people would be told."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from alerts.channels.alertmanager import AlertmanagerWebhook
 from alerts.channels.aliyun_sms import AliyunSms
+from alerts.channels.aliyun_voice import AliyunVoice
 from alerts.channels.base import Channel, ChannelEntry, ChannelError
 from alerts.channels.dingtalk import DingTalkRobot
 from alerts.channels.feishu import FeishuBot
@@ -13,6 +14,7 @@ from alerts.channels.gsm import Gsm
 from alerts.channels.ntfy import Ntfy
 from alerts.channels.smtp import Smtp
 from alerts.channels.tencent_sms import TencentSms
+from alerts.channels.twilio_voice import TwilioVoice
 from alerts.channels.webhook import Webhook
 from alerts.channels.wecom import WeComBot
 from alerts.channels.wecom_app import WeComApp
@@ -30,6 +32,8 @@ KINDS: dict[str, Callable[[ChannelEntry], Channel]] = {
     "wecom-app": WeComApp,
     "smtp": Smtp,
     "gsm": Gsm,
+    "twilio-voice": TwilioVoice,
+    "aliyun-voice": AliyunVoice,
 }
 
 
