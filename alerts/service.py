@@ -22,6 +22,7 @@ from alerts.cap.settings import CapSettings
 from alerts.channels import open_channels
 from alerts.channels.base import ChannelEntry
 from alerts.channels.callback import CalledBack
+from alerts.channels.sounder import OrdersStations
 from alerts.database import open_database
 from alerts.decisions import Patience
 from alerts.delivery import Delivery
@@ -31,6 +32,7 @@ from alerts.heartbeat import HeartbeatPublisher
 from alerts.intake import decode
 from alerts.journal import Head
 from alerts.metrics import Metrics
+from alerts.orders import StationOrders
 from alerts.publisher import GradePublisher
 from alerts.routing import unreachable
 from alerts.store import StaleError, Store
@@ -130,6 +132,11 @@ class AlertService(IncidentDesk):
         self._heartbeat = HeartbeatPublisher(
             self._broker, site, clock, lambda: self._health.judging
         )
+        self._orders = StationOrders(
+            lambda topic, payload, life_s: self._broker.publish(topic, payload, expiry_s=life_s),
+            site,
+            clock,
+        )
         self._act_store = ActStore(self._database, site)
         zones = frozenset(zone.id for zone in community.zone)
         self._acts = Acts(self._act_store, watch, clock, zones)
@@ -149,6 +156,8 @@ class AlertService(IncidentDesk):
         for problem in unreachable(self._community, self._channels):
             log.warning("not everybody can be told", problem=problem)
         for channel in self._channels.values():
+            if isinstance(channel, OrdersStations):
+                channel.use_stations(self._orders)
             channel.start(self._answers)
         self._worker.start()
         self._thread.start()
@@ -309,6 +318,7 @@ class AlertService(IncidentDesk):
         except StatusError as error:
             log.warning("a status was refused", station=station, error=str(error)[:200])
             return
+        self._orders.heard(station, status)
         ids = self._acts.take(station, status)
         if ids:
             site = self._community.site.id

@@ -13,6 +13,7 @@ from alerts.channels.feishu import FeishuBot
 from alerts.channels.gsm import Gsm
 from alerts.channels.ntfy import Ntfy
 from alerts.channels.smtp import Smtp
+from alerts.channels.sounder import Sounder
 from alerts.channels.tencent_sms import TencentSms
 from alerts.channels.twilio_voice import TwilioVoice
 from alerts.channels.webhook import Webhook
@@ -34,6 +35,7 @@ KINDS: dict[str, Callable[[ChannelEntry], Channel]] = {
     "gsm": Gsm,
     "twilio-voice": TwilioVoice,
     "aliyun-voice": AliyunVoice,
+    "sounder": Sounder,
 }
 
 

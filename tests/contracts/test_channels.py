@@ -308,7 +308,11 @@ def send(channel: Channel, grade: Grade = Grade.RED) -> Outcome:
 
 
 # Channels that speak no HTTP meet the same demands in a suite of their own.
-ELSEWHERE = {"smtp": "tests/alerts/test_smtp.py", "gsm": "tests/alerts/test_gsm.py"}
+ELSEWHERE = {
+    "smtp": "tests/alerts/test_smtp.py",
+    "gsm": "tests/alerts/test_gsm.py",
+    "sounder": "tests/alerts/test_sounder.py",
+}
 
 
 def test_every_registered_channel_is_under_contract() -> None:
