@@ -32,6 +32,7 @@ from alerts.views import (
     JournalView,
     OutboxView,
 )
+from alerts.voice_api import voice_router
 from alerts.withholding_api import withholding_router
 from core.clock import Clock
 from core.community import Community
@@ -204,6 +205,8 @@ def _add_standards(app: FastAPI, service: IncidentPort) -> None:
     """CAP, webhooks from others, figures: of a service that has them."""
     if (cap := getattr(service, "cap", None)) is not None:
         app.include_router(cap_router(cap))
+    if (called_back := getattr(service, "called_back", None)) is not None:
+        app.include_router(voice_router(called_back))
 
 
 def _add_health(

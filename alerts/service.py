@@ -16,10 +16,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.act_store import ActStore, KeptAct
 from alerts.acts import Acts
+from alerts.answers import Answers
 from alerts.cap.desk import CapDesk
 from alerts.cap.settings import CapSettings
 from alerts.channels import open_channels
 from alerts.channels.base import ChannelEntry
+from alerts.channels.callback import CalledBack
+from alerts.channels.sounder import OrdersStations
 from alerts.cycle_desk import CycleDesk
 from alerts.database import open_database
 from alerts.decisions import Patience
@@ -31,6 +34,7 @@ from alerts.heartbeat import HeartbeatPublisher
 from alerts.intake import decode
 from alerts.journal import Head
 from alerts.metrics import Metrics
+from alerts.orders import StationOrders
 from alerts.publisher import GradePublisher
 from alerts.reaching import STALLED_S, Reaching
 from alerts.routing import unreachable
@@ -44,6 +48,7 @@ from core.broker import Broker, BrokerAddress, Message
 from core.clock import Clock
 from core.community import Community
 from core.finding import FindingError
+from core.grade import Grade
 
 log = structlog.get_logger()
 
@@ -132,10 +137,15 @@ class AlertService(IncidentDesk):
         self._broker.subscribe([topics.all_findings(site), topics.all_stations(site, "status")])
         self._publisher = GradePublisher(self._broker, site, clock)
         self._heartbeat = HeartbeatPublisher(self._broker, site, clock, self._would_tell)
+        self._orders = StationOrders(
+            lambda topic, payload, life_s: self._broker.publish(topic, payload, expiry_s=life_s),
+            site,
+            clock,
+        )
         self._act_store = ActStore(self._database, site)
         zones = frozenset(zone.id for zone in community.zone)
         self._acts = Acts(self._act_store, watch, clock, zones)
-        self._statuses = Statuses(self._acts, community, self._broker)
+        self._statuses = Statuses(self._acts, community, self._broker, heard=self._orders.heard)
         self._reaching = Reaching(
             self._database, self._channels, community, clock, self.metrics,
             health=self._health, store=store, watch=watch, delivery=settings.delivery,
@@ -144,6 +154,10 @@ class AlertService(IncidentDesk):
         )  # fmt: skip
         self._worker = self._reaching.worker
         self.links = self._reaching.links
+        self._answers = Answers(
+            self._database, clock, acknowledge=self.acknowledge, grade_of=self._grade_of,
+            changed=self._was_told, health=self._health.delivered,
+        )  # fmt: skip
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._turned_s = clock.monotonic_s()
 
@@ -151,6 +165,10 @@ class AlertService(IncidentDesk):
         """Resume open incidents, connect, and begin to tell people."""
         for problem in unreachable(self._community, self._channels):
             log.warning("not everybody can be told", problem=problem)
+        for channel in self._channels.values():
+            if isinstance(channel, OrdersStations):
+                channel.use_stations(self._orders)
+            channel.start(self._answers)
         self._reaching.start()
         self._thread.start()
         self._broker.start()
@@ -184,6 +202,15 @@ class AlertService(IncidentDesk):
     def erase_person(self, person: str) -> bool:
         """Forget the name behind an id of the journal; True if it was known."""
         return self._store.erase_person(person)
+
+    @property
+    def called_back(self) -> dict[str, CalledBack]:
+        """Channels whose vendors call back over HTTP, by name."""
+        return {
+            name: channel
+            for name, channel in self._channels.items()
+            if isinstance(channel, CalledBack)
+        }
 
     def readiness(self) -> dict[str, bool]:
         """Return what must hold so that people would be told."""
@@ -229,6 +256,10 @@ class AlertService(IncidentDesk):
     def _ring(self) -> None:
         with contextlib.suppress(queue.Full):
             self._queue.put_nowait(None)
+
+    def _grade_of(self, number: int) -> Grade | None:
+        kept = self._store.kept(number)
+        return kept.incident.grade if kept is not None and kept.incident.open else None
 
     def _was_told(self, numbers: set[int]) -> None:
         with self._told_lock:
