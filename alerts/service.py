@@ -16,8 +16,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.act_store import ActStore, KeptAct
 from alerts.acts import Acts
-from alerts.cap.desk import CapDesk
-from alerts.cap.settings import CapSettings
 from alerts.channels import open_channels
 from alerts.channels.base import ChannelEntry
 from alerts.database import open_database
@@ -30,6 +28,7 @@ from alerts.journal import Head
 from alerts.metrics import Metrics
 from alerts.publisher import GradePublisher
 from alerts.routing import unreachable
+from alerts.standards import Standards, StandardsSettings
 from alerts.store import StaleError, Store
 from alerts.watch import Watch
 from alerts.worker import Worker
@@ -63,7 +62,7 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
         base_url: Of the console, for links in messages.
         patience: How long to wait with what is not urgent.
         owner: Name of this program; two of them on one database need two names.
-        cap: How our CAP messages present themselves.
+        standards: How we speak with other systems.
     """
 
     state_url: str
@@ -71,7 +70,7 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
     base_url: str = ""
     patience: Patience = Patience()
     owner: str = "alerts"
-    cap: CapSettings = CapSettings()
+    standards: StandardsSettings = StandardsSettings()
 
 
 class AlertService(IncidentDesk):
@@ -103,7 +102,10 @@ class AlertService(IncidentDesk):
         store = Store(self._database, community, settings.base_url, self._channels)
         watch = Watch(store, community, clock, settings.patience)
         super().__init__(store, watch, clock, self._ring)
-        self.cap = CapDesk(store, community, settings.cap, settings.base_url, clock)
+        self.standards = Standards(
+            settings.standards, store=store, watch=watch, community=community,
+            base_url=settings.base_url, clock=clock,
+        )  # fmt: skip
         self._health = OwnHealth(community, clock, self._watch.held_by_us())
         self._queue: queue.Queue[Message | None] = queue.Queue(QUEUE_SIZE)
         self._unacknowledged: list[Message] = []
@@ -139,11 +141,13 @@ class AlertService(IncidentDesk):
             log.warning("not everybody can be told", problem=problem)
         self._worker.start()
         self._thread.start()
+        self.standards.start()
         self._broker.start()
 
     def stop(self) -> None:
         """End cleanly: settle what is under way, keep the rest in the outbox."""
         self._stop.set()
+        self.standards.stop()
         self._ring()
         if self._thread.ident is not None:
             self._thread.join(10)
@@ -295,7 +299,7 @@ class AlertService(IncidentDesk):
         self._unacknowledged.clear()
 
     def _pass_time(self) -> None:
-        for finding in self._health.findings():
+        for finding in (*self._health.findings(), *self.standards.findings()):
             self._watch.take(finding, None)
         self._acts.tick()
         self._watch.tick()

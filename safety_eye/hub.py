@@ -10,9 +10,12 @@ from pathlib import Path
 
 import msgspec
 
+from alerts.cap.incoming import UpstreamSettings
 from alerts.cap.settings import CapSettings
 from alerts.channels.base import ChannelEntry
 from alerts.decisions import Patience
+from alerts.hooks import HookEntry
+from alerts.standards import StandardsSettings
 from core.broker import BrokerAddress
 from core.configuration import ConfigurationError, read_toml
 from ingest.history import HistorySettings
@@ -86,6 +89,8 @@ class HubConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         patience: How long alerts waits with what is not urgent (falls, closing).
         state_url: SQLAlchemy URL of the state of alerts; empty = SQLite in the state directory.
         cap: How our CAP messages present themselves.
+        upstream: Whose CAP warnings count here, and what they mean.
+        hook: Which systems may tell us of their alerts.
     """
 
     broker: BrokerEntry = BrokerEntry()
@@ -96,6 +101,13 @@ class HubConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     state_url: str = ""
     commands: CommandsEntry = CommandsEntry()
     cap: CapSettings = CapSettings()
+    upstream: UpstreamSettings = UpstreamSettings()
+    hook: tuple[HookEntry, ...] = ()
+
+    @property
+    def standards(self) -> StandardsSettings:
+        """How alerts speaks with other systems."""
+        return StandardsSettings(cap=self.cap, upstream=self.upstream, hook=self.hook)
 
 
 def load_hub(path: Path | None) -> HubConfig:
