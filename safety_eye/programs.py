@@ -93,6 +93,7 @@ def run_alerts(
         channels=config.channel,
         base_url=config.http.url,
         patience=config.patience,
+        delivery=config.delivery,
         standards=config.standards,
     )
     service = AlertService(settings, community, config.broker.address, clock)
