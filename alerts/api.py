@@ -22,6 +22,7 @@ from alerts.access import COOKIE, SESSION_S, Access
 from alerts.act_store import KeptAct
 from alerts.cap_api import cap_router
 from alerts.inbound_api import inbound_router
+from alerts.kpi_api import kpi_router
 from alerts.standards import Standards
 from alerts.store import StaleError
 from alerts.views import (
@@ -197,7 +198,7 @@ def _add_standards(
     community: Community,
     clock: Clock,
 ) -> None:
-    """CAP and webhooks of others, of a service that has them."""
+    """CAP, webhooks of others and figures, of a service that has them."""
     if standards is None:
         return
     may_change = _guard(access)
@@ -208,6 +209,7 @@ def _add_standards(
         )
     )  # fmt: skip
     app.include_router(cap_router(standards.cap))
+    app.include_router(kpi_router(standards.figures, clock))
 
 
 def _add_health(

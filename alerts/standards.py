@@ -1,4 +1,4 @@
-"""Standards at work: CAP out and in, webhooks of others, as one part of the alert service."""
+"""Standards at work: CAP out and in, webhooks of others, figures; one part of the service."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from alerts.cap.poller import Poller
 from alerts.cap.settings import CapSettings, settings_problems
 from alerts.cap.upstream import Upstream
 from alerts.claims import Claims
+from alerts.figures import Figures
 from alerts.hook_store import HookStore
 from alerts.hooks import HookEntry, hook_problems, hook_secret
 from alerts.inbound_api import Hooks
@@ -76,6 +77,7 @@ class Standards:
     ) -> None:
         site, database = community.site.id, store.database
         self.settings = settings
+        self.figures = Figures(database, community, clock, lambda: watch.conditions("silence"))
         self.cap = CapDesk(store, community, settings.cap, base_url, clock)
         self.upstream = Upstream(database, site, settings.upstream, clock)
         self.poller = Poller(settings.upstream.feed, self.upstream, site, clock)

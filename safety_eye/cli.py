@@ -20,6 +20,7 @@ from edge.simulator import load_scenario, scenario_names
 from safety_eye.calibration_cli import calibration_app, today
 from safety_eye.hub import HubConfig, load_hub
 from safety_eye.kit_cli import broker_app, station_app
+from safety_eye.kpi_cli import kpi
 from safety_eye.output import console, say
 
 app = typer.Typer(
@@ -32,6 +33,7 @@ app = typer.Typer(
 app.add_typer(broker_app, name="broker")
 app.add_typer(station_app, name="station")
 app.add_typer(calibration_app, name="calibration")
+app.command()(kpi)
 
 CommunityOption = Annotated[
     Path, typer.Option("--community", help="The community profile, community.toml.")
