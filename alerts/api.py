@@ -20,6 +20,8 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from alerts.access import COOKIE, SESSION_S, Access
 from alerts.act_store import KeptAct
+from alerts.drill_desk import DrillDesk
+from alerts.drills_api import drill_router
 from alerts.store import StaleError
 from alerts.views import (
     IncidentError,
@@ -81,6 +83,9 @@ def build_api(
     _add_problems(app)
     _add_incidents(app, service, access)
     _add_acts(app, getattr(service, "acts", None))
+    desk: DrillDesk | None = getattr(service, "drills", None)
+    if desk is not None:
+        app.include_router(drill_router(desk, access, clock))
     _add_sessions(app, access)
     _add_health(
         app,

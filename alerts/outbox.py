@@ -51,7 +51,8 @@ def enqueue(
     rows, events = [], []
     for address in addresses:
         worst, until = _supersede(connection, note, address, times)
-        urgency = max(note.grade, worst)
+        # The end of a drill never hurries, whatever it overtakes: an actual message goes first.
+        urgency = note.grade if note.kind is Kind.DRILL_END else max(note.grade, worst)
         row = _row(note, address, urgency, times)
         row["deadline_at"] = max(until, deadline(urgency, times.now, times.speed))
         usable = [name for name in (address.channel, *address.fallback) if name in configured]
