@@ -1,40 +1,38 @@
-r"""The incident: a fold over its journal. Pure: events in, state out; nothing else changes it.
+"""The incident and its events: the state is a fold over the journal, nothing else changes it.
 
 Axes that never mix (design, Grading and incidents): condition (active, cleared, unknown) x
-acknowledgement x stage. Stages for now:
+acknowledgement x withheld x stage. The stage is not stored by events but follows from the evidence
+(`alerts.stages`): warned, deciding, acting, recovering, reviewing, closed.
 
-    warned --acknowledge--> acting --clears--> recovering --settled--> closed
-       \-------------------clears-----------------/
-
-Every event is defined in every open state; a closed incident takes none but the fate of its last
-notifications. `alerts.decisions` says which events happen, `apply` folds them.
+Every event is defined in every state: folded or refused (`alerts.fold`). `alerts.decisions` and
+`alerts.cycle` say which events happen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import StrEnum
 
 import msgspec
 
+from alerts.evidence import (
+    Chatter,
+    Decision,
+    FirstOut,
+    Lesson,
+    OnSite,
+    PlanStep,
+    Review,
+    Stage,
+    StepDone,
+)
 from alerts.grading import Judgement
 from alerts.ladder import Climb, Ladder
-from alerts.views import IncidentError
+from alerts.withholding import Withholding
 from core.act import LocalAct
-from core.community import Name
 from core.finding import Condition, Hazard
 from core.grade import Grade
 
 SYSTEM = "system"
-
-
-class Stage(StrEnum):
-    """How far people are with it."""
-
-    WARNED = "warned"
-    ACTING = "acting"
-    RECOVERING = "recovering"
-    CLOSED = "closed"
 
 
 class Happening(StrEnum):
@@ -56,10 +54,26 @@ class Happening(StrEnum):
     REMINDED = "reminded"  # who has it was asked "still on it?"
     LAPSED = "lapsed"  # no answer: nobody has it any more, the ladder begins again
     RESUMED = "resumed"  # the auditor found the ladder stuck and set it going again
-    WITHHELD = "withheld"  # notifications wait for a digest: quiet hours, or too many at once
+    HELD = "held"  # notifications wait for a digest: quiet hours, or too many at once
     ACTED = "acted"  # a station switched something by itself
+    HIDDEN = "hidden"  # something that holds it is withheld: people are not told of that
+    SHOWN = "shown"  # ... nothing that holds it is withheld any more
+    CHATTERING = "chattering"  # it comes and goes too fast to be read
+    DECIDED = "decided"
+    PLANNED = "planned"  # the steps of a response plan were put on it
+    STEP_DONE = "step-done"  # or skipped, with a reason
+    LOOKED = "looked"  # a person on site says what is to be seen there
+    NOTED = "noted"  # somebody wrote something down
+    ENDED = "ended"  # nothing is left to be done on the spot; the review begins
+    REVIEWED = "reviewed"  # somebody signed the review
+    LESSON = "lesson"  # a lesson, or a new version of one
     CLOSED = "closed"
     DRILL_ENDED = "drill-ended"  # the drill that it belongs to is over, or was broken off
+    # Of the site, not of one incident:
+    WITHHELD = "withheld"
+    EXTENDED = "extended"
+    ENDING = "ending"  # the owner was reminded
+    RELEASED = "released"
 
 
 class Kind(StrEnum):
@@ -87,10 +101,18 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         judgement: What the findings said, in events that come from them.
         grade: Grade acknowledged, announced or told.
         seq, kind: Of an announcement.
-        how: How it was acknowledged (console, api, link) or closed (settled, unattended).
+        how: How it was acknowledged (console, api, link), ended or closed (settled, unattended,
+            verified, by-hand, reviewed) or released (expired, by-hand).
         ladder: Copy of the escalation ladder, in an announcement that arms it.
-        step: Rung that was climbed, counting on through the rounds.
+        rung: Rung that was climbed, counting on through the rounds.
         station, act: Which station did what by itself.
+        decision, chatter, on_site, review, lesson: What was decided, found, seen, signed, learned.
+        plan, steps: Which plan (id and version) and its steps.
+        step: What became of one of them.
+        missing: Needs that were not met when it ended.
+        about: Which withholding (`withholding.3`) an event of the site is about.
+        withholding: The whole of it, when it begins.
+        until: Its new end.
         notification, contact, channel, detail: Which notification, and what the vendor answered.
     """
 
@@ -111,8 +133,20 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     detail: str = ""
     station: str = ""
     act: LocalAct | None = None
+    decision: Decision | None = None
+    plan: str = ""
+    steps: tuple[PlanStep, ...] = ()
+    step: StepDone | None = None
+    on_site: OnSite | None = None
+    review: Review | None = None
+    lesson: Lesson | None = None
+    chatter: Chatter | None = None
+    missing: tuple[str, ...] = ()
+    about: str = ""
+    withholding: Withholding | None = None
+    until: int = 0
     ladder: Ladder | None = None
-    step: int = 0
+    rung: int = 0
 
 
 class StationAct(msgspec.Struct, frozen=True):
@@ -120,10 +154,6 @@ class StationAct(msgspec.Struct, frozen=True):
 
     station: str
     act: LocalAct
-
-
-# Acts that an incident remembers for its card; the journal has all of them.
-_MOST_ACTS = 24
 
 
 class Incident(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,11 +171,20 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
         acknowledged, acknowledged_by, acknowledged_at: Who has taken it over, and when.
         acknowledged_grade: The highest grade that the standing acknowledgement covers.
         stage: How far people are.
-        opened_at, changed_at, cleared_at, closed_at: cleared_at and closed_at are 0 while not.
+        opened_at, changed_at, cleared_at, over_at, closed_at: The last three are 0 while not. Over
+            means that nothing is left to be done on the spot: a new danger is a new incident.
+        told_peak: Highest grade that was ever announced.
         told: Grade that the last announcement told; green after a clear.
         told_at: When.
         seq: Number of the last announcement.
         acted: What stations did by themselves, oldest first.
+        first: What came first.
+        decision: The one that stands; None if there is none for this grade.
+        plan, steps, done: Of the plan; what became of its steps, by step.
+        on_site: What a person saw last; None if the danger came back after that.
+        ended: How it ended; "" while it has not.
+        review, lessons: Signed review, newest version of each lesson.
+        chatter: The last time it was found to chatter.
         climb: How far up its escalation ladder it is.
         attended_at: When a person last did anything about it.
         reminded_at: When who has it was last asked whether they still do; 0 once they answered.
@@ -168,198 +207,43 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     opened_at: int
     changed_at: int
     cleared_at: int = 0
+    over_at: int = 0
     closed_at: int = 0
+    told_peak: Grade = Grade.GREEN
     told: Grade = Grade.GREEN
     told_at: int = 0
     seq: int = 0
     acted: tuple[StationAct, ...] = ()
+    first: FirstOut | None = None
+    decision: Decision | None = None
+    plan: str = ""
+    steps: tuple[PlanStep, ...] = ()
+    done: dict[str, StepDone] = {}
+    on_site: OnSite | None = None
+    ended: str = ""
+    review: Review | None = None
+    lessons: dict[str, Lesson] = {}
+    chatter: Chatter | None = None
     climb: Climb | None = None
     attended_at: int = 0
     reminded_at: int = 0
 
     @property
     def open(self) -> bool:
-        """True until it is closed."""
-        return self.closed_at == 0
+        """True until it is over: there may be a danger on the spot."""
+        return self.over_at == 0
+
+    @property
+    def voiced(self) -> Grade:
+        """The grade that people are told: without what is withheld."""
+        return self.judgement.voiced
+
+    @property
+    def hidden(self) -> bool:
+        """True if it holds only by what is withheld: nobody is told, nobody is called."""
+        return bool(self.judgement.withheld) and self.voiced is Grade.GREEN
 
     @property
     def exercise(self) -> bool:
         """True if it belongs to a drill: it is no danger, and never becomes one."""
         return self.drill != ""
-
-
-def apply(incident: Incident | None, event: Event, number: int = 0) -> Incident:
-    """Fold one event into the state.
-
-    Args:
-        incident: State before; None before the opening.
-        event: What happened.
-        number: Number of the incident, only for the opening.
-
-    Raises:
-        IncidentError: The event can't happen in this state.
-    """
-    if incident is None:
-        return _open(event, number)
-    if event.drill and event.what is not Happening.OPENED:
-        raise IncidentError(f"incident {incident.number}: only an opening names a drill")
-    if event.what in _FATES:
-        return incident  # may come after the closing, too
-    if not incident.open or event.what is Happening.OPENED:
-        raise IncidentError(
-            f"incident {incident.number}: {event.what} can't follow "
-            f"{'the closing' if not incident.open else 'the opening'}"
-        )
-    step = _STEPS.get(event.what, _judged)
-    after = step(incident, event)
-    if event.actor == SYSTEM:
-        return after
-    return msgspec.structs.replace(after, attended_at=event.at, reminded_at=0)
-
-
-def _open(event: Event, number: int) -> Incident:
-    if event.what is not Happening.OPENED or event.judgement is None or event.hazard is None:
-        raise IncidentError(f"an incident begins with its opening, not with {event.what}")
-    return Incident(
-        number=number,
-        zone=event.zone,
-        hazard=event.hazard,
-        drill=event.drill,
-        judgement=event.judgement,
-        condition=event.judgement.condition,
-        grade=event.judgement.grade,
-        grade_at=event.at,
-        peak=event.judgement.grade,
-        opened_at=event.at,
-        changed_at=event.at,
-    )
-
-
-def _acknowledged(incident: Incident, event: Event) -> Incident:
-    assert event.grade is not None
-    cleared = incident.condition is Condition.CLEARED
-    return msgspec.structs.replace(
-        incident,
-        acknowledged=True,
-        acknowledged_by=event.actor,
-        acknowledged_at=event.at,
-        acknowledged_grade=max(incident.acknowledged_grade, event.grade),
-        stage=Stage.RECOVERING if cleared else Stage.ACTING,
-        changed_at=event.at,
-    )
-
-
-def _judged(incident: Incident, event: Event) -> Incident:
-    judgement = event.judgement
-    assert judgement is not None
-    cleared = judgement.condition is Condition.CLEARED
-    was_cleared = incident.condition is Condition.CLEARED
-    stage = incident.stage
-    if cleared:
-        stage = Stage.RECOVERING
-    elif was_cleared:
-        stage = Stage.ACTING if incident.acknowledged else Stage.WARNED
-    if judgement.headline == Name():  # the last words that described it stay readable
-        judgement = msgspec.structs.replace(
-            judgement,
-            headline=incident.judgement.headline,
-            why=incident.judgement.why,
-            since=incident.judgement.since,
-        )
-    moved = judgement.grade is not incident.grade or cleared is not was_cleared
-    return msgspec.structs.replace(
-        incident,
-        judgement=judgement,
-        condition=judgement.condition,
-        grade=judgement.grade,
-        grade_at=event.at if moved else incident.grade_at,
-        peak=max(incident.peak, judgement.grade),
-        stage=stage,
-        cleared_at=(incident.cleared_at if was_cleared else event.at) if cleared else 0,
-        changed_at=event.at,
-    )
-
-
-def _voided(incident: Incident, event: Event) -> Incident:
-    return msgspec.structs.replace(
-        incident,
-        acknowledged=False,
-        acknowledged_by="",
-        acknowledged_at=0,
-        acknowledged_grade=Grade.GREEN,
-        stage=Stage.WARNED,
-        changed_at=event.at,
-    )
-
-
-def _announced(incident: Incident, event: Event) -> Incident:
-    assert event.grade is not None
-    climb = incident.climb
-    if event.ladder is not None:
-        climb = (
-            Climb(event.ladder, event.at, 0, event.at)
-            if climb is None or event.kind is Kind.ALERT
-            else climb.onto(event.ladder, event.at)
-        )
-    return msgspec.structs.replace(
-        incident,
-        told=event.grade,
-        told_at=event.at,
-        seq=event.seq,
-        changed_at=event.at,
-        climb=climb,
-    )
-
-
-def _escalated(incident: Incident, event: Event) -> Incident:
-    climb = incident.climb.climbed(event.step, event.at) if incident.climb else None
-    return msgspec.structs.replace(incident, climb=climb, seq=event.seq, changed_at=event.at)
-
-
-def _reminded(incident: Incident, event: Event) -> Incident:
-    return msgspec.structs.replace(
-        incident, reminded_at=event.at, seq=event.seq, changed_at=event.at
-    )
-
-
-def _lapsed(incident: Incident, event: Event) -> Incident:
-    climb = incident.climb.again(event.at) if incident.climb else None
-    return msgspec.structs.replace(_voided(incident, event), climb=climb, reminded_at=0)
-
-
-def _noted(incident: Incident, event: Event) -> Incident:
-    return msgspec.structs.replace(incident, changed_at=event.at)
-
-
-def _acted(incident: Incident, event: Event) -> Incident:
-    assert event.act is not None
-    acted = (*incident.acted, StationAct(event.station, event.act))[-_MOST_ACTS:]
-    return msgspec.structs.replace(incident, acted=acted, changed_at=event.at)
-
-
-def _closed(incident: Incident, event: Event) -> Incident:
-    return msgspec.structs.replace(
-        incident, stage=Stage.CLOSED, closed_at=event.at, changed_at=event.at
-    )
-
-
-def _drill_ended(incident: Incident, event: Event) -> Incident:
-    if not incident.exercise:
-        raise IncidentError(f"incident {incident.number} is actual: no drill can end it")
-    return _closed(incident, event)
-
-
-# What may become of a notification, at any time.
-_FATES = frozenset({Happening.TOLD, Happening.UNDELIVERED, Happening.WITHHELD})
-_STEPS: dict[Happening, Callable[[Incident, Event], Incident]] = {
-    Happening.ACKNOWLEDGED: _acknowledged,
-    Happening.VOIDED: _voided,
-    Happening.ANNOUNCED: _announced,
-    Happening.ESCALATED: _escalated,
-    Happening.REMINDED: _reminded,
-    Happening.LAPSED: _lapsed,
-    Happening.RESUMED: _noted,
-    Happening.ACTED: _acted,
-    Happening.CLOSED: _closed,
-    Happening.DRILL_ENDED: _drill_ended,
-}

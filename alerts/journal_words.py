@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from alerts.cycle_wording import cycle_words
 from alerts.incident import Event, Happening
 from core.act_wording import act_sentence
 from core.community import Name
@@ -66,17 +67,39 @@ _JOURNAL = {
         "自检发现升级呼叫停滞，已恢复：{detail}",
         "the audit found the escalation stuck and set it going again: {detail}",
     ),
-    Happening.WITHHELD: (
+    Happening.HELD: (
         "暂不通知 {contact}（{channel}）：{detail}",
         "{contact} is not told now over {channel}: {detail}",
     ),
     Happening.ACTED: ("{ago}{act}", "{ago}{act}"),
+    Happening.HIDDEN: (
+        "部分或全部依据已暂停通知，过程照常记录",
+        "some or all of what holds it is withheld; it goes on being recorded",
+    ),
+    Happening.SHOWN: ("暂停通知已结束，重新判断", "nothing is withheld any more; judged again"),
+    Happening.CHATTERING: ("反复报警（抖动）", "it chatters: comes and goes too fast"),
+    Happening.DECIDED: ("{actor} 决定：{decision}", "{actor} decided: {decision}"),
+    Happening.PLANNED: ("启用预案 {plan}，共 {steps} 步", "plan {plan} put on it, {steps} steps"),
+    Happening.STEP_DONE: ("{step}", "{step}"),
+    Happening.LOOKED: ("{actor} 现场查看：{seen}", "{actor} on site: {seen}"),
+    Happening.NOTED: ("{actor} 记录：{detail}", "{actor} noted: {detail}"),
+    Happening.ENDED: ("处置结束（{how}），进入复盘", "over ({how}), to be reviewed"),
+    Happening.REVIEWED: ("{actor} 签署复盘", "{actor} signed the review"),
+    Happening.LESSON: ("{lesson}", "{lesson}"),
     Happening.DRILL_ENDED: ("演练{how}，本条关闭", "the drill {how}; closed with it"),
     Happening.CLOSED: ("关闭（{how}）", "closed ({how})"),
+    Happening.WITHHELD: ("{actor} 暂停通知（{about}）", "{actor} withheld ({about})"),
+    Happening.EXTENDED: ("{actor} 延长 {about}", "{actor} extended {about}"),
+    Happening.ENDING: ("提醒 {contact}：{about}", "{contact} was reminded of {about}"),
+    Happening.RELEASED: ("{about} 结束（{how}）", "{about} ended ({how})"),
 }
 _WORDS = {
     "settled": ("已平稳", "settled"),
-    "unattended": ("自动关闭：始终无人接手", "by itself: nobody ever took it over"),
+    "unattended": ("始终无人接手", "by itself: nobody ever took it over"),
+    "verified": ("读数与现场均已核实", "verified by readings and on site"),
+    "by-hand": ("人工结束", "by hand"),
+    "reviewed": ("复盘完成", "reviewed"),
+    "expired": ("到期", "its time was over"),
     "finished": ("结束", "is over"),
     "aborted": ("中止", "was broken off"),
     "drill-end": ("演练结束", "end of the drill"),
@@ -110,10 +133,14 @@ def _journal_line(event: Event, grade: Grade | None, headline: Name, language: s
             how=word(event.how),
             kind=word(event.kind or ""),
             seq=event.seq,
-            rung=event.step + 1,
+            rung=event.rung + 1,
             detail=event.detail,
             act=act_sentence(event.act, event.station, language) if event.act else "",
             ago=_ago(event, language),
+            plan=event.plan,
+            steps=len(event.steps),
+            about=event.about,
+            **cycle_words(event, language),
         )
         .strip()
     )

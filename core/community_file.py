@@ -6,6 +6,7 @@ Errors name file, key, given and expected. Sensors' and limits' own rules are ch
 
 from __future__ import annotations
 
+import re
 import zoneinfo
 from collections.abc import Iterable
 from math import inf
@@ -81,7 +82,20 @@ def problems(community: Community) -> list[str]:
         seen.add(key)
     for mapping in community.mapping:
         found += _mapping_problems(mapping, community.sensor_of(mapping.sensor))
+    found += [
+        f"contact {contact.id!r}: quiet {contact.quiet!r}: expected HH:MM-HH:MM, as in 22:00-07:00"
+        for contact in community.contact
+        if contact.quiet and (_HOURS.fullmatch(contact.quiet) is None or _is_no_time(contact.quiet))
+    ]
     return found + _habit_problems(community) + _site_problems(community.site)
+
+
+_HOURS = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d")
+
+
+def _is_no_time(hours: str) -> bool:
+    begin, _, end = hours.partition("-")
+    return begin == end
 
 
 def _habit_problems(community: Community) -> list[str]:

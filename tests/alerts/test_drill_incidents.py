@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerts.decisions import Patience, opening
-from alerts.incident import Event, Happening, Kind, apply
+from alerts.fold import apply
+from alerts.incident import Event, Happening, Kind
 from alerts.journal import fold
 from alerts.views import IncidentError
 from alerts.watch import Watch

@@ -13,7 +13,7 @@ down_revision: str | None = "0006_standards"
 branch_labels = None
 depends_on = None
 
-_OPEN = sa.text("closed_at = 0")
+_OPEN = sa.text("over_at = 0")
 
 
 def upgrade() -> None:
