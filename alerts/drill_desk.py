@@ -10,15 +10,17 @@ import datetime as dt
 import secrets
 import threading
 import zoneinfo
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 import structlog
 
 from alerts import drill as drills
 from alerts.drill import Drill, DrillPlan, DrillState, Evidence
+from alerts.drill_calendar import WINDOW_DAYS, Coverage, DrillEntry, coverage, held
 from alerts.drill_score import DrillScore, Story, score
 from alerts.drill_store import DrillStore, KeptDrill
+from alerts.routing import channel_name
 from alerts.store import Store
 from alerts.watch import Changes, Watch
 from core.clock import Clock
@@ -37,6 +39,8 @@ LONGEST_WALL_S = 12 * 3600.0
 _GRACE_S = 180.0
 _TRIES = 5
 MOST_EVIDENCE = 20
+# Drills that coverage looks at: four a week over two years.
+_MOST_LOOKED_AT = 400
 
 WatchOf = Callable[[str, Community], Watch]
 
@@ -51,6 +55,7 @@ class DrillDesk:
         clock: Clock of the run.
         watch_of: Makes the watch of a drill, out of its id and community.
         state: States on MQTT which drill runs; False if there is no link.
+        calendar: What should be drilled how often.
     """
 
     def __init__(
@@ -61,6 +66,7 @@ class DrillDesk:
         clock: Clock,
         watch_of: WatchOf,
         state: Callable[[DrillStatement], bool],
+        calendar: Sequence[DrillEntry] = (),
     ) -> None:
         self._register = register
         self._store = store
@@ -68,6 +74,7 @@ class DrillDesk:
         self._clock = clock
         self._watch_of = watch_of
         self._state = state
+        self.calendar = tuple(calendar)
         self._lock = threading.RLock()
         self._kept: KeptDrill | None = None
         self._watch: Watch | None = None
@@ -179,6 +186,26 @@ class DrillDesk:
                 Story(incident, self._store.events(incident.number), rows[incident.number])
                 for incident in incidents
             ],
+        )
+
+    def coverage(self, days: float = WINDOW_DAYS) -> Coverage:
+        """Return what has been drilled in the last *days*, and what is due.
+
+        Raises:
+            DrillError: The window makes no sense.
+        """
+        timezone = self._community.site.timezone
+        found = [held(one, self.score(one), timezone) for one in self.drills(_MOST_LOOKED_AT)]
+        channels = {
+            channel_name(name) for contact in self._community.contact for name in contact.channels
+        }
+        return coverage(
+            self.calendar,
+            [one for one in found if one is not None],
+            self._community,
+            channels,
+            self._clock.now_ms(),
+            days,
         )
 
     def add_evidence(self, drill: str, path: str, sha256: str) -> Drill:

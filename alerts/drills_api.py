@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from alerts.access import Access
 from alerts.drill import Drill, DrillPlan
+from alerts.drill_calendar import WINDOW_DAYS, Coverage, DrillEntry
 from alerts.drill_desk import DrillDesk
 from alerts.drill_score import DrillScore
 from core.clock import Clock
@@ -45,13 +46,24 @@ class DrillAnswer(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         drill, score: See there.
         now: Run time (ms) of this answer.
-        clock: `EPOCH_MS:SPEED` of the run, for the program that plays it.
     """
 
     drill: Drill
     score: DrillScore
     now: int
+
+
+class ClockAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """`EPOCH_MS:SPEED` of the run, for a program that plays a drill."""
+
     clock: str
+
+
+class CoverageAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What has been drilled, what is due, and the calendar that says so."""
+
+    coverage: Coverage
+    calendar: tuple[DrillEntry, ...]
 
 
 class _Answers:
@@ -61,6 +73,10 @@ class _Answers:
         self._desk = desk
         self._clock = clock
 
+    @property
+    def clock_text(self) -> str:
+        return str(self._clock)
+
     def found(self, name: str) -> Drill:
         drill = self._desk.drill(name)
         if drill is None:
@@ -68,13 +84,8 @@ class _Answers:
         return drill
 
     def of(self, drill: Drill, status: int = 200) -> Response:
-        whole = DrillAnswer(
-            drill=drill,
-            score=self._desk.score(drill),
-            now=self._clock.now_ms(),
-            clock=str(self._clock),
-        )
-        return _json(whole, status)
+        now = self._clock.now_ms()
+        return _json(DrillAnswer(drill=drill, score=self._desk.score(drill), now=now), status)
 
     def changed(self, step: Callable[[], Drill], status: int = 200) -> Response:
         try:
@@ -112,6 +123,16 @@ def _add_reading(router: APIRouter, desk: DrillDesk, answers: _Answers) -> None:
     def drills(limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> Response:
         """Drills, newest first."""
         return _json(desk.drills(limit))
+
+    @router.get(f"{_ROOT}/coverage", response_model=None)
+    def coverage(days: Annotated[float, Query(ge=1, le=3650)] = WINDOW_DAYS) -> Response:
+        """What has been drilled by hazard, watch and channel, and what is due."""
+        return _json(CoverageAnswer(coverage=desk.coverage(days), calendar=desk.calendar))
+
+    @router.get(f"{_ROOT}/clock", response_model=None)
+    def run_clock() -> Response:
+        """The clock of this run, for a program that plays a drill."""
+        return _json(ClockAnswer(clock=answers.clock_text))
 
     @router.get(f"{_ROOT}/{{name}}", response_model=None)
     def drill(name: str) -> Response:

@@ -22,6 +22,7 @@ from alerts.database import open_database
 from alerts.decisions import Patience
 from alerts.delivery import Delivery
 from alerts.desk import IncidentDesk
+from alerts.drill_calendar import DrillEntry
 from alerts.drill_desk import DrillDesk
 from alerts.drill_store import DrillStore
 from alerts.health import OwnHealth
@@ -65,6 +66,7 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
         base_url: Of the console, for links in messages.
         patience: How long to wait with what is not urgent.
         delivery: Ladders, digest, quiet hours, watchdog, self-test.
+        drills: The drill calendar.
         owner: Name of this program; two of them on one database need two names.
     """
 
@@ -73,6 +75,7 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
     base_url: str = ""
     patience: Patience = Patience()
     delivery: Delivery = Delivery()
+    drills: tuple[DrillEntry, ...] = ()
     owner: str = "alerts"
 
 
@@ -131,7 +134,7 @@ class AlertService(IncidentDesk):
         self.drills = DrillDesk(
             DrillStore(self._database, site), store, community, clock,
             lambda drill, twins: Watch(store, twins, clock, settings.patience, drill),
-            self._state_drill,
+            self._state_drill, settings.drills,
         )  # fmt: skip
         self._publisher = GradePublisher(self._broker, site, clock)
         self._heartbeat = HeartbeatPublisher(

@@ -18,6 +18,7 @@ from core.community_file import load_community
 from core.configuration import ConfigurationError
 from edge.simulator import load_scenario, scenario_names
 from safety_eye.calibration_cli import calibration_app, today
+from safety_eye.drill_cli import drill_app
 from safety_eye.hub import HubConfig, load_hub
 from safety_eye.kit_cli import broker_app, station_app
 from safety_eye.output import console, say
@@ -32,6 +33,7 @@ app = typer.Typer(
 app.add_typer(broker_app, name="broker")
 app.add_typer(station_app, name="station")
 app.add_typer(calibration_app, name="calibration")
+app.add_typer(drill_app, name="drill")
 
 CommunityOption = Annotated[
     Path, typer.Option("--community", help="The community profile, community.toml.")
