@@ -16,6 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.act_store import ActStore, KeptAct
 from alerts.acts import Acts
+from alerts.cap.desk import CapDesk
+from alerts.cap.settings import CapSettings
 from alerts.channels import open_channels
 from alerts.channels.base import ChannelEntry
 from alerts.database import open_database
@@ -68,6 +70,7 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
         delivery: Ladders, digest, quiet hours, watchdog, self-test.
         drills: The drill calendar.
         owner: Name of this program; two of them on one database need two names.
+        cap: How our CAP messages present themselves.
     """
 
     state_url: str
@@ -77,6 +80,7 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
     delivery: Delivery = Delivery()
     drills: tuple[DrillEntry, ...] = ()
     owner: str = "alerts"
+    cap: CapSettings = CapSettings()
 
 
 class AlertService(IncidentDesk):
@@ -115,6 +119,7 @@ class AlertService(IncidentDesk):
         )
         watch = Watch(store, community, clock, settings.patience)
         super().__init__(store, watch, clock, self._ring)
+        self.cap = CapDesk(store, community, settings.cap, settings.base_url, clock)
         self._health = OwnHealth(community, clock, self._watch.held_by_us())
         self._queue: queue.Queue[Message | None] = queue.Queue(QUEUE_SIZE)
         self._unacknowledged: list[Message] = []

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from alerts.cap.settings import CapSettings
 from alerts.channels.base import ChannelEntry
 from alerts.decisions import Patience
 from alerts.delivery import Delivery, DigestEntry, QuietEntry, SelfTestEntry, WatchdogEntry
@@ -91,6 +92,7 @@ class HubConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         watchdog: Whom the hub calls every minute, so that its silence is noticed elsewhere.
         selftest: When each channel is tested, daily.
         state_url: SQLAlchemy URL of the state of alerts; empty = SQLite in the state directory.
+        cap: How our CAP messages present themselves.
     """
 
     broker: BrokerEntry = BrokerEntry()
@@ -105,6 +107,7 @@ class HubConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     selftest: SelfTestEntry = SelfTestEntry()
     state_url: str = ""
     commands: CommandsEntry = CommandsEntry()
+    cap: CapSettings = CapSettings()
 
     @property
     def delivery(self) -> Delivery:
