@@ -115,6 +115,7 @@ def _row(note: Notification, address: Address, urgency: Grade, times: Times) -> 
         "vendor_id": "",
         "vendor_code": "",
         "detail": "",
+        "exercise": int(note.exercise),
         "digest_at": 0,
         "digest": "",
         "used_at": 0,

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from alerts.dispatch import Claimed, Room, claim
 from alerts.drill import (
     PROGRAMS,
     RUNNER_GONE_S,
@@ -328,3 +329,32 @@ def test_evidence_is_kept_with_its_hash_once_the_drill_is_over(desk: Desk) -> No
     assert [(one.path, one.sha256) for one in kept.evidence] == [("report.html", "a" * 64)]
     with pytest.raises(DrillError):
         desk.desk.abort(drill.id, "duty-1")
+
+
+def claimed(desk: Desk, room: Room) -> list[Claimed]:
+    with desk.scene.database.write() as connection:
+        return claim(connection, "w", {"hook": room, "second": room}, 50, desk.scene.watch.times())
+
+
+def test_an_actual_blue_is_sent_before_a_drills_red(desk: Desk) -> None:
+    drill = desk.run()
+    desk.find(drill, Grade.RED)
+    desk.scene.say(level(Grade.BLUE))
+
+    notes = [one.note for one in claimed(desk, Room(50))]
+
+    assert [note.exercise for note in notes] == [False] + [True] * 4
+
+
+def test_a_drills_red_leaves_the_reserve_of_a_channel_to_an_actual_one(desk: Desk) -> None:
+    drill = desk.run()
+    desk.find(drill, Grade.RED)
+
+    # Four a minute and channel: 60 % of them for what is not an actual red.
+    first = claimed(desk, Room(50, 4))
+    desk.scene.say(level(Grade.RED))
+    second = claimed(desk, Room(50, 4))
+
+    assert [one.channel for one in first].count("hook") == 2
+    assert [one.note.exercise for one in second] == [False] * len(second)
+    assert [one.channel for one in second].count("hook") == 2
