@@ -120,10 +120,11 @@ local_act = Table(
     sqlite_autoincrement=True,
 )
 
-# Names that people typed; may be erased, the journal keeps only the id.
+# Names and numbers that people gave; may be erased, everything else keeps only the id.
 person = Table(
     "person",
     metadata,
     Column("id", String(40), primary_key=True),
     Column("name", Text, nullable=False),
+    Column("phone", Text, nullable=False, server_default=""),
 )

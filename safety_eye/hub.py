@@ -12,6 +12,7 @@ import msgspec
 
 from alerts.channels.base import ChannelEntry
 from alerts.decisions import Patience
+from alerts.response_file import FILE
 from core.broker import BrokerAddress
 from core.configuration import ConfigurationError, read_toml
 from ingest.history import HistorySettings
@@ -84,6 +85,7 @@ class HubConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         patience: How long alerts waits with what is not urgent (falls, closing).
         state_url: SQLAlchemy URL of the state of alerts; empty = SQLite in the state directory.
+        response: Path of response.toml; empty = the one beside community.toml, if there is one.
     """
 
     broker: BrokerEntry = BrokerEntry()
@@ -92,6 +94,7 @@ class HubConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     channel: tuple[ChannelEntry, ...] = ()
     patience: Patience = Patience()
     state_url: str = ""
+    response: str = ""
     commands: CommandsEntry = CommandsEntry()
 
 
@@ -120,3 +123,14 @@ def load_hub(path: Path | None) -> HubConfig:
             file, f"http.host {config.http.host!r} is open to others: http.token_file is needed"
         )
     return config
+
+
+def response_file(config: HubConfig, hub: Path | None, community: Path) -> Path | None:
+    """Return where response.toml is: as named (from hub.toml's directory), else beside the profile.
+
+    None if none is named and there is none beside it.
+    """
+    if config.response:
+        return (hub.parent if hub is not None else Path()) / config.response
+    beside = community.parent / FILE
+    return beside if beside.is_file() else None
