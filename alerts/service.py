@@ -20,6 +20,7 @@ from alerts.channels import open_channels
 from alerts.channels.base import ChannelEntry
 from alerts.database import open_database
 from alerts.decisions import Patience
+from alerts.delivery import Delivery
 from alerts.desk import IncidentDesk
 from alerts.health import OwnHealth
 from alerts.heartbeat import HeartbeatPublisher
@@ -60,6 +61,7 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
         channels: `[[channel]]` of hub.toml.
         base_url: Of the console, for links in messages.
         patience: How long to wait with what is not urgent.
+        delivery: Ladders, digest, quiet hours, watchdog, self-test.
         owner: Name of this program; two of them on one database need two names.
     """
 
@@ -67,6 +69,7 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
     channels: tuple[ChannelEntry, ...] = ()
     base_url: str = ""
     patience: Patience = Patience()
+    delivery: Delivery = Delivery()
     owner: str = "alerts"
 
 
@@ -94,9 +97,11 @@ class AlertService(IncidentDesk):
         self._community = community
         self.metrics = Metrics()
         self.registry = self.metrics.registry
-        self._channels = open_channels(settings.channels)
+        self._channels = open_channels(settings.channels, community.contact)
         self._database = open_database(settings.state_url)
-        store = Store(self._database, community, settings.base_url, self._channels)
+        store = Store(
+            self._database, community, settings.base_url, self._channels, settings.delivery
+        )
         watch = Watch(store, community, clock, settings.patience)
         super().__init__(store, watch, clock, self._ring)
         self._health = OwnHealth(community, clock, self._watch.held_by_us())

@@ -90,6 +90,7 @@ def run_alerts(
         channels=config.channel,
         base_url=config.http.url,
         patience=config.patience,
+        delivery=config.delivery,
     )
     service = AlertService(settings, community, config.broker.address, clock)
     feed = LiveFeed(config.broker.address, community, clock)
