@@ -43,6 +43,10 @@ _SURE = {
 }
 
 
+# A title is one line on a phone; a headline comes from outside.
+_TITLE_BYTES = 300
+
+
 def title(note: Notification, language: str) -> str:
     """Return the first line: grade, hazard and place; a drill says so before anything else."""
     return drill_mark(note, language) + _title(note, language)
@@ -59,6 +63,9 @@ def _title(note: Notification, language: str) -> str:
     zh = language == "zh"
     if note.kind is Kind.TEST:
         return "【通道测试】平安眼" if zh else "[channel test] Safety Eye"
+    if note.kind is Kind.NOTICE:
+        headline = truncate_utf8(note.headline.in_language(language), _TITLE_BYTES)
+        return f"【请处理】{headline}" if zh else f"[please see to it] {headline}"
     if note.kind is Kind.DIGEST:
         return f"【汇总】{_counts(note, language)}" if zh else f"[digest] {_counts(note, language)}"
     place, hazard = note.place.in_language(language), note.hazard_name.in_language(language)
@@ -100,6 +107,8 @@ def lines(note: Notification, language: str) -> list[str]:
     if note.kind is Kind.TEST:
         body = "通道每日自检，无需处理。" if language == "zh" else "Daily self-test; nothing to do."
         return [title(note, language), body]
+    if note.kind is Kind.NOTICE:
+        return [title(note, language), note.why.in_language(language), *_links(note, language)]
     if note.kind is Kind.DIGEST:
         return [title(note, language), *_item_lines(note, language)]
     if note.kind is Kind.DRILL_END:
@@ -211,7 +220,7 @@ def short(note: Notification, language: str, units: int = SMS_UNITS) -> str:
     follow where they fit, each whole or not at all.
     """
     zh = language == "zh"
-    if note.kind in (Kind.TEST, Kind.DIGEST):
+    if note.kind in (Kind.TEST, Kind.DIGEST, Kind.NOTICE):
         return cut(title(note, language), units)
     what = note.headline.in_language(language)
     if what and note.kind in (Kind.ALERT, Kind.ESCALATION, Kind.REMINDER):

@@ -18,6 +18,7 @@ from alerts.act_store import ActStore, KeptAct
 from alerts.acts import Acts
 from alerts.channels import open_channels
 from alerts.channels.base import ChannelEntry
+from alerts.cycle_desk import CycleDesk
 from alerts.database import open_database
 from alerts.decisions import Patience
 from alerts.delivery import Delivery
@@ -31,6 +32,8 @@ from alerts.publisher import GradePublisher
 from alerts.routing import unreachable
 from alerts.store import StaleError, Store
 from alerts.watch import Watch
+from alerts.withholding_desk import WithholdingDesk
+from alerts.withholding_store import WithholdingStore
 from alerts.worker import Worker
 from core import topics
 from core.broker import Broker, BrokerAddress, Message
@@ -104,6 +107,10 @@ class AlertService(IncidentDesk):
         )
         watch = Watch(store, community, clock, settings.patience)
         super().__init__(store, watch, clock, self._ring)
+        withheld = WithholdingStore(self._database, community.site.id)
+        self.cycle = CycleDesk(store, watch, withheld, clock, self._ring)
+        self.withholding = WithholdingDesk(withheld, store, watch, community, clock, self._ring)
+        watch.withhold(withheld.standing())  # before anything is judged
         self._health = OwnHealth(community, clock, self._watch.held_by_us())
         self._queue: queue.Queue[Message | None] = queue.Queue(QUEUE_SIZE)
         self._unacknowledged: list[Message] = []
@@ -227,6 +234,7 @@ class AlertService(IncidentDesk):
                     self._pass_time()
                     due_s = now_s + TICK_S
                 if now_s >= remind_s:
+                    self.withholding.tick()
                     self._watch.remind()
                     remind_s = now_s + REMIND_S
                 self._tell_others()

@@ -85,6 +85,18 @@ class Store(Records):
             rows = connection.execute(query)
             return [Kept(_DECODER.decode(row.state), row.version) for row in rows]
 
+    def under_review(self) -> list[Incident]:
+        """Return every incident that is over but not closed."""
+        with self.database.read() as connection:
+            rows = connection.execute(
+                select(tables.incident.c.state).where(
+                    tables.incident.c.site == self.site,
+                    tables.incident.c.over_at > 0,
+                    tables.incident.c.closed_at == 0,
+                )
+            ).scalars()
+            return [_DECODER.decode(row) for row in rows]
+
     def kept(self, number: int) -> Kept | None:
         """Return one incident."""
         with self.database.read() as connection:
