@@ -12,36 +12,19 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-import msgspec
-
+from alerts.evidence import PlanStep
+from alerts.guidance import NO_GUIDANCE, Advise, Guidance
 from alerts.response import Plan, Response
 from core.community import Community, Name
 from core.configuration import parse_toml
 from core.finding import Hazard
-from core.grade import WARNING_GRADES, Grade, grade_named
+from core.grade import WARNING_GRADES, Grade
 
 _TEMPLATE = Path(__file__).with_name("plan_template.toml")
 
 
-class Guidance(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a plan a message has room for.
-
-    Attributes:
-        plan, version: Which plan; "" if there is none and these are the general words.
-        first: What to do first, in order.
-        public: What residents are told.
-        generic: True for the general words, which are no plan of this place: say so.
-    """
-
-    plan: str = ""
-    version: int = 0
-    first: tuple[Name, ...] = ()
-    public: Name = Name()
-    generic: bool = False
-
-
 # Steps that a message names; more does not fit into one look at three in the night.
-FIRST_STEPS = 3
+FIRST_STEPS = 2
 
 
 @cache
@@ -73,27 +56,35 @@ def zone_and_around(community: Community, zone: str) -> Iterator[str]:
     yield ""
 
 
-def guidance(
-    response: Response, community: Community, hazard: Hazard, grade: Grade, zone: str
-) -> Guidance:
-    """Return what people should do first and what residents are told.
+def advise(response: Response, community: Community) -> Advise:
+    """Return what messages ask: what the plan of a place says to do first, and to residents."""
 
-    Without a plan of the place it is the general words of the template, marked `generic`.
-    """
-    plan = plan_for(response, community, hazard, grade, zone)
-    if plan is None:
-        general = plan_for(template(), community, hazard, grade, zone)
-        if general is None:
-            return Guidance()
-        first = tuple(step.text for step in general.step[:FIRST_STEPS])
-        return Guidance(first=first, public=general.public, generic=True)
-    first = tuple(step.text for step in plan.step[:FIRST_STEPS])
-    return Guidance(plan=plan.id, version=plan.version, first=first, public=plan.public)
+    def advice(zone: str, hazard: Hazard, grade: Grade) -> Guidance:
+        plan = plan_for(response, community, hazard, grade, zone)
+        if plan is None:
+            return NO_GUIDANCE
+        steps = [step.text for step in plan.step[:FIRST_STEPS]]
+        first = Name(
+            zh="；".join(text.in_language("zh") for text in steps),
+            en="; ".join(text.in_language("en") for text in steps),
+        )
+        # Below orange residents need not hear of it, whatever the plan would tell them.
+        return Guidance(first, plan.public if grade >= Grade.ORANGE else Name())
+
+    return advice
 
 
-def holds_from(plan: Plan) -> Grade:
-    """Return the grade from which a plan holds."""
-    return grade_named(plan.grade)
+def steps_of(plan: Plan) -> tuple[PlanStep, ...]:
+    """Return the steps as an incident takes them over."""
+    return tuple(
+        PlanStep(id=step.id, text=step.text, role=step.role, within_s=step.within_min * 60)
+        for step in plan.step
+    )
+
+
+def named(plan: Plan) -> str:
+    """Return how the journal names a plan: id and version."""
+    return f"{plan.id} v{plan.version}"
 
 
 def doors_of(response: Response, community: Community, zone: str) -> tuple[str, ...]:

@@ -61,10 +61,18 @@ def parse_registers(data: bytes, file: str, community: Community) -> Registers:
     except UnicodeDecodeError as error:
         raise ConfigurationError(file, f"not UTF-8 ({error.reason}): save it as UTF-8") from error
     found = parse_toml(text, Registers, file) if file.endswith(".toml") else _from_csv(text, file)
-    zones = {zone.id for zone in community.zone}
-    for problem in _problems(found, zones):
-        raise ConfigurationError(file, problem)
+    check_registers(found, community, file)
     return found
+
+
+def check_registers(registers: Registers, community: Community, file: str) -> None:
+    """Check entries against the profile.
+
+    Raises:
+        ConfigurationError: One can't be used; the message says what to mend.
+    """
+    for problem in _problems(registers, {zone.id for zone in community.zone}):
+        raise ConfigurationError(file, problem)
 
 
 def _problems(registers: Registers, zones: set[str]) -> list[str]:

@@ -28,7 +28,9 @@ from alerts.heartbeat import HeartbeatPublisher
 from alerts.intake import decode
 from alerts.journal import Head
 from alerts.metrics import Metrics
+from alerts.people import PeopleDesk
 from alerts.publisher import GradePublisher
+from alerts.response import Response
 from alerts.routing import unreachable
 from alerts.store import StaleError, Store
 from alerts.watch import Watch
@@ -65,6 +67,7 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
         base_url: Of the console, for links in messages.
         patience: How long to wait with what is not urgent.
         delivery: Ladders, digest, quiet hours, watchdog, self-test.
+        response: Plans, roster and supplies (response.toml).
         owner: Name of this program; two of them on one database need two names.
     """
 
@@ -73,6 +76,7 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
     base_url: str = ""
     patience: Patience = Patience()
     delivery: Delivery = Delivery()
+    response: Response = Response()
     owner: str = "alerts"
 
 
@@ -111,6 +115,10 @@ class AlertService(IncidentDesk):
         self.cycle = CycleDesk(store, watch, withheld, clock, self._ring)
         self.withholding = WithholdingDesk(withheld, store, watch, community, clock, self._ring)
         watch.withhold(withheld.standing())  # before anything is judged
+        self.people = PeopleDesk(
+            settings.response, self._database, store, watch, community, clock, self._channels,
+            self._ring,
+        )  # fmt: skip
         self._health = OwnHealth(community, clock, self._watch.held_by_us())
         self._queue: queue.Queue[Message | None] = queue.Queue(QUEUE_SIZE)
         self._unacknowledged: list[Message] = []
@@ -303,10 +311,11 @@ class AlertService(IncidentDesk):
         self._unacknowledged.clear()
 
     def _pass_time(self) -> None:
-        for finding in self._health.findings():
+        for finding in (*self._health.findings(), *self.people.findings()):
             self._watch.take(finding, None)
         self._acts.tick()
         self._watch.tick()
+        self.people.tick()
         self._heartbeat.beat()
 
     def _tell_others(self) -> None:

@@ -243,7 +243,6 @@ class _Pinned(smtplib.SMTP):
     def _get_socket(self, _host: str, port: int, timeout: float) -> socket.socket:
         return socket.create_connection((self._address, port), timeout)
 
-
     def getreply(self) -> tuple[int, bytes]:
         if self.file is None and self.sock is not None:
             self.file = _WholeLines(self.sock.makefile("rb"))
