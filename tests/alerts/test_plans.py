@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from alerts.plan_lint import Lint, LintFinding
-from alerts.plans import doors_of, guidance, plan_for, template
+from alerts.guidance import NO_GUIDANCE
+from alerts.plans import advise, doors_of, plan_for, template
 from alerts.register import takings, who_can
 from alerts.register_file import load_registers, parse_registers
 from alerts.response import Plan, Step, within_zones
@@ -75,14 +76,14 @@ def test_a_zone_has_its_own_plan_else_its_parents_else_the_sites() -> None:
     assert chosen("riverside", Grade.RED) == "flood-site-red"
 
 
-def test_without_a_plan_of_the_place_the_general_words_are_marked_as_general() -> None:
-    own = guidance(response(), community(), Hazard.FLOOD, Grade.YELLOW, "underpass")
-    none = guidance(response(), community(), Hazard.FIRE, Grade.RED, "underpass")
+def test_messages_get_the_first_steps_of_the_plan_and_nothing_where_there_is_none() -> None:
+    ask = advise(response(), community())
 
-    assert (own.plan, own.generic) == ("flood-underpass", False)
-    assert own.first[0].en == "Lower the north boom, key on hook 2"
-    assert (none.plan, none.generic) == ("", True)
-    assert "119" in none.first[0].zh
+    orange = ask("underpass", Hazard.FLOOD, Grade.ORANGE)
+    assert orange.first.en.startswith("Lower the north boom, key on hook 2; Pump 3")
+    assert orange.public.en == "Water in the underpass: use the east gate."
+    assert ask("underpass", Hazard.FLOOD, Grade.YELLOW).public == Name()
+    assert ask("underpass", Hazard.FIRE, Grade.RED) == NO_GUIDANCE
 
 
 def test_the_template_has_words_for_every_hazard_and_is_itself_well_formed() -> None:

@@ -11,12 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.incident import Kind
+from alerts.ladder import DEFAULTS, Step
 from alerts.response import Absence, DatedShift, Response
 from alerts.roster import Away, Roster
-from alerts.routing import audience
+from alerts.routing import of_steps
 from alerts.weekly import covers, parse_hours, spans
-from core.community import Community
 from core.grade import Grade
 from tests.alerts.response_samples import at, community, response
 
@@ -76,26 +75,37 @@ def test_a_night_noted_on_the_console_wins_over_the_file_and_survives_strangers(
     assert duty(Roster(response(), community(), noted), "2026-11-25T23:00") == ["duty-1"]
 
 
+def told(roster: Roster, when: str, grade: Grade) -> list[str]:
+    """Whom the announcement of the default ladder goes to."""
+    steps = DEFAULTS[grade].announced
+    addresses = of_steps(steps, community(), roster.community_at(at(when)))
+    return list(dict.fromkeys(address.contact for address in addresses))
+
+
 def test_only_those_on_duty_are_routed_to_and_everybody_where_there_is_no_roster() -> None:
-    def told(response: Response, when: str, grade: Grade) -> list[str]:
-        place: Community = Roster(response, community()).community_at(at(when))
-        return [contact.id for contact in audience(Kind.ALERT, grade, grade, place)]
+    roster = Roster(response(), community())
 
-    assert told(response(), "2026-11-25T03:00", Grade.BLUE) == ["duty-2"]
-    assert told(response(), "2026-11-25T12:00", Grade.BLUE) == ["duty-1"]
-    assert set(told(response(), "2026-11-25T03:00", Grade.RED)) == {
-        "duty-2", "deputy-1", "leader-1",
-    }  # fmt: skip
-    assert told(Response(), "2026-11-25T03:00", Grade.BLUE) == ["duty-1", "duty-2"]
+    assert told(roster, "2026-11-25T03:00", Grade.BLUE) == ["duty-2"]
+    assert told(roster, "2026-11-25T12:00", Grade.BLUE) == ["duty-1"]
+    assert set(told(roster, "2026-11-25T03:00", Grade.RED)) == {"duty-2", "deputy-1", "leader-1"}
+    none = Roster(Response(), community())
+    assert told(none, "2026-11-25T03:00", Grade.BLUE) == ["duty-1", "duty-2"]
 
 
-def test_who_stands_in_for_the_duty_is_told_as_the_duty_and_once() -> None:
+def test_who_is_named_in_a_ladder_is_told_on_shift_or_not() -> None:
+    duty = Roster(response(), community()).community_at(at("2026-11-25T03:00"))
+
+    [*addresses] = of_steps([Step(0.0, contacts=("duty-1",))], community(), duty)
+
+    assert {address.contact for address in addresses} == {"duty-1"}
+
+
+def test_who_stands_in_for_the_duty_is_told_as_the_duty() -> None:
     away = Away("duty-2", at("2026-11-25T20:00"), at("2026-11-26T08:00"), "leader-1")
-    place = Roster(response(), community(), [away]).community_at(at("2026-11-25T23:00"))
+    roster = Roster(response(), community(), [away])
 
-    for grade in (Grade.BLUE, Grade.RED):
-        told = [contact.id for contact in audience(Kind.ALERT, grade, grade, place)]
-        assert told.count("leader-1") == 1
+    assert told(roster, "2026-11-25T23:00", Grade.BLUE) == ["leader-1"]
+    assert set(told(roster, "2026-11-25T23:00", Grade.RED)) == {"deputy-1", "leader-1"}
 
 
 @pytest.mark.parametrize("day", [dt.date(2026, 3, 29), dt.date(2026, 10, 25)])
