@@ -16,6 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.act_store import ActStore, KeptAct
 from alerts.acts import Acts
+from alerts.cap.desk import CapDesk
+from alerts.cap.settings import CapSettings
 from alerts.channels import open_channels
 from alerts.channels.base import ChannelEntry
 from alerts.cycle_desk import CycleDesk
@@ -69,6 +71,7 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
         delivery: Ladders, digest, quiet hours, watchdog, self-test.
         response: Plans, roster and supplies (response.toml).
         owner: Name of this program; two of them on one database need two names.
+        cap: How our CAP messages present themselves.
     """
 
     state_url: str
@@ -78,6 +81,7 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
     delivery: Delivery = Delivery()
     response: Response = Response()
     owner: str = "alerts"
+    cap: CapSettings = CapSettings()
 
 
 class AlertService(IncidentDesk):
@@ -119,6 +123,7 @@ class AlertService(IncidentDesk):
             settings.response, self._database, store, watch, community, clock, self._channels,
             self._ring,
         )  # fmt: skip
+        self.cap = CapDesk(store, community, settings.cap, settings.base_url, clock)
         self._health = OwnHealth(community, clock, self._watch.held_by_us())
         self._queue: queue.Queue[Message | None] = queue.Queue(QUEUE_SIZE)
         self._unacknowledged: list[Message] = []

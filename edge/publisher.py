@@ -135,6 +135,7 @@ class Publisher(threading.Thread):
         self._follow_link(now_s)
         if self._tray.urgent or now_s >= self._pack_due_s:
             self._pack(now_s)
+        self._spool.take_over_some()
         if self._online:
             self._drain(now_s)
             # Said at once: a clock that is trusted now places what was seen before; a spool that
@@ -144,6 +145,8 @@ class Publisher(threading.Thread):
                 self._status_due_s = now_s + STATUS_S
 
     def _pause_s(self) -> float:
+        if self._spool.takes_over:
+            return _SHORTEST_PAUSE_S
         due_s = self._pack_due_s
         if self._online:
             due_s = min(due_s, self._status_due_s)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from alerts.cap.settings import CapSettings
 from alerts.channels.base import ChannelEntry
 from alerts.decisions import Patience
 from alerts.delivery import Delivery, DigestEntry, QuietEntry, SelfTestEntry, WatchdogEntry
@@ -93,6 +94,7 @@ class HubConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         selftest: When each channel is tested, daily.
         state_url: SQLAlchemy URL of the state of alerts; empty = SQLite in the state directory.
         response: Path of response.toml; empty = the one beside community.toml, if there is one.
+        cap: How our CAP messages present themselves.
     """
 
     broker: BrokerEntry = BrokerEntry()
@@ -108,6 +110,7 @@ class HubConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     state_url: str = ""
     response: str = ""
     commands: CommandsEntry = CommandsEntry()
+    cap: CapSettings = CapSettings()
 
     @property
     def delivery(self) -> Delivery:

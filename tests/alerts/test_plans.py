@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from alerts.plan_lint import Lint, LintFinding
 from alerts.guidance import NO_GUIDANCE
+from alerts.plan_lint import Lint, LintFinding
 from alerts.plans import advise, doors_of, plan_for, template
 from alerts.register import takings, who_can
 from alerts.register_file import load_registers, parse_registers
