@@ -239,6 +239,9 @@ class CyclePort(Protocol):
     def lessons(self, limit: int = 200) -> list[LessonView]:
         """Every lesson, newest incident first."""
 
+    def reviews_owed(self) -> list[int]:
+        """The incidents that are over but not closed, oldest first."""
+
 
 class WithholdingPort(Protocol):
     """How pages and the API withhold. Safe to call from any thread; refusals are IncidentErrors."""

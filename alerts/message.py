@@ -104,16 +104,8 @@ def _counts(note: Notification, language: str) -> str:
 
 def lines(note: Notification, language: str) -> list[str]:
     """Return the whole text, most important line first."""
-    if note.kind is Kind.TEST:
-        body = "通道每日自检，无需处理。" if language == "zh" else "Daily self-test; nothing to do."
-        return [title(note, language), body]
-    if note.kind is Kind.NOTICE:
-        return [title(note, language), note.why.in_language(language), *_links(note, language)]
-    if note.kind is Kind.DIGEST:
-        return [title(note, language), *_item_lines(note, language)]
-    if note.kind is Kind.DRILL_END:
-        number = f"#{note.incident}-{note.seq}"
-        return [title(note, language), note.headline.in_language(language), number]
+    if note.kind in (Kind.TEST, Kind.NOTICE, Kind.DIGEST):
+        return [title(note, language), *_of_no_incident(note, language)]
     if note.audience is Audience.RESIDENT:
         return _resident(note, language)
     text = [title(note, language), *_asked(note, language)]
@@ -123,6 +115,17 @@ def lines(note: Notification, language: str) -> list[str]:
     if note.kind is not Kind.CLEAR and (first := note.first.in_language(language)):
         text.append(f"先做：{first}" if language == "zh" else f"First: {first}")
     return text + _links(note, language) + _why(note, language)
+
+
+def _of_no_incident(note: Notification, language: str) -> list[str]:
+    """Return what stands below the title of a self-test, a notice or a digest."""
+    if note.kind is Kind.TEST:
+        return [
+            "通道每日自检，无需处理。" if language == "zh" else "Daily self-test; nothing to do."
+        ]
+    if note.kind is Kind.NOTICE:
+        return [note.why.in_language(language), *_links(note, language)]
+    return _item_lines(note, language)
 
 
 def _what(note: Notification, language: str) -> list[str]:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from alerts import journal, outbox, tables
 from alerts.announcer import ANNOUNCING, Announcer
+from alerts.audit import audit
 from alerts.board import Key
 from alerts.database import Database
 from alerts.delivery import Delivery
@@ -239,15 +240,7 @@ class Store(Records):
             journal.JournalError: It is broken; the message says where.
         """
         with self.database.read() as connection:
-            end = journal.verify(connection, anchor)
-            rows = connection.execute(
-                select(tables.incident.c.number, tables.incident.c.state)
-            ).all()
-            for number, text in rows:
-                if journal.fold(journal.events_of(connection, number), number) != _DECODER.decode(
-                    text
-                ):
-                    raise journal.JournalError(
-                        f"incident {number} is not what its journal says: its row was changed"
-                    )
-            return end
+            report = audit(connection, anchor)
+        if report.problems:
+            raise journal.JournalError(report.problems[0])
+        return report.head

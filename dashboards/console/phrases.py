@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core.quality import Reason
+from dashboards.console.cycle_phrases import CYCLE_PHRASES
 
 LANGUAGES = ("zh", "en")
 
@@ -263,6 +264,7 @@ PHRASES: dict[str, tuple[str, str]] = {
     "contact_closed": ("关闭", "closed"),
     "alarm_on": ("报警", "ALARM"),
     "alarm_off": ("正常", "quiet"),
+    **CYCLE_PHRASES,
 }
 STAGES = {
     "warned": ("已预警", "warned"),
