@@ -112,6 +112,14 @@ RULES: dict[str, tuple[str, str]] = {
         "该区域各传感器读数的组合与历史不同",
         "the readings of this zone together are unlike its history",
     ),
+    "resident-report": (
+        "居民上报，尚未核实",
+        "a resident reports it; nobody has looked yet",
+    ),
+    "observation": (
+        "现场人员目视确认",
+        "somebody on the spot has seen it",
+    ),
     "anomaly": (
         "与该读数以往的规律不符",
         "unlike anything this reading has shown before",
