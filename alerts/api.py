@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from alerts.access import COOKIE, SESSION_S, Access
 from alerts.act_store import KeptAct
+from alerts.cap_api import cap_router
 from alerts.store import StaleError
 from alerts.views import (
     IncidentError,
@@ -82,6 +83,7 @@ def build_api(
     _add_incidents(app, service, access)
     _add_acts(app, getattr(service, "acts", None))
     _add_sessions(app, access)
+    _add_standards(app, service)
     _add_health(
         app,
         service,
@@ -176,6 +178,12 @@ def _add_sessions(app: FastAPI, access: Access) -> None:
         response = Response(status_code=204)
         response.delete_cookie(COOKIE)
         return response
+
+
+def _add_standards(app: FastAPI, service: IncidentPort) -> None:
+    """CAP, webhooks from others, figures: of a service that has them."""
+    if (cap := getattr(service, "cap", None)) is not None:
+        app.include_router(cap_router(cap))
 
 
 def _add_health(

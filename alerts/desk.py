@@ -40,9 +40,11 @@ class IncidentDesk:
         self._listeners: list[Callable[[IncidentView], None]] = []
 
     def open_incidents(self) -> list[IncidentView]:
-        """Every open incident, worst and oldest first."""
-        incidents = [kept.incident for kept in self._store.open_incidents()]
-        incidents.sort(key=lambda incident: (-incident.grade, incident.opened_at))
+        """Every open incident, worst and oldest first; those of a drill last."""
+        incidents = [kept.incident for kept in self._store.open_incidents(drill=None)]
+        incidents.sort(
+            key=lambda incident: (incident.exercise, -incident.grade, incident.opened_at)
+        )
         return self._views(incidents)
 
     def incidents(self, limit: int = 100, before: int | None = None) -> list[IncidentView]:

@@ -13,13 +13,14 @@ import msgspec
 from sqlalchemy import Connection, insert, select
 
 from alerts import tables
-from alerts.incident import Event, Incident, apply
+from alerts.fold import apply
+from alerts.incident import Event, Incident
 
 GENESIS = "0" * 64
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """What is hashed: one event of one incident, with its place in the chain."""
+    """What is hashed: one event of one incident (0: of the site), with its place in the chain."""
 
     seq: int
     incident: int
@@ -52,14 +53,20 @@ def head(connection: Connection) -> Head:
 
 
 def append(connection: Connection, entries: list[tuple[int, Event]]) -> Head:
-    """Append (incident, event) pairs within a writing transaction; return the new end."""
+    """Append (incident or 0, event) pairs within a writing transaction; return the new end."""
     end = head(connection)
     rows = []
     for number, event in entries:
         body = _ENCODER.encode(Entry(seq=end.seq + 1, incident=number, event=event)).decode()
         digest = _digest(end.hash, body)
         rows.append(
-            {"seq": end.seq + 1, "incident": number, "body": body, "prev": end.hash, "hash": digest}
+            {
+                "seq": end.seq + 1,
+                "incident": number or None,
+                "body": body,
+                "prev": end.hash,
+                "hash": digest,
+            }
         )
         end = Head(end.seq + 1, digest)
     if rows:
@@ -104,13 +111,13 @@ def verify(connection: Connection, anchor: Head | None = None) -> Head:
     return end
 
 
-def _check(end: Head, seq: int, number: int, body: str, prev: str, digest: str) -> None:
+def _check(end: Head, seq: int, number: int | None, body: str, prev: str, digest: str) -> None:
     if seq != end.seq + 1:
         raise JournalError(f"journal: entry {seq} follows {end.seq}: something is missing")
     if prev != end.hash or digest != _digest(prev, body):
         raise JournalError(f"journal: entry {seq} does not fit the chain: it was changed")
     entry = _DECODER.decode(body)
-    if (entry.seq, entry.incident) != (seq, number):
+    if (entry.seq, entry.incident) != (seq, number or 0):
         raise JournalError(f"journal: entry {seq} was moved to another place or incident")
 
 

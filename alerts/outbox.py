@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -17,12 +17,15 @@ from sqlalchemy import Connection, and_, func, insert, select, update
 
 from alerts import tables
 from alerts.incident import Event, Happening, Kind
-from alerts.message import Notification
+from alerts.notification import Audience, Notification
 from alerts.routing import Address, deadline
+from alerts.waiting import Held
 from core.grade import Grade
 
 PENDING, ACCEPTED, FAILED = "pending", "accepted", "failed"
-DEAD, SUPERSEDED = "dead", "superseded"
+DEAD, SUPERSEDED, SUPPRESSED = "dead", "superseded", "suppressed"
+# (transaction, note, contact, urgency, run ms) -> why it waits for a digest, or None.
+Withhold = Callable[[Connection, Notification, str, Grade, int], Held | None]
 _NOTE = msgspec.json.Decoder(Notification)
 _o = tables.outbox.c
 
@@ -42,17 +45,31 @@ def enqueue(
     addresses: Sequence[Address],
     configured: Collection[str],
     times: Times,
+    *,
+    audiences: Mapping[str, Audience] | None = None,
+    withhold: Withhold | None = None,
 ) -> list[tuple[int, Event]]:
-    """Write one row for each address; return journal events of those that can't be sent.
+    """Write one row for each address; return journal events of those that are not sent.
 
     Unsent older rows of the same incident and recipient are superseded: the new one tells what they
     would have told, with their urgency.
+
+    Args:
+        connection: The writing transaction.
+        note: What is told; id, contact and audience are filled in.
+        addresses: Whom, over what.
+        configured: Names of the channels that can send.
+        times: The clocks.
+        audiences: For whom the text is written, by contact.
+        withhold: Decides what waits for a digest.
     """
-    rows, events = [], []
+    rows: list[dict[str, object]] = []
+    events: list[tuple[int, Event]] = []
     for address in addresses:
         worst, until = _supersede(connection, note, address, times)
         urgency = max(note.grade, worst)
-        row = _row(note, address, urgency, times)
+        audience = (audiences or {}).get(address.contact, note.audience)
+        row = _row(msgspec.structs.replace(note, audience=audience), address, urgency, times)
         row["deadline_at"] = max(until, deadline(urgency, times.now, times.speed))
         usable = [name for name in (address.channel, *address.fallback) if name in configured]
         if usable:
@@ -62,6 +79,10 @@ def enqueue(
         else:
             row |= {"state": FAILED, "detail": "channel is not configured"}
             events.append(undelivered(row, times.now))
+        held = withhold(connection, note, address.contact, urgency, times.now) if withhold else None
+        if held is not None and usable:
+            row |= {"state": SUPPRESSED, "detail": held.reason, "digest_at": held.until}
+            events.append(_event(row, Happening.HELD, times.now))
         rows.append(row)
     if rows:
         connection.execute(insert(tables.outbox), rows)
@@ -73,7 +94,7 @@ def _row(note: Notification, address: Address, urgency: Grade, times: Times) -> 
     return {
         "id": own.id,
         "dedup": _dedup(note, address.channel, address.contact),
-        "incident": note.incident,
+        "incident": note.incident or None,
         "seq": note.seq,
         "grade": int(note.grade),
         "urgency": int(urgency),
@@ -93,6 +114,9 @@ def _row(note: Notification, address: Address, urgency: Grade, times: Times) -> 
         "vendor_id": "",
         "vendor_code": "",
         "detail": "",
+        "digest_at": 0,
+        "digest": "",
+        "used_at": 0,
     }
 
 
@@ -194,7 +218,7 @@ def undelivered(row: Mapping[str, object], now: int) -> tuple[int, Event]:
 
 
 def _event(row: Mapping[str, object], what: Happening, now: int) -> tuple[int, Event]:
-    number = int(str(row["incident"]))
+    number = int(str(row["incident"] or 0))
     return number, Event(
         at=now,
         what=what,

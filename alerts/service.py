@@ -16,10 +16,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.act_store import ActStore, KeptAct
 from alerts.acts import Acts
+from alerts.cap.desk import CapDesk
+from alerts.cap.settings import CapSettings
 from alerts.channels import open_channels
 from alerts.channels.base import ChannelEntry
 from alerts.database import open_database
 from alerts.decisions import Patience
+from alerts.delivery import Delivery
 from alerts.desk import IncidentDesk
 from alerts.health import OwnHealth
 from alerts.heartbeat import HeartbeatPublisher
@@ -60,14 +63,18 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
         channels: `[[channel]]` of hub.toml.
         base_url: Of the console, for links in messages.
         patience: How long to wait with what is not urgent.
+        delivery: Ladders, digest, quiet hours, watchdog, self-test.
         owner: Name of this program; two of them on one database need two names.
+        cap: How our CAP messages present themselves.
     """
 
     state_url: str
     channels: tuple[ChannelEntry, ...] = ()
     base_url: str = ""
     patience: Patience = Patience()
+    delivery: Delivery = Delivery()
     owner: str = "alerts"
+    cap: CapSettings = CapSettings()
 
 
 class AlertService(IncidentDesk):
@@ -94,11 +101,14 @@ class AlertService(IncidentDesk):
         self._community = community
         self.metrics = Metrics()
         self.registry = self.metrics.registry
-        self._channels = open_channels(settings.channels)
+        self._channels = open_channels(settings.channels, community.contact)
         self._database = open_database(settings.state_url)
-        store = Store(self._database, community, settings.base_url, self._channels)
+        store = Store(
+            self._database, community, settings.base_url, self._channels, settings.delivery
+        )
         watch = Watch(store, community, clock, settings.patience)
         super().__init__(store, watch, clock, self._ring)
+        self.cap = CapDesk(store, community, settings.cap, settings.base_url, clock)
         self._health = OwnHealth(community, clock, self._watch.held_by_us())
         self._queue: queue.Queue[Message | None] = queue.Queue(QUEUE_SIZE)
         self._unacknowledged: list[Message] = []

@@ -105,6 +105,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         score: 0..1, 0.5 = firing.
         fault: One reason word if the sensor rather than the world is at fault, else "".
         because: Why.
+        drill: Id of the drill in which it was found, "" if it is actual. Whoever reads it believes
+            the topic, not this field.
     """
 
     subject: str
@@ -121,6 +123,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     score: float = 0.0
     fault: str = ""
     because: Because
+    drill: str = ""
 
 
 class FindingError(ValueError):

@@ -57,6 +57,7 @@ class Spool:
         max_bytes: Upper bound of what waits on disk.
         at_risk: How many readings may be in memory between two commits.
         max_age_ms: Upper bound of the age of what waits, in run milliseconds; alarms stay.
+        exercise: Id of the drill that the packs are marked with, "" for none.
 
     Attributes:
         made: Readings that this boot has produced.
@@ -78,6 +79,7 @@ class Spool:
         max_bytes: int,
         at_risk: int,
         max_age_ms: int | None = None,
+        exercise: str = "",
     ) -> None:
         self.path = path
         self.boot = boot
@@ -90,6 +92,7 @@ class Spool:
         self._max_bytes = max_bytes
         self._at_risk = at_risk
         self._max_age_ms = max_age_ms
+        self._exercise = exercise
         self._age_due_s = clock.monotonic_s()
         self._out_of_reach: Waiting | None = None
         self._seq = 0
@@ -239,6 +242,7 @@ class Spool:
                 made=self.made + len(piece),
                 gone=() if packs else tuple(one for one in labels if isinstance(one, Gone)),
                 unknown=() if packs else tuple(one for one in labels if isinstance(one, Unknown)),
+                exercise=self._exercise,
             )
             payload = encode_pack(pack)
             if len(payload) > MAX_PACK_BYTES and len(piece) > 1:

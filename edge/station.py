@@ -111,6 +111,7 @@ class Station:
             # What arrives while the flush itself is under way comes on top.
             at_risk=at_risk + series,
             max_age_ms=round(config.station.spool_max_days * _DAY_MS),
+            exercise=config.station.exercise,
         )
         self._jobs: dict[str, LineJobs] = jobs_of(config)
         self._crew: Crew | None = None

@@ -10,8 +10,12 @@ from pathlib import Path
 
 import msgspec
 
+from alerts.cap.settings import CapSettings
 from alerts.channels.base import ChannelEntry
 from alerts.decisions import Patience
+from alerts.delivery import Delivery, DigestEntry, QuietEntry, SelfTestEntry, WatchdogEntry
+from alerts.delivery import problems as delivery_problems
+from alerts.ladder import Ladder
 from core.broker import BrokerAddress
 from core.configuration import ConfigurationError, read_toml
 from ingest.history import HistorySettings
@@ -83,7 +87,12 @@ class HubConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         patience: How long alerts waits with what is not urgent (falls, closing).
+        escalation: Ladders, one a grade; the defaults of `alerts.ladder` for the others.
+        digest, quiet: What waits for a digest.
+        watchdog: Whom the hub calls every minute, so that its silence is noticed elsewhere.
+        selftest: When each channel is tested, daily.
         state_url: SQLAlchemy URL of the state of alerts; empty = SQLite in the state directory.
+        cap: How our CAP messages present themselves.
     """
 
     broker: BrokerEntry = BrokerEntry()
@@ -91,8 +100,25 @@ class HubConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     http: HttpEntry = HttpEntry()
     channel: tuple[ChannelEntry, ...] = ()
     patience: Patience = Patience()
+    escalation: tuple[Ladder, ...] = ()
+    digest: DigestEntry = DigestEntry()
+    quiet: QuietEntry = QuietEntry()
+    watchdog: WatchdogEntry = WatchdogEntry()
+    selftest: SelfTestEntry = SelfTestEntry()
     state_url: str = ""
     commands: CommandsEntry = CommandsEntry()
+    cap: CapSettings = CapSettings()
+
+    @property
+    def delivery(self) -> Delivery:
+        """How people are reached."""
+        return Delivery(
+            escalation=self.escalation,
+            digest=self.digest,
+            quiet=self.quiet,
+            watchdog=self.watchdog,
+            selftest=self.selftest,
+        )
 
 
 def load_hub(path: Path | None) -> HubConfig:
@@ -111,6 +137,8 @@ def load_hub(path: Path | None) -> HubConfig:
         raise ConfigurationError(
             file, f"commands.life_s {config.commands.life_s}: expected 1 to 3600 s"
         )
+    for problem in delivery_problems(config.delivery):
+        raise ConfigurationError(file, problem)
     names = [entry.name for entry in config.channel]
     for name in names:
         if names.count(name) > 1:

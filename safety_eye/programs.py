@@ -14,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from alerts.api import build_api
+from alerts.cap.settings import settings_problems
 from alerts.channels.base import ChannelError
 from alerts.database import DatabaseError
 from alerts.service import AlertService, AlertSettings
@@ -85,11 +86,15 @@ def run_alerts(
     config: HubConfig, community: Community, state: Path, clock: Clock, stop: threading.Event
 ) -> None:
     """Keep incidents, tell people, and serve the API and the console until *stop*."""
+    if wrong := settings_problems(config.cap, community):
+        raise ConfigurationError("hub.toml", "; ".join(wrong))
     settings = AlertSettings(
         state_url=config.state_url or f"sqlite:///{state / 'alerts.db'}",
         channels=config.channel,
         base_url=config.http.url,
         patience=config.patience,
+        delivery=config.delivery,
+        cap=config.cap,
     )
     service = AlertService(settings, community, config.broker.address, clock)
     feed = LiveFeed(config.broker.address, community, clock)

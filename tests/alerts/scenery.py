@@ -7,6 +7,7 @@ from pathlib import Path
 from alerts.board import Board, Key
 from alerts.database import Database, open_database
 from alerts.decisions import Patience
+from alerts.delivery import Delivery
 from alerts.grading import Judgement, judge
 from alerts.store import Store
 from alerts.watch import Watch
@@ -135,21 +136,26 @@ class Scene:
         channels: tuple[str, ...] = ("hook", "second"),
         patience: Patience | None = None,
         clock: ManualClock | None = None,
+        delivery: Delivery | None = None,
+        community: Community | None = None,
     ) -> None:
-        self.community = place()
+        self.community = community or place()
+        self.delivery = delivery or Delivery()
         self.clock = clock or ManualClock()
         self.url = url or f"sqlite:///{directory}/alerts.db"
         self.channels = channels
         self.patience = patience or Patience()
         self.database: Database = open_database(self.url)
-        self.store = Store(self.database, self.community, "http://hub", channels)
+        self.store = Store(self.database, self.community, "http://hub", channels, self.delivery)
         self.watch = Watch(self.store, self.community, self.clock, self.patience)
 
     def restart(self) -> None:
         """As after SIGKILL: nothing but the database is left."""
         self.close()
         self.database = open_database(self.url)
-        self.store = Store(self.database, self.community, "http://hub", self.channels)
+        self.store = Store(
+            self.database, self.community, "http://hub", self.channels, self.delivery
+        )
         self.watch = Watch(self.store, self.community, self.clock, self.patience)
 
     def say(self, *findings: Finding) -> None:
@@ -191,4 +197,4 @@ def judged(
     board = Board()
     for finding in findings:
         board.put(finding, now_s, 120)
-    return judge(board.of(FLOOD), holders or {}, board.explained(), place(), FLOOD.zone)
+    return judge(board.of(FLOOD), holders or {}, board.explained(), place(), FLOOD)

@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 
 from alerts import dispatch, outbox, tables
 from alerts.channels.base import Outcome, OutcomeKind
+from alerts.delivery import Delivery, DigestEntry
 from alerts.dispatch import Claimed, Room
 from core.grade import Grade
 from tests.alerts.scenery import Scene, level
@@ -235,8 +236,10 @@ def test_red_goes_first(scene: Scene, desk: Desk) -> None:
 
 
 def test_the_rate_budget_holds_over_a_restart_and_keeps_a_reserve_for_red(
-    scene: Scene, desk: Desk
+    tmp_path: Path,
 ) -> None:
+    scene = Scene(tmp_path, delivery=Delivery(digest=DigestEntry(after=100)))
+    desk = Desk(scene)
     blue = level(Grade.BLUE)
     for index in range(30):
         scene.say(msgspec.structs.replace(blue, zone=f"zone-{index}", subject=f"zone.zone-{index}"))
@@ -253,6 +256,7 @@ def test_the_rate_budget_holds_over_a_restart_and_keeps_a_reserve_for_red(
 
     scene.clock.advance(dispatch.WINDOW_MS / 1000)
     assert len(desk.claim(rooms)) == 10
+    scene.close()
 
 
 def test_a_channel_is_given_no_more_than_it_can_take_and_others_go_on(
