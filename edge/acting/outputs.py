@@ -171,4 +171,4 @@ def open_output(entry: OutputEntry, clock: Clock, jobs: Callable[[str], LineJobs
             line = jobs(entry.port)
             if line is None:
                 raise OutputError(f"port {entry.port}: is not served")
-            return CoilOutput(entry, line)
+            return CoilOutput(entry, line, clock)
