@@ -82,6 +82,10 @@ RULES: dict[str, tuple[str, str]] = {
         "按最近两次读数的速度，很快将达到限值",
         "at the pace of the last two readings the limit is near",
     ),
+    "growth": (
+        "烟雾在一分钟内由清洁空气变浓，增长像明火",
+        "from clean air to dense smoke within a minute: it grows like flames",
+    ),
     "noise": (
         "读数噪声明显变大，传感器可能故障",
         "the readings scatter: the sensor may be failing",
