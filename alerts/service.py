@@ -59,6 +59,8 @@ log = structlog.get_logger()
 
 # Longer than the broker's receive maximum (200) and a burst of retained findings.
 QUEUE_SIZE = 5_000
+# Findings that are written in one transaction at most: what a tenth of a second brings in a flood.
+BATCH = 50
 # How often time passes for the watch, wall seconds; in a fast run this is the resolution.
 TICK_S = 0.2
 # How often it is checked that each announcement reached somebody, wall seconds.
@@ -325,19 +327,45 @@ class AlertService(IncidentDesk):
                 self._acknowledge()
                 self._stop.wait(ERROR_REST_S)
 
-    def _next(self) -> Message | None:
-        try:
-            return self._queue.get(timeout=TICK_S)
-        except queue.Empty:
-            return None
+    def _next(self) -> list[Message | None]:
+        """Wait for a message, then take what else is there: a flood is written together."""
+        found: list[Message | None] = []
+        with contextlib.suppress(queue.Empty):
+            found.append(self._queue.get(timeout=TICK_S))
+            while len(found) < BATCH:
+                found.append(self._queue.get_nowait())
+        return found
 
-    def _turn(self, message: Message | None) -> None:
-        if message is not None:
-            self._unacknowledged.append(message)
-            self._take(message)
-        else:
+    def _turn(self, items: list[Message | None]) -> None:
+        messages = [message for message in items if message is not None]
+        self._unacknowledged += messages
+        prefix = f"{topics.ROOT}/{self._community.site.id}/finding/"
+        findings = [message for message in messages if message.topic.startswith(prefix)]
+        self._take_together(findings)
+        for message in messages:
+            if not message.topic.startswith(prefix):
+                self._take(message)
+        if not messages:
             self._watch.retry()
         self._acknowledge()
+
+    def _take_together(self, findings: list[Message]) -> None:
+        """Take some findings, in their order, in one transaction; one that fails stops no other."""
+        if len(findings) < 2:
+            for message in findings:
+                self._take_finding(message)
+            return
+        failure: Exception | None = None
+        with self._watch.together():
+            for message in findings:
+                try:
+                    self._take_finding(message)
+                except SQLAlchemyError:
+                    raise
+                except Exception as error:  # noqa: BLE001  # raised below, after the others
+                    failure = error
+        if failure is not None:
+            raise failure
 
     def _take(self, message: Message) -> None:
         where = topics.parse_station(message.topic)
@@ -346,7 +374,8 @@ class AlertService(IncidentDesk):
             return
         if message.topic.startswith(f"{topics.drill(self._community.site.id)}/"):
             self._take_of_drill(message)
-            return
+
+    def _take_finding(self, message: Message) -> None:
         try:
             finding = decode(message, self._community.site.id)
         except FindingError as error:
