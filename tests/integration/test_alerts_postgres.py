@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -18,8 +19,9 @@ from alerts import dispatch
 from alerts.act_store import ActStore
 from alerts.dispatch import Room
 from alerts.journal import JournalError
+from alerts.service import AlertService
 from core.grade import Grade
-from tests.alerts.running import Running
+from tests.alerts.running import Running, community
 from tests.alerts.scenery import FLOOD, Scene, level
 from tests.alerts.test_acts import OFF, ON
 from tests.servers import Mosquitto, Server, wait_until
@@ -184,3 +186,47 @@ def test_the_whole_service_runs_on_postgresql(
         site.service.verify_journal()
     finally:
         site.stop()
+
+
+def test_two_programs_on_one_database_share_the_work_and_tell_nobody_twice(
+    postgres: Postgres, mosquitto: Mosquitto, tmp_path: Path
+) -> None:
+    site = Running(tmp_path, mosquitto.address, "pg-twins", url=postgres.database("twins"))
+    settings = msgspec.structs.replace(site.settings, owner="alerts-b")
+    other = AlertService(settings, community(site.site), site.address, site.clock)
+    zones = [f"zone-{index}" for index in range(25)]
+    try:
+        site.start()
+        other.start()
+        wait_until(lambda: other.readiness()["broker"], what="the other one's link")
+
+        for zone in zones:
+            site.say(msgspec.structs.replace(level(Grade.RED), zone=zone, subject=f"zone.{zone}"))
+
+        site.wait_posts(4 * len(zones))
+        wait_until(lambda: site.service.outbox().pending == 0, what="an empty outbox")
+        other.acknowledge(1, "duty-1", "api")
+        site.service.stop()
+        site.say(msgspec.structs.replace(level(Grade.RED), zone="last", subject="zone.last"))
+        site.wait_posts(4 * len(zones) + 4)
+
+        ids = [request.headers["webhook-id"] for request in site.receiver.requests]
+        assert len(ids) == len(set(ids)) == 4 * len(zones) + 4
+        assert len(other.open_incidents()) == len(zones) + 1
+        shares = [sent(service) for service in (site.service, other)]
+        assert min(shares) > 0, shares  # both have worked
+        assert sum(shares) == len(ids)
+        other.verify_journal()
+    finally:
+        other.stop()
+        site.stop()
+
+
+def sent(service: AlertService) -> float:
+    """Return how many messages a program has sent."""
+    return sum(
+        sample.value
+        for metric in service.metrics.notify.collect()
+        for sample in metric.samples
+        if sample.name == "notify_total"
+    )
