@@ -70,7 +70,7 @@ def decide(
         mandate=mandate,
         evidence=tuple(evidence)[:_MOST_EVIDENCE] or tuple(incident.judgement.holders),
         grade=incident.grade if incident.open else incident.peak,
-        note=_text(note, "note", NOTE_LENGTH, empty=True),
+        note=_text(note, ("note", "说明"), NOTE_LENGTH, empty=True),
     )
     events = []
     if incident.open and not incident.acknowledged:
@@ -126,19 +126,23 @@ def do_step(
     planned = next((one for one in incident.steps if one.id == step), None)
     if planned is None:
         names = ", ".join(one.id for one in incident.steps) or "none: no plan was put on it"
-        raise IncidentError(f"step {step[:60]!r}: expected one of {names}")
+        raise IncidentError(
+            f"step {step[:60]!r}: expected one of {names}", f"没有步骤 {step[:60]!r}"
+        )
     known = incident.done.get(step)
     if known is not None and not known.skipped:
         return []
     if skipped and not note.strip():
-        raise IncidentError(f"step {step}: why is it skipped? a reason is expected")
+        raise IncidentError(
+            f"step {step}: why is it skipped? a reason is expected", "请写明为什么跳过这一步"
+        )
     done = StepDone(
         step=step,
         at=now,
         by=by or who,
         role=role or planned.role,
         skipped=skipped,
-        note=_text(note, "note", NOTE_LENGTH, empty=True),
+        note=_text(note, ("note", "说明"), NOTE_LENGTH, empty=True),
     )
     return [Event(at=now, actor=who, what=Happening.STEP_DONE, step=done)]
 
@@ -150,7 +154,7 @@ def look(incident: Incident, who: str, now: int, *, safe: bool, note: str) -> li
         IncidentError: It is closed, or what was seen is missing.
     """
     _may(incident, Happening.LOOKED)
-    seen = _text(note, "what is to be seen there", NOTE_LENGTH)
+    seen = _text(note, ("what is to be seen there", "在现场看到什么"), NOTE_LENGTH)
     on_site = OnSite(at=now, by=who, safe=safe, note=seen)
     return [Event(at=now, actor=who, what=Happening.LOOKED, on_site=on_site)]
 
@@ -162,7 +166,7 @@ def remark(incident: Incident, who: str, text: str, now: int) -> list[Event]:
         IncidentError: The text is empty or too long.
     """
     _may(incident, Happening.NOTED)
-    text = _text(text, "note", NOTE_LENGTH)
+    text = _text(text, ("note", "记录"), NOTE_LENGTH)
     return [Event(at=now, actor=who, what=Happening.NOTED, detail=text)]
 
 
@@ -176,13 +180,14 @@ def end_by_hand(incident: Incident, who: str, reason: str, now: int) -> list[Eve
         IncidentError: It is over, readings still show the danger, or the reason is missing.
     """
     if not incident.open:
-        raise IncidentError(f"incident {incident.number} is over already")
+        raise IncidentError(f"incident {incident.number} is over already", "事件已经结束")
     if incident.condition is Condition.ACTIVE:
         raise IncidentError(
             f"incident {incident.number}: readings still show the danger. Shelve it, or take the "
-            "sensor out of service, if they are wrong"
+            "sensor out of service, if they are wrong",
+            "读数仍显示危险，不能结束。如果读数不对，请搁置或停用传感器",
         )
-    reason = _text(reason, "a reason", NOTE_LENGTH)
+    reason = _text(reason, ("a reason", "原因"), NOTE_LENGTH)
     safe = incident.condition is Condition.CLEARED or stages.found_safe(incident)
     events = []
     if incident.told > Grade.GREEN and safe:
@@ -205,8 +210,10 @@ def sign_review(
     review = Review(
         at=now,
         by=who,
-        text=_text(text, "the review", TEXT_LENGTH),
-        nothing_to_learn=_text(nothing_to_learn, "why nothing", NOTE_LENGTH, empty=True),
+        text=_text(text, ("the review", "复盘"), TEXT_LENGTH),
+        nothing_to_learn=_text(
+            nothing_to_learn, ("why nothing", "为何没有教训"), NOTE_LENGTH, empty=True
+        ),
     )
     return [Event(at=now, actor=who, what=Happening.REVIEWED, review=review)]
 
@@ -221,17 +228,21 @@ def write_lesson(incident: Incident, who: str, lesson: Lesson, now: int) -> list
     if lesson.id and lesson.id not in incident.lessons:
         raise IncidentError(f"{lesson.id[:60]!r}: there is no such lesson; leave the id out")
     if not lesson.id and len(incident.lessons) >= _MOST_LESSONS:
-        raise IncidentError(f"at most {_MOST_LESSONS} lessons of one incident")
+        raise IncidentError(
+            f"at most {_MOST_LESSONS} lessons of one incident", f"最多 {_MOST_LESSONS} 条教训"
+        )
     known = incident.lessons.get(lesson.id)
     written = Lesson(
         id=lesson.id or f"lesson-{len(incident.lessons) + 1}",
         version=known.version + 1 if known else 1,
-        target=_text(lesson.target, "target (what is to change)", NOTE_LENGTH),
-        change=_text(lesson.change, "change", TEXT_LENGTH),
+        target=_text(lesson.target, ("target (what is to change)", "要改什么"), NOTE_LENGTH),
+        change=_text(lesson.change, ("change", "怎么改"), TEXT_LENGTH),
         before=lesson.before[:200],
         after=lesson.after[:200],
-        backtest=_text(lesson.backtest, "backtest", TEXT_LENGTH, empty=True),
-        no_backtest=_text(lesson.no_backtest, "no_backtest", NOTE_LENGTH, empty=True),
+        backtest=_text(lesson.backtest, ("backtest", "回测结果"), TEXT_LENGTH, empty=True),
+        no_backtest=_text(
+            lesson.no_backtest, ("no_backtest", "无法回测的理由"), NOTE_LENGTH, empty=True
+        ),
         at=now,
         by=who,
     )
@@ -252,9 +263,14 @@ def judge_lesson(
     if lesson is None:
         raise IncidentError(f"{which[:60]!r}: there is no such lesson")
     if lesson.by == who:
-        raise IncidentError(f"{which}: somebody else than who wrote it must judge it")
+        raise IncidentError(
+            f"{which}: somebody else than who wrote it must judge it", "须由另一人批准或驳回"
+        )
     if approve and not (lesson.backtest or lesson.no_backtest):
-        raise IncidentError(f"{which}: attach its back-test, or say why none is possible")
+        raise IncidentError(
+            f"{which}: attach its back-test, or say why none is possible",
+            "请附上回测结果，或写明为什么无法回测",
+        )
     state = LessonState.APPROVED if approve else LessonState.REJECTED
     judged = msgspec.structs.replace(lesson, state=state, at=now, approver=who)
     return [Event(at=now, actor=who, what=Happening.LESSON, lesson=judged)]
@@ -268,22 +284,32 @@ def close(incident: Incident, who: str, now: int) -> list[Event]:
     """
     if incident.stage is not Stage.REVIEWING:
         _may(incident, Happening.CLOSED)
-        raise IncidentError(f"incident {incident.number} is not over: end it first")
+        raise IncidentError(
+            f"incident {incident.number} is not over: end it first", "事件还没有结束"
+        )
     needs = stages.missing(incident)
     if needs:
-        listed = "; ".join(NEEDS[need][1] for need in needs)
-        raise IncidentError(f"incident {incident.number} can't be closed yet. Missing: {listed}")
+        zh, en = ("、", 0), ("; ", 1)
+        listed = [mark.join(NEEDS[need][index] for need in needs) for mark, index in (zh, en)]
+        raise IncidentError(
+            f"incident {incident.number} can't be closed yet. Missing: {listed[1]}",
+            f"还不能关闭。缺少：{listed[0]}",
+        )
     return [Event(at=now, actor=who, what=Happening.CLOSED, how="reviewed")]
 
 
 def _may(incident: Incident, what: Happening) -> None:
     reason = refusal(incident, what)
     if reason:
-        raise IncidentError(f"incident {incident.number}: {reason}")
+        raise IncidentError(
+            f"incident {incident.number}: {reason}", f"事件 {incident.number} 现在不能这样做"
+        )
 
 
-def _text(text: str, what: str, most: int, *, empty: bool = False) -> str:
+def _text(text: str, what: tuple[str, str], most: int, *, empty: bool = False) -> str:
     text = "".join(sign for sign in text if sign.isprintable() or sign in "\n\t").strip()
     if (not text and not empty) or len(text) > most:
-        raise IncidentError(f"{what}: 1 to {most} characters are expected")
+        raise IncidentError(
+            f"{what[0]}: 1 to {most} characters are expected", f"请填写{what[1]}（最多 {most} 字）"
+        )
     return text

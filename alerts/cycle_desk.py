@@ -28,7 +28,7 @@ def person(store: Store, who: str, what: str = "who are you") -> str:
     """
     name = " ".join("".join(sign for sign in who if sign.isprintable()).split())
     if not name or len(name) > _WHO_LENGTH:
-        raise IncidentError(f"{what}? 1 to {_WHO_LENGTH} characters are expected")
+        raise IncidentError(f"{what}? 1 to {_WHO_LENGTH} characters are expected", "请写明是谁")
     return store.person_id(name)
 
 

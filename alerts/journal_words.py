@@ -73,8 +73,8 @@ _JOURNAL = {
     ),
     Happening.ACTED: ("{ago}{act}", "{ago}{act}"),
     Happening.HIDDEN: (
-        "部分或全部依据已暂停通知，过程照常记录",
-        "some or all of what holds it is withheld; it goes on being recorded",
+        "部分或全部依据暂停通知（{about}），过程照常记录",
+        "some or all of what holds it is withheld ({about}); it goes on being recorded",
     ),
     Happening.SHOWN: ("暂停通知已结束，重新判断", "nothing is withheld any more; judged again"),
     Happening.CHATTERING: ("反复报警（抖动）", "it chatters: comes and goes too fast"),
