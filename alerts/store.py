@@ -23,6 +23,7 @@ from alerts.fold import apply
 from alerts.incident import Event, Happening, Incident
 from alerts.outbox import Times
 from alerts.records import Records
+from alerts.report_store import told_report
 from core.community import Community
 
 _o = tables.outbox.c
@@ -117,6 +118,15 @@ class Store(Records):
         with self.database.read() as connection:
             return [_DECODER.decode(text) for text in connection.execute(query).scalars()]
 
+    def of_drill(self, drill: str) -> list[Incident]:
+        """Return every incident of a drill, oldest first."""
+        query = select(tables.incident.c.state).where(
+            tables.incident.c.site == self.site, tables.incident.c.drill == drill
+        )
+        with self.database.read() as connection:
+            rows = connection.execute(query.order_by(tables.incident.c.number)).scalars()
+            return [_DECODER.decode(text) for text in rows]
+
     def events(self, number: int) -> list[Event]:
         """Return the journal of one incident, oldest first."""
         with self.database.read() as connection:
@@ -161,6 +171,8 @@ class Store(Records):
                 announced.append((state, event))
             elif event.what is Happening.ACTED and event.act is not None:
                 self._told(connection, number, event.station, event.act.id)
+            elif event.what is Happening.REPORTED:
+                told_report(connection, event.report, number)
         assert state is not None
         end = journal.append(connection, [(number, event) for event in events])
         version = kept.version + 1 if kept else 1
