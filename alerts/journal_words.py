@@ -98,6 +98,7 @@ _JOURNAL = {
     Happening.RELEASED: ("{about} 结束（{how}）", "{about} ended ({how})"),
 }
 _WORDS = {
+    "system": ("系统", "the system"),
     "settled": ("已平稳", "settled"),
     "unattended": ("始终无人接手", "by itself: nobody ever took it over"),
     "verified": ("读数与现场均已核实", "verified by readings and on site"),
@@ -133,7 +134,7 @@ def _journal_line(event: Event, grade: Grade | None, headline: Name, language: s
         .format(
             grade=grade_words(grade, language) if grade is not None else "",
             headline=headline.in_language(language),
-            actor=event.actor,
+            actor=word(event.actor),
             contact=event.contact,
             channel=event.channel,
             how=word(event.how),

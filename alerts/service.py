@@ -266,6 +266,8 @@ class AlertService(IncidentDesk):
         age_ms = self._clock.now_ms() - oldest if oldest is not None else 0
         grades = [kept.incident.grade for kept in self._store.open_incidents()]
         self.metrics.measure(counts, age_ms, grades, linked=self._broker.linked)
+        self.metrics.withheld.set(len(self.withholding.standing()))
+        self.metrics.reviews_owed.set(len(self.cycle.reviews_owed()))
 
     # --- inside ---
 

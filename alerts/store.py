@@ -68,13 +68,13 @@ class Store(Records):
         delivery: Delivery | None = None,
     ) -> None:
         super().__init__(database, community)
-        self._community = community
+        self.community = community
         self.announcer = Announcer(community, base_url, configured, delivery or Delivery())
 
     @property
     def site(self) -> str:
         """Whose incidents these are."""
-        return self._community.site.id
+        return self.community.site.id
 
     def open_incidents(self, drill: str | None = "") -> list[Kept]:
         """Return the incidents that are not over: actual ones, those of a drill, or (None) all."""
