@@ -37,7 +37,7 @@ class CycleDesk:
 
     Args:
         store: Where incidents are.
-        watch: What changes them.
+        watch_of: What changes the incidents of a drill (by its id), or the actual ones ("").
         withholdings: For what is withheld of one.
         clock: Clock of the run.
         wake: Called after a change, so that it is told at once.
@@ -46,13 +46,13 @@ class CycleDesk:
     def __init__(
         self,
         store: Store,
-        watch: Watch,
+        watch_of: Callable[[str], Watch],
         withholdings: WithholdingStore,
         clock: Clock,
         wake: Callable[[], None],
     ) -> None:
         self._store = store
-        self._watch = watch
+        self._watch_of = watch_of
         self._withholdings = withholdings
         self._clock = clock
         self._wake = wake
@@ -174,7 +174,10 @@ class CycleDesk:
         return sorted(incident.number for incident in self._store.under_review())
 
     def _change(self, number: int, decide: Callable[[Incident, int], list[Event]]) -> None:
-        self._watch.change(number, decide)
+        kept = self._store.kept(number)
+        if kept is None:
+            raise IncidentError(f"incident {number}: there is none", f"没有编号 {number} 的事件")
+        self._watch_of(kept.incident.drill).change(number, decide)
         self._wake()
 
 

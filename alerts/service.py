@@ -129,7 +129,7 @@ class AlertService(IncidentDesk):
         watch = Watch(store, community, clock, settings.patience)
         super().__init__(store, watch, clock, self._ring)
         withheld = WithholdingStore(self._database, community.site.id)
-        self.cycle = CycleDesk(store, watch, withheld, clock, self._ring)
+        self.cycle = CycleDesk(store, self._watch_of, withheld, clock, self._ring)
         self.withholding = WithholdingDesk(withheld, store, watch, community, clock, self._ring)
         watch.withhold(withheld.standing())  # before anything is judged
         self.standards = Standards(

@@ -88,13 +88,14 @@ class Store(Records):
             return [Kept(_DECODER.decode(row.state), row.version) for row in rows]
 
     def under_review(self) -> list[Incident]:
-        """Return every incident that is over but not closed."""
+        """Return every actual incident that is over but not closed."""
         with self.database.read() as connection:
             rows = connection.execute(
                 select(tables.incident.c.state).where(
                     tables.incident.c.site == self.site,
                     tables.incident.c.over_at > 0,
                     tables.incident.c.closed_at == 0,
+                    tables.incident.c.drill == "",
                 )
             ).scalars()
             return [_DECODER.decode(row) for row in rows]
