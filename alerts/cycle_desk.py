@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from alerts import cycle
+from alerts import cycle, learning
 from alerts.cycle_viewing import cycle_view
 from alerts.cycle_views import CycleView, LessonView
 from alerts.evidence import Lesson, PlanStep
@@ -137,7 +137,7 @@ class CycleDesk:
         by = person(self._store, who, "who signs")
         self._change(
             number,
-            lambda incident, now: cycle.sign_review(
+            lambda incident, now: learning.sign_review(
                 incident, by, text, now, nothing_to_learn=nothing_to_learn
             ),
         )
@@ -145,20 +145,20 @@ class CycleDesk:
     def write_lesson(self, number: int, who: str, lesson: Lesson) -> None:
         """A lesson, or a new version of one."""
         by = person(self._store, who)
-        self._change(number, lambda incident, now: cycle.write_lesson(incident, by, lesson, now))
+        self._change(number, lambda incident, now: learning.write_lesson(incident, by, lesson, now))
 
     def judge_lesson(self, number: int, which: str, who: str, *, approve: bool) -> None:
         """A second person approves or rejects it."""
         by = person(self._store, who)
         self._change(
             number,
-            lambda incident, now: cycle.judge_lesson(incident, which, by, now, approve=approve),
+            lambda incident, now: learning.judge_lesson(incident, which, by, now, approve=approve),
         )
 
     def close(self, number: int, who: str) -> None:
         """The review is done."""
         by = person(self._store, who)
-        self._change(number, lambda incident, now: cycle.close(incident, by, now))
+        self._change(number, lambda incident, now: learning.close(incident, by, now))
 
     def lessons(self, limit: int = 200) -> list[LessonView]:
         """Every lesson, newest incident first."""
