@@ -129,7 +129,7 @@ class AlertService(IncidentDesk):
         watch = Watch(store, community, clock, settings.patience)
         super().__init__(store, watch, clock, self._ring)
         withheld = WithholdingStore(self._database, community.site.id)
-        self.cycle = CycleDesk(store, watch, withheld, clock, self._ring)
+        self.cycle = CycleDesk(store, self._watch_of, withheld, clock, self._ring)
         self.withholding = WithholdingDesk(withheld, store, watch, community, clock, self._ring)
         watch.withhold(withheld.standing())  # before anything is judged
         self.standards = Standards(
@@ -266,6 +266,8 @@ class AlertService(IncidentDesk):
         age_ms = self._clock.now_ms() - oldest if oldest is not None else 0
         grades = [kept.incident.grade for kept in self._store.open_incidents()]
         self.metrics.measure(counts, age_ms, grades, linked=self._broker.linked)
+        self.metrics.withheld.set(len(self.withholding.standing()))
+        self.metrics.reviews_owed.set(len(self.cycle.reviews_owed()))
 
     # --- inside ---
 

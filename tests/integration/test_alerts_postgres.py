@@ -20,6 +20,7 @@ from alerts.act_store import ActStore
 from alerts.dispatch import Room
 from alerts.journal import JournalError
 from alerts.service import AlertService
+from alerts.withholding import Scope, WithholdingKind
 from core.grade import Grade
 from tests.alerts.running import Running, community
 from tests.alerts.scenery import FLOOD, Scene, level
@@ -230,3 +231,18 @@ def sent(service: AlertService) -> float:
         for sample in metric.samples
         if sample.name == "notify_total"
     )
+
+
+def test_what_is_withheld_and_the_whole_cycle_stand_on_postgresql_too(scene: Scene) -> None:
+    until = scene.clock.now_ms() + 600_000
+    scene.withholding.withhold(
+        WithholdingKind.SHELVED, Scope(sensor="gauge-1"), "duty-1", "noise", until=until
+    )
+    scene.say(level(Grade.YELLOW))
+    assert scene.notes() == []
+    scene.later(660, level(Grade.ORANGE))
+    scene.cycle.decide(1, "duty-1", "act", "plan")
+    scene.cycle.look(1, "duty-1", safe=True, note="dry")
+
+    assert [one.ended_how for one in scene.withholding.latest()] == ["expired"]
+    scene.store.verify_journal()
