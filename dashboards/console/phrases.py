@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.quality import Reason
 from dashboards.console.cycle_phrases import CYCLE_PHRASES
+from dashboards.console.people_phrases import PEOPLE
 
 LANGUAGES = ("zh", "en")
 
@@ -265,6 +266,7 @@ PHRASES: dict[str, tuple[str, str]] = {
     "alarm_on": ("报警", "ALARM"),
     "alarm_off": ("正常", "quiet"),
     **CYCLE_PHRASES,
+    **PEOPLE,
 }
 STAGES = {
     "warned": ("已预警", "warned"),
@@ -287,6 +289,7 @@ NOTICE_KINDS = {
     "update": ("更新", "update"),
     "clear": ("解除", "all clear"),
     "escalation": ("升级", "escalation"),
+    "resident": ("居民", "a resident"),
 }
 REASONS = {
     Reason.RANGE: ("超出量程", "out of range"),
@@ -316,4 +319,5 @@ ACTORS = {
     "detectors": ("研判", "detectors"),
     "outbox": ("通知", "outbox"),
     "escalation": ("升级", "escalation"),
+    "resident": ("居民", "a resident"),
 }
