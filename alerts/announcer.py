@@ -121,7 +121,10 @@ class Announcer:
             self._configured,
             times,
             audiences=self._audiences,
-            withhold=None if by_residents(incident, event) else self._waiting.check,
+            # A digest speaks of several incidents: what belongs to a drill must not be among them.
+            withhold=None
+            if incident.exercise or by_residents(incident, event)
+            else self._waiting.check,
         )
 
     def notice(

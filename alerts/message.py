@@ -77,7 +77,7 @@ def _mark(note: Notification, language: str) -> str:
     grade, zh = grade_words(note.grade, language), language == "zh"
     if note.kind is Kind.DRILL_END:
         over = note.ending == "finished"
-        return ("演练结束" if over else "演练中止") if zh else ("over" if over else "broken off")
+        return ("结束" if over else "中止") if zh else ("over" if over else "broken off")
     words = {
         Kind.CLEAR: ("解除", "all clear"),
         Kind.UPDATE: (f"降为{grade}", f"down to {grade}"),
@@ -219,8 +219,8 @@ def _item_lines(note: Notification, language: str) -> list[str]:
 def short(note: Notification, language: str, units: int = SMS_UNITS) -> str:
     """Return the shortest useful text, for one SMS: what fits into *units* UTF-16 code units.
 
-    Grade, place and fact come first; since when, the number, the first thing to do and the link
-    follow where they fit, each whole or not at all.
+    Grade, place and fact come first; the link to take it over, its number, the first thing to do
+    and since when follow where they fit, each whole or not at all.
     """
     zh = language == "zh"
     if note.kind in (Kind.TEST, Kind.DIGEST, Kind.NOTICE):
@@ -228,7 +228,9 @@ def short(note: Notification, language: str, units: int = SMS_UNITS) -> str:
     what = note.headline.in_language(language)
     if what and note.kind in (Kind.ALERT, Kind.ESCALATION, Kind.REMINDER):
         mark = _mark(note, language)
-        text = drill_mark(note, language) + (f"【{mark}】{what}" if zh else f"[{mark}] {what}")
+        # Chinese needs no blanks around numbers, and each costs a character of the link.
+        told = f"【{mark}】{what}".replace(" ", "") if zh else f"[{mark}] {what}"
+        text = drill_mark(note, language) + told
     elif note.kind is Kind.DRILL_END:
         text = f"{title(note, language)} {what}"
     else:
@@ -237,7 +239,7 @@ def short(note: Notification, language: str, units: int = SMS_UNITS) -> str:
         extra = [note.public.in_language(language)]
     else:
         since = local_time(note.since, note.timezone, language)
-        extra = [f"#{note.incident}-{note.seq}", note.take_url, note.first.in_language(language)]
+        extra = [note.take_url, f"#{note.incident}-{note.seq}", note.first.in_language(language)]
         extra.append(f"自{since}" if zh and since else since)
     for part in extra:
         if part and ucs2(f"{text} {part}") <= units:

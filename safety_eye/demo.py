@@ -24,6 +24,7 @@ import httpx
 import msgspec
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from alerts.delivery import SelfTestEntry
 from alerts.response_file import FILE, load_response
 from core.clock import RunClock
 from core.community import Community
@@ -126,6 +127,8 @@ class Demo:
                 broker=BrokerEntry(kind=self.options.broker, port=free_port()),
                 http=HttpEntry(port=_page_port(self.options.port)),
                 channel=(channel,),
+                # Days pass in minutes here: a test a day would be one every few seconds.
+                selftest=SelfTestEntry(at=""),
             )
             response = load_response(SAMPLE.with_name(FILE), load_community(SAMPLE))
             house = write_hub(self.state, community, response, config, clock)

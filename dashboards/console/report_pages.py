@@ -168,11 +168,11 @@ def _decide(
         by = people.person_id(person)
         if act == "confirm":
             grade = grade_named(typed.get("grade", "yellow"))
-            people.reports.confirm(number, by, grade, typed.get("seen", ""))
+            people.reports.confirm(number, by, grade, typed.get("note", ""))
         elif act == "dismiss":
-            people.reports.dismiss(number, by, typed.get("reason", ""))
+            people.reports.dismiss(number, by, typed.get("note", ""))
         elif act == "end":
-            people.reports.end(number, by, typed.get("seen", ""))
+            people.reports.end(number, by, typed.get("note", ""))
         elif act == "erase":
             people.reports.erase(number)
         else:

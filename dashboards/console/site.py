@@ -225,5 +225,8 @@ def overview(site: Site, words: Words) -> dict[str, Any]:
         "outbox": site.incidents.outbox(),
         "has_ledger": site.ledger is not None,
         "withheld": site.withholding.standing() if site.withholding else [],
+        "reported": len(site.people.reports.waiting()) if site.people else 0,
+        "left": site.people is not None
+        and any(not note.taken_at for note in site.people.hand_overs(5)),
         "owed": site.cycle.reviews_owed() if site.cycle else [],
     }
