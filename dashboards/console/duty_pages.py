@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from typing import Any
 
-from fastapi import APIRouter, Request, Response, UploadFile
+from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
+from starlette.datastructures import UploadFile
 
 from alerts.duty_store import DutyError
 from alerts.people import PeopleDesk
@@ -38,12 +38,16 @@ def add_duty(router: APIRouter, site: Site, render: Renderer, people: PeopleDesk
 
     @router.post("/duty/registers/import")
     async def take(request: Request) -> Response:
-        form = await request.form(max_files=1, max_fields=10, max_part_size=_MOST_FILE)
-        typed = {key: value for key, value in form.items() if isinstance(value, str)}
-        file = form.get("file")
-        data, name = b"", ""
-        if file is not None and not isinstance(file, str):
-            data, name = await _content(file), file.filename or ""
+        if not may_read(request) or not 0 < _length(request) <= _MOST_FILE:
+            # Before a byte of it is kept.
+            text = site.words(request)("import_refused")
+            return await run_in_threadpool(_registers, request, site, render, people, text, 413)
+        async with request.form(max_files=1, max_fields=10) as form:
+            typed = {key: value for key, value in form.items() if isinstance(value, str)}
+            file = form.get("file")
+            data, name = b"", ""
+            if isinstance(file, UploadFile):
+                data, name = await file.read(), file.filename or ""
         return await run_in_threadpool(_import, request, site, render, people, typed, data, name)
 
     @router.post("/duty/{act}")
@@ -53,8 +57,9 @@ def add_duty(router: APIRouter, site: Site, render: Renderer, people: PeopleDesk
         return await run_in_threadpool(_change, request, site, render, people, act, typed)
 
 
-async def _content(file: UploadFile | Any) -> bytes:
-    return bytes(await file.read(_MOST_FILE + 1))
+def _length(request: Request) -> int:
+    text = request.headers.get("content-length", "")
+    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def _duty(

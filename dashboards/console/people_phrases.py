@@ -103,6 +103,10 @@ PEOPLE: dict[str, tuple[str, str]] = {
     "always": ("随时", "any time"),
     "import_file": ("导入 CSV 或 TOML", "Import CSV or TOML"),
     "import": ("导入", "Import"),
+    "import_refused": (
+        "没有读取文件：请先登录；文件最大 2 MB",
+        "The file was not read: sign in first; 2 MB at most",
+    ),
     "imported": (
         "已导入：志愿者 {}，物资 {}；因已删除而跳过 {}",
         "Taken: {} volunteers, {} supplies; {} left out because they were erased",
