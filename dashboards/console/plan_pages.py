@@ -39,7 +39,8 @@ def add_plan(router: APIRouter, site: Site, render: Renderer, people: PeopleDesk
     @router.get("/duty/plans")
     def plans(request: Request) -> Response:
         return render.page(
-            request, "plans.html", plans=people.response.plan, found=people.lint(),
+            request, "plans.html", plans=people.response.plan, private=may_read(request),
+            found=people.lint() if may_read(request) else [],
             response=people.response, waiting=len(people.reports.waiting()),
             zone_name=lambda zone: site.community.place(zone, site.words(request).language),
             grade_of=grade_named,

@@ -23,8 +23,9 @@ from tests.alerts.scenery import FLOOD, Scene, level
 class House:
     """A scene with its people; `pass_time` does what the service does every tick."""
 
-    def __init__(self, directory: Path, plans: Response, when: str = "2026-11-25T03:00") -> None:
-        self.scene = Scene(directory, community=community(), clock=ManualClock(at(when)))
+    def __init__(self, directory: Path, plans: Response, url: str = "") -> None:
+        clock = ManualClock(at("2026-11-25T03:00"))
+        self.scene = Scene(directory, url=url, community=community(), clock=clock)
         self.plans = plans
         self._begin()
 
