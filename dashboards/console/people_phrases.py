@@ -149,6 +149,7 @@ PEOPLE: dict[str, tuple[str, str]] = {
     "tell_air": ("呛人或怪味", "Bad air or a strange smell"),
     "tell_crowd": ("太挤", "Too many people"),
     "tell_where": ("在哪里？", "Where?"),
+    "tell_elsewhere": ("别处，或说不清", "Elsewhere, or I can't say"),
     "tell_choose": ("请选择", "Please choose"),
     "tell_more": ("还有什么要说的？（可不填）", "Anything else? (may stay empty)"),
     "tell_more_hint": ("例如：几楼、有没有人", "For example: which floor, is anybody there"),

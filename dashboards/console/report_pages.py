@@ -81,7 +81,8 @@ def _form(
     zones = [(zone.id, zone.name.in_language(words.language)) for zone in site.community.zone]
     given = {key: typed.get(key, "") for key in _FIELDS}
     return render.page(
-        request, "report.html", status=status, zones=zones, typed=given,
+        request, "report.html", status=status, zones=zones, site_id=site.community.site.id,
+        typed=given,
         problem=words(problem) if problem else "", phone=people.response.report.phone,
         nonce=typed.get("nonce") or secrets.token_urlsafe(18),
         most={"text": MOST_TEXT, "name": MOST_NAME, "phone": MOST_PHONE},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from alerts.duty_store import DutyError
@@ -14,6 +15,7 @@ from alerts.report_store import ReportError, Saying
 from alerts.response import Response
 from alerts.views import IncidentError
 from core.clock import ManualClock
+from core.community import Contact
 from core.finding import Certainty, Condition, Hazard
 from core.grade import Grade
 from tests.alerts.response_samples import at, community, pump_hand, response
@@ -23,9 +25,17 @@ from tests.alerts.scenery import FLOOD, Scene, level
 class House:
     """A scene with its people; `pass_time` does what the service does every tick."""
 
-    def __init__(self, directory: Path, plans: Response, url: str = "") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        plans: Response,
+        url: str = "",
+        contacts: tuple[Contact, ...] | None = None,
+    ) -> None:
         clock = ManualClock(at("2026-11-25T03:00"))
-        self.scene = Scene(directory, url=url, community=community(), clock=clock)
+        place = community()
+        place = msgspec.structs.replace(place, contact=contacts or place.contact)
+        self.scene = Scene(directory, url=url, community=place, clock=clock)
         self.plans = plans
         self._begin()
 
@@ -307,13 +317,20 @@ def test_a_report_about_an_open_incident_is_told_to_the_duty_and_not_every_secon
 
 
 def test_a_report_passes_quiet_hours_and_digests(tmp_path: Path) -> None:
-    house = House(tmp_path, response())
-    for number in range(40):  # far beyond what a digest lets through
-        house.scene.say(level(Grade.BLUE, rule=f"limit-{number}"))
-        house.scene.say(level(Grade.YELLOW, rule=f"limit-{number}"))
+    quiet = tuple(
+        msgspec.structs.replace(contact, quiet="22:00-07:00") for contact in community().contact
+    )
+    house = House(tmp_path, response(), contacts=quiet)
+    house.scene.say(level(Grade.BLUE))  # what a sensor says at blue waits for the morning
+
     house.say(zone="tower", hazard=Hazard.FIRE)
+    house.say("nonce-0002")
 
     assert house.scene.notes(2) == [("alert", "blue", "duty-2", "pending")]
+    assert house.scene.notes(1) == [
+        ("alert", "blue", "duty-2", "suppressed"),
+        ("alert", "blue", "duty-2", "pending"),
+    ]
     house.scene.close()
 
 
