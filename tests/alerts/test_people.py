@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from sqlalchemy import text
 
 from alerts.duty_store import DutyError
 from alerts.people import PeopleDesk
@@ -52,8 +53,6 @@ class House:
 
     def pass_time(self, seconds: float = 2.0) -> None:
         self.scene.clock.advance(seconds)
-        for finding in self.people.findings():
-            self.scene.watch.take(finding, None)
         self.scene.watch.tick()
         self.people.tick()
 
@@ -421,3 +420,19 @@ def test_nobody_does_anything_without_a_name(house: House) -> None:
             house.people.hand_over(nameless, "text")
         with pytest.raises(IncidentError):
             house.people.tick_door(1, "tower", "1", "found", nameless)
+
+
+def test_what_fails_in_plans_and_people_never_holds_up_the_watch(house: House) -> None:
+    with house.scene.database.write() as connection:
+        connection.execute(text("ALTER TABLE report RENAME TO lost"))
+
+    house.scene.say(level(Grade.BLUE))
+    house.pass_time()
+    house.pass_time()
+
+    [kept] = house.scene.store.open_incidents()
+    assert kept.incident.plan == "flood-underpass v1"
+    with house.scene.database.write() as connection:
+        connection.execute(text("ALTER TABLE lost RENAME TO report"))
+    house.say(zone="tower", hazard=Hazard.FIRE)
+    assert len(house.scene.store.open_incidents()) == 2
