@@ -171,12 +171,13 @@ class Announcer:
         everyone = {name for contact in self._community.contact for name in contact.channels}
         return any(routing.channel_name(name) in self._configured for name in everyone)
 
-    def next_people(self, incident: Incident, at: int) -> list[str]:
+    def next_people(self, incident: Incident) -> list[str]:
         """Return the ids of the contacts whom the next rung calls, with the shift of then (ms)."""
         found = incident.climb.ladder.rung(incident.climb.taken) if incident.climb else None
         if found is None:
             return []
-        addresses = routing.of_steps([found[0]], self._community, self._on_duty(at))
+        due = incident.climb.began_at + round(found[1] * 1000) if incident.climb else 0
+        addresses = routing.of_steps([found[0]], self._community, self._on_duty(due))
         return list(dict.fromkeys(address.contact for address in addresses))
 
     def _whom(self, connection: Connection, incident: Incident, event: Event) -> list[Address]:

@@ -138,7 +138,7 @@ class IncidentDesk:
                 ),
                 ladder=ladder_view(
                     incident,
-                    self._store.announcer.next_people(incident, self._clock.now_ms()),
+                    self._store.announcer.next_people(incident),
                     self._clock.speed,
                 ),
             )

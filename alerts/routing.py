@@ -52,11 +52,12 @@ def of_steps(
         duty: Only those on duty now, in the roles that they play (`alerts.roster`); a step's roles
             mean these. None: everybody.
     """
-    acting = {contact.id: contact.role for contact in (duty or community).contact}
+    acting = {(contact.id, contact.role) for contact in (duty or community).contact}
     found: dict[str, list[Address]] = {}
     for step in steps:
         for contact in community.contact:
-            wanted = acting.get(contact.id) in step.roles or contact.id in step.contacts
+            wanted = any((contact.id, role) in acting for role in step.roles)
+            wanted = wanted or contact.id in step.contacts
             if contact.channels and wanted:
                 found.setdefault(contact.id, []).extend(_over(contact, step.channels))
     return [address for own in found.values() for address in _merged(own)]

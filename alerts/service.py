@@ -393,14 +393,13 @@ class AlertService(IncidentDesk):
         for finding in (
             *self._health.findings(),
             *self.standards.findings(),
-            *self.people.findings(),
         ):
             self._watch.take(finding, None)
         self._acts.tick()
         self._watch.tick()
         self.drills.tick()
-        self.people.tick()
         self._heartbeat.beat()
+        self.people.tick()
 
     def _tell_others(self) -> None:
         changes, exercises = self._watch.changes(), self.drills.changes()

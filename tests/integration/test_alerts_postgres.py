@@ -22,9 +22,11 @@ from alerts.journal import JournalError
 from alerts.service import AlertService
 from alerts.withholding import Scope, WithholdingKind
 from core.grade import Grade
+from tests.alerts.response_samples import pump_hand, response
 from tests.alerts.running import Running, community
 from tests.alerts.scenery import FLOOD, Scene, level
 from tests.alerts.test_acts import OFF, ON
+from tests.alerts.test_people import House
 from tests.servers import Mosquitto, Server, wait_until
 
 pytest.importorskip("psycopg", reason="psycopg is not installed (extra postgres)")
@@ -136,6 +138,33 @@ def test_local_acts_are_kept_once_on_postgresql(scene: Scene) -> None:
     assert store.running() == []
     assert [kept.act.id for kept in store.waiting()] == ["b1-3"]
     scene.store.verify_journal()
+
+
+def test_people_reports_and_hand_overs_work_on_postgresql(
+    postgres: Postgres, tmp_path: Path
+) -> None:
+    house = House(tmp_path, response(), url=postgres.database("people"))
+    number = house.say(name="孙 八", phone="1")
+    assert house.say(name="孙 八", phone="1") == number
+    house.people.reports.confirm(number, "duty-2", Grade.ORANGE, "水到车轮")
+    house.people.keep_volunteer(pump_hand(), "duty-1")
+    house.people.erase_volunteer("vol-1")
+    house.people.tick_door(1, "tower", "1", "found", "duty-2")
+    house.people.tick_door(1, "tower", "1", "absent", "duty-2")
+    house.people.count_supply("bags", 4, "duty-2")
+    left = house.people.hand_over("duty-2", "泵漏水")
+
+    house.restart()
+    house.pass_time()
+
+    plan = house.people.plan(1)
+    assert plan is not None
+    assert plan.roll_call[0].absent == 1
+    assert house.people.volunteers() == []
+    assert house.people.hand_overs() == [left]
+    assert house.scene.store.open_incidents()[0].incident.grade is Grade.ORANGE
+    house.scene.store.verify_journal()
+    house.scene.close()
 
 
 @pytest.mark.parametrize(
