@@ -11,6 +11,7 @@ from alerts.channels.base import Channel, ChannelEntry, ChannelError
 from alerts.channels.dingtalk import DingTalkRobot
 from alerts.channels.feishu import FeishuBot
 from alerts.channels.gsm import Gsm
+from alerts.channels.long_tail import LongTail
 from alerts.channels.ntfy import Ntfy
 from alerts.channels.smtp import Smtp
 from alerts.channels.sounder import Sounder
@@ -36,6 +37,7 @@ KINDS: dict[str, Callable[[ChannelEntry], Channel]] = {
     "twilio-voice": TwilioVoice,
     "aliyun-voice": AliyunVoice,
     "sounder": Sounder,
+    "apprise": LongTail,
 }
 
 
