@@ -18,6 +18,7 @@ from tests.servers import free_port
 
 pytest.importorskip("apprise", reason="the extra long-tail is not installed")
 
+HEX = "0123456789abcdef" * 2
 Made = Callable[..., Channel]
 
 
@@ -95,10 +96,7 @@ def test_a_service_that_never_answers_holds_nobody(tail: Made, vendor: Vendor) -
         ("dingtalk://abc123/", "'dingtalk'"),
         ("feishu://0123456789abcdef", "'feishu'"),
         ("lark://0123456789abcdef", "'feishu'"),
-        (
-            f"twilio://AC{'0123456789abcdef' * 2}:{'0123456789abcdef' * 2}@+14158675310/+14158675311",
-            "SMS channels",
-        ),
+        (f"twilio://AC{HEX}:{HEX}@+14158675310/+14158675311", "SMS channels"),
         ("json://127.0.0.1/?redirect=yes", "redirect"),
         ("json://127.0.0.1/?retry=5", "retry"),
         ("pigeon://loft", "apprise URL"),
