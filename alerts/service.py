@@ -23,9 +23,11 @@ from alerts.channels import open_channels
 from alerts.channels.base import ChannelEntry
 from alerts.channels.callback import CalledBack
 from alerts.channels.sounder import OrdersStations
+from alerts.cycle_desk import CycleDesk
 from alerts.database import open_database
 from alerts.decisions import Patience
 from alerts.delivery import Delivery
+from alerts.delivery_views import ChannelView
 from alerts.desk import IncidentDesk
 from alerts.health import OwnHealth
 from alerts.heartbeat import HeartbeatPublisher
@@ -34,17 +36,19 @@ from alerts.journal import Head
 from alerts.metrics import Metrics
 from alerts.orders import StationOrders
 from alerts.publisher import GradePublisher
+from alerts.reaching import STALLED_S, Reaching
 from alerts.routing import unreachable
+from alerts.statuses import Statuses
 from alerts.store import StaleError, Store
 from alerts.watch import Watch
-from alerts.worker import Worker
+from alerts.withholding_desk import WithholdingDesk
+from alerts.withholding_store import WithholdingStore
 from core import topics
 from core.broker import Broker, BrokerAddress, Message
 from core.clock import Clock
 from core.community import Community
 from core.finding import FindingError
-from core.grade import WARNING_GRADES, Grade
-from core.status import Receipt, StatusError, decode_status, encode_receipt
+from core.grade import Grade
 
 log = structlog.get_logger()
 
@@ -55,8 +59,6 @@ TICK_S = 0.2
 # How often it is checked that each announcement reached somebody, wall seconds.
 REMIND_S = 1.0
 ERROR_REST_S = 1.0
-# A loop that has not turned for this long is not ready, wall seconds.
-STALLED_S = 30.0
 
 
 class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,6 +114,10 @@ class AlertService(IncidentDesk):
         )
         watch = Watch(store, community, clock, settings.patience)
         super().__init__(store, watch, clock, self._ring)
+        withheld = WithholdingStore(self._database, community.site.id)
+        self.cycle = CycleDesk(store, watch, withheld, clock, self._ring)
+        self.withholding = WithholdingDesk(withheld, store, watch, community, clock, self._ring)
+        watch.withhold(withheld.standing())  # before anything is judged
         self.cap = CapDesk(store, community, settings.cap, settings.base_url, clock)
         self._health = OwnHealth(community, clock, self._watch.held_by_us())
         self._queue: queue.Queue[Message | None] = queue.Queue(QUEUE_SIZE)
@@ -122,16 +128,15 @@ class AlertService(IncidentDesk):
         site = community.site.id
         self._broker = Broker(
             broker,
-            f"safety-eye-alerts-{site}",
+            # Two programs on one database are two clients of the broker.
+            f"safety-eye-{settings.owner}-{site}",
             on_message=self._receive,
             on_link=self._link,
             manual_acknowledge=True,
         )
         self._broker.subscribe([topics.all_findings(site), topics.all_stations(site, "status")])
         self._publisher = GradePublisher(self._broker, site, clock)
-        self._heartbeat = HeartbeatPublisher(
-            self._broker, site, clock, lambda: self._health.judging
-        )
+        self._heartbeat = HeartbeatPublisher(self._broker, site, clock, self._would_tell)
         self._orders = StationOrders(
             lambda topic, payload, life_s: self._broker.publish(topic, payload, expiry_s=life_s),
             site,
@@ -140,10 +145,15 @@ class AlertService(IncidentDesk):
         self._act_store = ActStore(self._database, site)
         zones = frozenset(zone.id for zone in community.zone)
         self._acts = Acts(self._act_store, watch, clock, zones)
-        self._worker = Worker(
-            self._database, self._channels, clock, self.metrics,
-            owner=settings.owner, told=self._was_told, health=self._health.delivered,
+        self._statuses = Statuses(self._acts, community, self._broker, heard=self._orders.heard)
+        self._reaching = Reaching(
+            self._database, self._channels, community, clock, self.metrics,
+            health=self._health, store=store, watch=watch, delivery=settings.delivery,
+            base_url=settings.base_url, owner=settings.owner, told=self._was_told,
+            turning=self._turning,
         )  # fmt: skip
+        self._worker = self._reaching.worker
+        self.links = self._reaching.links
         self._answers = Answers(
             self._database, clock, acknowledge=self.acknowledge, grade_of=self._grade_of,
             changed=self._was_told, health=self._health.delivered,
@@ -159,7 +169,7 @@ class AlertService(IncidentDesk):
             if isinstance(channel, OrdersStations):
                 channel.use_stations(self._orders)
             channel.start(self._answers)
-        self._worker.start()
+        self._reaching.start()
         self._thread.start()
         self._broker.start()
 
@@ -169,7 +179,7 @@ class AlertService(IncidentDesk):
         self._ring()
         if self._thread.ident is not None:
             self._thread.join(10)
-            self._worker.stop()
+            self._reaching.stop()
             self._broker.stop()
         for channel in self._channels.values():
             channel.close()
@@ -204,25 +214,29 @@ class AlertService(IncidentDesk):
 
     def readiness(self) -> dict[str, bool]:
         """Return what must hold so that people would be told."""
-        now_s = self._clock.monotonic_s()
         return {
             "broker": self._broker.linked,
             "database": self._database.writable(),
-            "watch": now_s - self._turned_s < STALLED_S,
-            "outbox": now_s - self._worker.alive_s < STALLED_S,
+            **self._reaching.turning(),
         }
+
+    def channel_states(self) -> list[ChannelView]:
+        """Return how each channel stands."""
+        return self._reaching.channels()
+
+    def _would_tell(self) -> bool:
+        """Detectors are heard and messages go out; else stations had better act alone."""
+        return self._health.judging and all(self._reaching.turning().values())
+
+    def _turning(self) -> dict[str, bool]:
+        return {"watch": self._clock.monotonic_s() - self._turned_s < STALLED_S}
 
     def measure(self) -> None:
         """Bring the gauges up to date, before they are read."""
         counts, oldest = self._store.outbox_counts()
         age_ms = self._clock.now_ms() - oldest if oldest is not None else 0
-        self.metrics.oldest_pending.set(max(age_ms, 0) / 1000)
-        for state, count in counts.items():
-            self.metrics.outbox.labels(state).set(count)
         grades = [kept.incident.grade for kept in self._store.open_incidents()]
-        for grade in WARNING_GRADES:
-            self.metrics.incidents_open.labels(grade.word).set(grades.count(grade))
-        self.metrics.broker_linked.set(self._broker.linked)
+        self.metrics.measure(counts, age_ms, grades, linked=self._broker.linked)
 
     # --- inside ---
 
@@ -262,6 +276,7 @@ class AlertService(IncidentDesk):
                     self._pass_time()
                     due_s = now_s + TICK_S
                 if now_s >= remind_s:
+                    self.withholding.tick()
                     self._watch.remind()
                     remind_s = now_s + REMIND_S
                 self._tell_others()
@@ -297,7 +312,7 @@ class AlertService(IncidentDesk):
     def _take(self, message: Message) -> None:
         where = topics.parse_station(message.topic)
         if where is not None:
-            self._take_status(where.station, message.payload)
+            self._statuses.take(where.station, message.payload)
             return
         try:
             finding = decode(message, self._community.site.id)
@@ -308,22 +323,6 @@ class AlertService(IncidentDesk):
         self._health.heard()
         taken = self._watch.take(finding, message.expiry_s)
         self.metrics.findings.labels("taken" if taken else "refused").inc()
-
-    def _take_status(self, station: str, payload: bytes) -> None:
-        """A station says what it did by itself; it is told that we have it, after the commit."""
-        if station not in self._community.stations:
-            return
-        try:
-            status = decode_status(payload)
-        except StatusError as error:
-            log.warning("a status was refused", station=station, error=str(error)[:200])
-            return
-        self._orders.heard(station, status)
-        ids = self._acts.take(station, status)
-        if ids:
-            site = self._community.site.id
-            receipt = Receipt(status.boot, (), ids)
-            self._broker.publish(topics.stored(site, station), encode_receipt(receipt))
 
     def _acknowledge(self) -> None:
         for message in self._unacknowledged:

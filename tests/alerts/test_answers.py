@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from alerts import dispatch
+from alerts import dispatch, settling
 from alerts.answers import Answers
 from alerts.channels.base import ChannelEntry, Outcome, OutcomeKind
 from alerts.database import open_database
@@ -50,7 +50,7 @@ class Counter:
     def accept(self, claimed: Claimed) -> None:
         done = [(claimed, Outcome(OutcomeKind.ACCEPTED, vendor_code="+CMGS"))]
         with self.scene.database.write() as connection:
-            dispatch.accept(connection, done, self.scene.watch.times())
+            settling.accept(connection, done, self.scene.watch.times())
 
     def note(self, contact: str = "duty-1") -> Notification:
         """The newest announcement of the flood to a contact, as a worker would send it."""
