@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import assert_never
 
 import msgspec
@@ -38,6 +38,7 @@ class Announcer:
 
     Attributes:
         plans: What response plans say to do first, and to residents; None for general advice.
+        takes: Whether a channel is made for a message: nobody is telephoned for an all-clear.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Announcer:
         self._waiting = Waiting(community, delivery)
         self._audiences = {contact.id: audience_of(contact.role) for contact in community.contact}
         self.plans: Advise | None = None
+        self.takes: Callable[[str, Notification], bool] = lambda _channel, _note: True
 
     def arm(self, events: Sequence[Event]) -> list[Event]:
         """Return the events, those that announce a danger with a copy of their ladder."""
@@ -102,7 +104,7 @@ class Announcer:
         return outbox.enqueue(
             connection,
             note,
-            whom,
+            self._fitting(whom, note),
             self._configured,
             times,
             audiences=self._audiences,
@@ -139,8 +141,9 @@ class Announcer:
         )  # fmt: skip
         whom = routing.to_contact(contact, self._community, Grade.BLUE)
         return outbox.enqueue(
-            connection, note, whom, self._configured, times, audiences=self._audiences
-        )
+            connection, note, self._fitting(whom, note), self._configured, times,
+            audiences=self._audiences,
+        )  # fmt: skip
 
     def people(self, grade: Grade) -> list[str]:
         """Return the ids of everybody whom the ladder of a grade calls, soonest first."""
@@ -160,6 +163,19 @@ class Announcer:
             return []
         addresses = routing.of_steps([found[0]], self._community)
         return list(dict.fromkeys(address.contact for address in addresses))
+
+    def _fitting(self, whom: Sequence[Address], note: Notification) -> list[Address]:
+        """Return the addresses without the channels that are not made for this message."""
+        found = []
+        for address in whom:
+            names = [
+                name
+                for name in (address.channel, *address.fallback)
+                if name not in self._configured or self.takes(name, note)
+            ]
+            if names:
+                found.append(Address(address.contact, names[0], tuple(names[1:])))
+        return found
 
     def _whom(self, connection: Connection, incident: Incident, event: Event) -> list[Address]:
         assert event.kind is not None

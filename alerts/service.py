@@ -154,6 +154,7 @@ class AlertService(IncidentDesk):
         )  # fmt: skip
         self._worker = self._reaching.worker
         self.links = self._reaching.links
+        store.announcer.takes = lambda name, note: self._channels[name].takes(note)
         self._answers = Answers(
             self._database, clock, acknowledge=self.acknowledge, grade_of=self._grade_of,
             changed=self._was_told, health=self._health.delivered,

@@ -298,6 +298,11 @@ class Channel(ABC):
             now_s: Wall seconds since the epoch, for signatures.
         """
 
+    def takes(self, note: Notification) -> bool:
+        """Tell whether this channel is made for such a message; else it is not even queued."""
+        del note
+        return True
+
     def start(self, answers: Answers) -> None:  # noqa: B027  # most channels only send
         """Begin to listen, where answers can come back. Called once, before anything is sent."""
 

@@ -85,6 +85,10 @@ class Sounder(Channel):
         """Take what hears whether it sounded."""
         self._answers = answers
 
+    def takes(self, note: Notification) -> bool:
+        """Only what is bad enough, its end, and the daily test; never a drill."""
+        return self._not_sounded(note) is None
+
     def send(self, note: Notification, now_s: int) -> Outcome:
         """Sound once."""
         del now_s
@@ -106,7 +110,7 @@ class Sounder(Channel):
         why = ""
         if note.exercise:
             why = "a drill sounds nothing"
-        elif note.kind in (Kind.CLEAR, Kind.TEST):
+        elif note.kind is Kind.TEST or (note.kind is Kind.CLEAR and note.peak >= self._least):
             return None
         elif note.kind not in _SOUNDS or note.grade < self._least:
             why = f"it sounds for alerts from {self._least.word} on"

@@ -109,6 +109,10 @@ class TwilioVoice(Channel):
         """Take what Twilio calls back with."""
         self._answers = answers
 
+    def takes(self, note: Notification) -> bool:
+        """Only what somebody must take over, and the daily test."""
+        return note.kind is Kind.TEST or not_called(note, self._least) is None
+
     def send(self, note: Notification, now_s: int) -> Outcome:
         """Call once."""
         del now_s
