@@ -23,7 +23,10 @@ from alerts.act_store import KeptAct
 from alerts.cap_api import cap_router
 from alerts.cycle_api import cycle_router
 from alerts.delivery_api import Deliveries, delivery_router
+from alerts.inbound_api import inbound_router
+from alerts.kpi_api import kpi_router
 from alerts.link_api import Takers, link_router
+from alerts.standards import Standards
 from alerts.store import StaleError
 from alerts.views import (
     IncidentError,
@@ -93,7 +96,9 @@ def build_api(
         app.include_router(link_router(service, community))
     if isinstance(service, Deliveries):
         app.include_router(delivery_router(service))
-    _add_standards(app, service)
+    if (called_back := getattr(service, "called_back", None)) is not None:
+        app.include_router(voice_router(called_back))
+    _add_standards(app, getattr(service, "standards", None), access, community, clock)
     _add_health(
         app,
         service,
@@ -104,12 +109,20 @@ def build_api(
     return app
 
 
-def _add_incidents(app: FastAPI, service: IncidentPort, access: Access) -> None:
+def _guard(access: Access) -> Callable[[Request], None]:
+    """Return what refuses a request that may not change anything."""
+
     def may_change(request: Request) -> None:
         reason = access.refusal(request)
         if reason is not None:
             status = 401 if not access.open_to_machine else 403
             raise HTTPException(status, reason)
+
+    return may_change
+
+
+def _add_incidents(app: FastAPI, service: IncidentPort, access: Access) -> None:
+    may_change = _guard(access)
 
     @app.get("/api/v1/incidents", tags=["incidents"], response_model=None)
     def incidents(
@@ -201,12 +214,25 @@ def _add_sessions(app: FastAPI, access: Access) -> None:
         return response
 
 
-def _add_standards(app: FastAPI, service: IncidentPort) -> None:
-    """CAP, webhooks from others, figures: of a service that has them."""
-    if (cap := getattr(service, "cap", None)) is not None:
-        app.include_router(cap_router(cap))
-    if (called_back := getattr(service, "called_back", None)) is not None:
-        app.include_router(voice_router(called_back))
+def _add_standards(
+    app: FastAPI,
+    standards: Standards | None,
+    access: Access,
+    community: Community,
+    clock: Clock,
+) -> None:
+    """CAP, webhooks of others and figures, of a service that has them."""
+    if standards is None:
+        return
+    may_change = _guard(access)
+    app.include_router(
+        inbound_router(
+            standards.upstream, standards.hooks, settings=standards.settings.cap,
+            community=community, clock=clock, may_change=may_change,
+        )
+    )  # fmt: skip
+    app.include_router(cap_router(standards.cap))
+    app.include_router(kpi_router(standards.figures, clock))
 
 
 def _add_health(

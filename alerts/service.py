@@ -17,8 +17,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from alerts.act_store import ActStore, KeptAct
 from alerts.acts import Acts
 from alerts.answers import Answers
-from alerts.cap.desk import CapDesk
-from alerts.cap.settings import CapSettings
 from alerts.channels import open_channels
 from alerts.channels.base import ChannelEntry
 from alerts.channels.callback import CalledBack
@@ -38,6 +36,7 @@ from alerts.orders import StationOrders
 from alerts.publisher import GradePublisher
 from alerts.reaching import STALLED_S, Reaching
 from alerts.routing import unreachable
+from alerts.standards import Standards, StandardsSettings
 from alerts.statuses import Statuses
 from alerts.store import StaleError, Store
 from alerts.watch import Watch
@@ -71,7 +70,7 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
         patience: How long to wait with what is not urgent.
         delivery: Ladders, digest, quiet hours, watchdog, self-test.
         owner: Name of this program; two of them on one database need two names.
-        cap: How our CAP messages present themselves.
+        standards: How we speak with other systems.
     """
 
     state_url: str
@@ -80,7 +79,7 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
     patience: Patience = Patience()
     delivery: Delivery = Delivery()
     owner: str = "alerts"
-    cap: CapSettings = CapSettings()
+    standards: StandardsSettings = StandardsSettings()
 
 
 class AlertService(IncidentDesk):
@@ -118,7 +117,10 @@ class AlertService(IncidentDesk):
         self.cycle = CycleDesk(store, watch, withheld, clock, self._ring)
         self.withholding = WithholdingDesk(withheld, store, watch, community, clock, self._ring)
         watch.withhold(withheld.standing())  # before anything is judged
-        self.cap = CapDesk(store, community, settings.cap, settings.base_url, clock)
+        self.standards = Standards(
+            settings.standards, store=store, watch=watch, community=community,
+            base_url=settings.base_url, clock=clock,
+        )  # fmt: skip
         self._health = OwnHealth(community, clock, self._watch.held_by_us())
         self._queue: queue.Queue[Message | None] = queue.Queue(QUEUE_SIZE)
         self._unacknowledged: list[Message] = []
@@ -172,11 +174,13 @@ class AlertService(IncidentDesk):
             channel.start(self._answers)
         self._reaching.start()
         self._thread.start()
+        self.standards.start()
         self._broker.start()
 
     def stop(self) -> None:
         """End cleanly: settle what is under way, keep the rest in the outbox."""
         self._stop.set()
+        self.standards.stop()
         self._ring()
         if self._thread.ident is not None:
             self._thread.join(10)
@@ -331,7 +335,7 @@ class AlertService(IncidentDesk):
         self._unacknowledged.clear()
 
     def _pass_time(self) -> None:
-        for finding in self._health.findings():
+        for finding in (*self._health.findings(), *self.standards.findings()):
             self._watch.take(finding, None)
         self._acts.tick()
         self._watch.tick()

@@ -28,7 +28,7 @@ from alerts.withholding import Withholding
 from core.act import LocalAct
 from core.clock import Clock
 from core.community import Community
-from core.finding import Finding, Hazard, ZoneGrade
+from core.finding import Condition, Finding, Hazard, ZoneGrade
 from core.grade import Grade
 from core.topics import RETAINED_EXPIRY_S
 
@@ -247,6 +247,16 @@ class Watch:
                 for name in kept.incident.judgement.holders
                 if name.partition(" ")[2].startswith(rule)
             ]
+
+    def conditions(self, rule: str) -> dict[str, Condition]:
+        """Return what a rule says of each subject now; unknown where it is not to be believed."""
+        with self._lock:
+            return {
+                entry.finding.subject: entry.finding.condition if entry.known else Condition.UNKNOWN
+                for key in self._board.keys
+                for entry in self._board.of(key).values()
+                if entry.finding.rule == rule
+            }
 
     def tell_act(self, key: Key, station: str, act: LocalAct) -> bool:
         """Write into the open incident what a station did; False if there is none (any more)."""

@@ -117,6 +117,15 @@ RULES: dict[str, tuple[str, str]] = {
         "unlike anything this reading has shown before",
     ),
 }
+# The same for what others say; their rules go on with who says it and about which hazard.
+_OTHERS: dict[str, tuple[str, str]] = {
+    "upstream-cap-": ("上级部门的预警信号", "a warning signal from an authority"),
+    "upstream-feed": (
+        "上级预警源无法读取，其预警可能收不到",
+        "a feed of warnings can't be read: warnings may be missed",
+    ),
+    "hook-": ("其他系统的告警", "an alert of another system"),
+}
 _DIGITS = {"m": 2, "dB/m": 2, "[ppm]": 0, "ug/m3": 0, "Cel": 1, "{count}": 0, "{person}": 0}
 
 
@@ -242,11 +251,14 @@ def _standing(finding: Finding) -> tuple[str, str]:
 
 def _opening(finding: Finding, language: str) -> list[str]:
     """Return what the rule of a finding means, while it is not green."""
-    words = RULES.get(finding.rule)
+    others = (words for rule, words in _OTHERS.items() if finding.rule.startswith(rule))
+    words = RULES.get(finding.rule) or next(others, None)
     if words is None or finding.grade is Grade.GREEN:
         return []
     zh = language == "zh"
     told = words[0 if zh else 1]
+    if source := finding.because.source:
+        told += f"（{source}）" if zh else f" ({source})"
     kinds = dict.fromkeys(quantity_of(member) for member in finding.because.members)
     named = [QUANTITIES[kind][0 if zh else 1] for kind in kinds if kind is not None]
     if named and finding.subject.startswith("zone."):

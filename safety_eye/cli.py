@@ -21,6 +21,7 @@ from safety_eye.audit_cli import audit_app
 from safety_eye.calibration_cli import calibration_app, today
 from safety_eye.hub import HubConfig, load_hub
 from safety_eye.kit_cli import broker_app, station_app
+from safety_eye.kpi_cli import kpi
 from safety_eye.output import console, say
 
 app = typer.Typer(
@@ -34,6 +35,7 @@ app.add_typer(broker_app, name="broker")
 app.add_typer(station_app, name="station")
 app.add_typer(calibration_app, name="calibration")
 app.add_typer(audit_app, name="audit")
+app.command()(kpi)
 
 CommunityOption = Annotated[
     Path, typer.Option("--community", help="The community profile, community.toml.")
