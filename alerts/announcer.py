@@ -108,7 +108,8 @@ class Announcer:
             self._configured,
             times,
             audiences=self._audiences,
-            withhold=self._waiting.check,
+            # A digest speaks of several incidents: what belongs to a drill must not be among them.
+            withhold=None if incident.exercise else self._waiting.check,
         )
 
     def notice(

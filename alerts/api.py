@@ -23,6 +23,8 @@ from alerts.act_store import KeptAct
 from alerts.cap_api import cap_router
 from alerts.cycle_api import cycle_router
 from alerts.delivery_api import Deliveries, delivery_router
+from alerts.drill_desk import DrillDesk
+from alerts.drills_api import drill_router
 from alerts.inbound_api import inbound_router
 from alerts.kpi_api import kpi_router
 from alerts.link_api import Takers, link_router
@@ -91,6 +93,9 @@ def build_api(
     _add_incidents(app, service, access)
     _add_acts(app, getattr(service, "acts", None))
     _add_cycle(app, service, community, access, clock)
+    desk: DrillDesk | None = getattr(service, "drills", None)
+    if desk is not None:
+        app.include_router(drill_router(desk, access, clock))
     _add_sessions(app, access)
     if isinstance(service, Takers):
         app.include_router(link_router(service, community))

@@ -13,6 +13,7 @@ import msgspec
 from sqlalchemy import (
     Connection,
     RowMapping,
+    and_,
     delete,
     exists,
     func,
@@ -67,7 +68,8 @@ def claim(
 ) -> list[Claimed]:
     """Lease the rows to send now: worst first, within each channel's slots and rate budget.
 
-    A row waits while an older one of the same incident and recipient is under way.
+    A row waits while an older one of the same incident and recipient is under way. A message of a
+    drill goes after every actual one, and never into the reserve for red.
     """
     slots, lower, top = _budgets(connection, rooms, times)
     blocked = [name for name in rooms if slots[name] <= 0 or top[name] <= 0]
@@ -80,7 +82,10 @@ def claim(
             _o.next_at <= times.now,
             _o.lease_until_wall <= times.wall,
             _o.channel.in_([name for name in rooms if name not in blocked]),
-            or_(_o.channel.notin_(only_red), _o.urgency == int(Grade.RED)),
+            or_(
+                _o.channel.notin_(only_red),
+                and_(_o.urgency == int(Grade.RED), _o.exercise == 0),
+            ),
             ~exists().where(
                 sibling.c.incident == _o.incident,
                 sibling.c.contact == _o.contact,
@@ -89,7 +94,7 @@ def claim(
                 sibling.c.row < _o.row,
             ),
         )
-        .order_by(_o.urgency.desc(), _o.row)
+        .order_by(_o.exercise, _o.urgency.desc(), _o.row)
         .limit(limit * 2)
     )
     if connection.dialect.name == "postgresql":
@@ -97,7 +102,7 @@ def claim(
     taken: list[RowMapping] = []
     for row in connection.execute(query).mappings():
         channel = row["channel"]
-        budget = top if row["urgency"] == Grade.RED else lower
+        budget = top if row["urgency"] == Grade.RED and not row["exercise"] else lower
         if len(taken) >= limit or slots[channel] <= 0 or budget[channel] <= 0:
             continue
         slots[channel] -= 1

@@ -77,7 +77,7 @@ def _mark(note: Notification, language: str) -> str:
     grade, zh = grade_words(note.grade, language), language == "zh"
     if note.kind is Kind.DRILL_END:
         over = note.ending == "finished"
-        return ("演练结束" if over else "演练中止") if zh else ("over" if over else "broken off")
+        return ("结束" if over else "中止") if zh else ("over" if over else "broken off")
     words = {
         Kind.CLEAR: ("解除", "all clear"),
         Kind.UPDATE: (f"降为{grade}", f"down to {grade}"),

@@ -67,7 +67,8 @@ def enqueue(
     events: list[tuple[int, Event]] = []
     for address in addresses:
         worst, until = _supersede(connection, note, address, times)
-        urgency = max(note.grade, worst)
+        # The end of a drill never hurries, whatever it overtakes: an actual message goes first.
+        urgency = note.grade if note.kind is Kind.DRILL_END else max(note.grade, worst)
         audience = (audiences or {}).get(address.contact, note.audience)
         row = new_row(msgspec.structs.replace(note, audience=audience), address, urgency, times)
         row["deadline_at"] = max(until, deadline(urgency, times.now, times.speed))
@@ -117,6 +118,7 @@ def new_row(
         "vendor_id": "",
         "vendor_code": "",
         "detail": "",
+        "exercise": int(note.exercise),
         "digest_at": 0,
         "digest": "",
         "used_at": 0,

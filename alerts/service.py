@@ -27,9 +27,12 @@ from alerts.decisions import Patience
 from alerts.delivery import Delivery
 from alerts.delivery_views import ChannelView
 from alerts.desk import IncidentDesk
+from alerts.drill_calendar import DrillEntry
+from alerts.drill_desk import DrillDesk
+from alerts.drill_store import DrillStore
 from alerts.health import OwnHealth
 from alerts.heartbeat import HeartbeatPublisher
-from alerts.intake import decode
+from alerts.intake import decode, decode_of_drill
 from alerts.journal import Head
 from alerts.metrics import Metrics
 from alerts.orders import StationOrders
@@ -46,6 +49,7 @@ from core import topics
 from core.broker import Broker, BrokerAddress, Message
 from core.clock import Clock
 from core.community import Community
+from core.drill import DrillStatement, encode_drill
 from core.finding import FindingError
 from core.grade import Grade
 
@@ -69,6 +73,7 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
         base_url: Of the console, for links in messages.
         patience: How long to wait with what is not urgent.
         delivery: Ladders, digest, quiet hours, watchdog, self-test.
+        drills: The drill calendar.
         owner: Name of this program; two of them on one database need two names.
         standards: How we speak with other systems.
     """
@@ -78,6 +83,7 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
     base_url: str = ""
     patience: Patience = Patience()
     delivery: Delivery = Delivery()
+    drills: tuple[DrillEntry, ...] = ()
     owner: str = "alerts"
     standards: StandardsSettings = StandardsSettings()
 
@@ -91,10 +97,15 @@ class AlertService(IncidentDesk):
         broker: Where findings come from.
         clock: Clock of the run.
 
+    Attributes:
+        drills: Keeps drills.
+
     Raises:
         DatabaseError: The state can't be opened.
         ChannelError: A channel can't be configured like this.
     """
+
+    drills: DrillDesk
 
     def __init__(
         self,
@@ -137,6 +148,12 @@ class AlertService(IncidentDesk):
             manual_acknowledge=True,
         )
         self._broker.subscribe([topics.all_findings(site), topics.all_stations(site, "status")])
+        self._broker.subscribe([topics.all_drill_findings(site), topics.all_drill_ready(site)])
+        self.drills = DrillDesk(
+            DrillStore(self._database, site), store, community, clock,
+            lambda drill, twins: Watch(store, twins, clock, settings.patience, drill),
+            self._state_drill, settings.drills,
+        )  # fmt: skip
         self._publisher = GradePublisher(self._broker, site, clock)
         self._heartbeat = HeartbeatPublisher(self._broker, site, clock, self._would_tell)
         self._orders = StationOrders(
@@ -283,6 +300,7 @@ class AlertService(IncidentDesk):
                 if now_s >= remind_s:
                     self.withholding.tick()
                     self._watch.remind()
+                    self.drills.remind()
                     remind_s = now_s + REMIND_S
                 self._tell_others()
                 self._turned_s = now_s
@@ -319,6 +337,9 @@ class AlertService(IncidentDesk):
         if where is not None:
             self._statuses.take(where.station, message.payload)
             return
+        if message.topic.startswith(f"{topics.drill(self._community.site.id)}/"):
+            self._take_of_drill(message)
+            return
         try:
             finding = decode(message, self._community.site.id)
         except FindingError as error:
@@ -328,6 +349,31 @@ class AlertService(IncidentDesk):
         self._health.heard()
         taken = self._watch.take(finding, message.expiry_s)
         self.metrics.findings.labels("taken" if taken else "refused").inc()
+
+    def _take_of_drill(self, message: Message) -> None:
+        """Take a finding of a drill, or the word of a program that takes part in one."""
+        site = self._community.site.id
+        head, _, program = message.topic.rpartition("/")
+        if head == topics.drill_ready(site, "")[:-1]:
+            self.drills.join(program, message.payload.decode("ascii", "replace"))
+            return
+        try:
+            finding = decode_of_drill(message, site)
+        except FindingError as error:
+            self.metrics.findings.labels("malformed").inc()
+            log.warning("a finding was refused", topic=message.topic[:200], error=str(error)[:200])
+            return
+        taken = self.drills.take(finding, message.expiry_s)
+        self.metrics.findings.labels("taken" if taken else "refused").inc()
+
+    def _state_drill(self, statement: DrillStatement) -> bool:
+        """State which drill runs; a stated end is forgotten by the broker after a while."""
+        return self._broker.publish(
+            topics.drill(self._community.site.id),
+            encode_drill(statement),
+            retain=True,
+            expiry_s=topics.RETAINED_EXPIRY_S,
+        ).ok
 
     def _acknowledge(self) -> None:
         for message in self._unacknowledged:
@@ -339,17 +385,18 @@ class AlertService(IncidentDesk):
             self._watch.take(finding, None)
         self._acts.tick()
         self._watch.tick()
+        self.drills.tick()
         self._heartbeat.beat()
 
     def _tell_others(self) -> None:
-        changes = self._watch.changes()
-        if changes.numbers:
+        changes, exercises = self._watch.changes(), self.drills.changes()
+        if changes.numbers or exercises:
             self._worker.wake()
         if self._publisher.due():
             self._publisher.publish([self._watch.grade(key) for key in self._watch.judged()])
         elif changes.keys:
             self._publisher.publish([self._watch.grade(key) for key in changes.keys], only_new=True)
         with self._told_lock:
-            numbers, self._told = changes.numbers | self._told, set()
+            numbers, self._told = changes.numbers | exercises | self._told, set()
         if numbers:
             self.spread(numbers)

@@ -117,6 +117,15 @@ class Store(Records):
         with self.database.read() as connection:
             return [_DECODER.decode(text) for text in connection.execute(query).scalars()]
 
+    def of_drill(self, drill: str) -> list[Incident]:
+        """Return every incident of a drill, oldest first."""
+        query = select(tables.incident.c.state).where(
+            tables.incident.c.site == self.site, tables.incident.c.drill == drill
+        )
+        with self.database.read() as connection:
+            rows = connection.execute(query.order_by(tables.incident.c.number)).scalars()
+            return [_DECODER.decode(text) for text in rows]
+
     def events(self, number: int) -> list[Event]:
         """Return the journal of one incident, oldest first."""
         with self.database.read() as connection:

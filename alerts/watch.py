@@ -15,11 +15,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.board import Board, Key, subject_of
 from alerts.chatter import AGAIN_MS, Swings
-from alerts.decisions import Patience, acknowledge, observe, opening, tick
+from alerts.decisions import Patience, acknowledge, announcement, observe, opening, tick
 from alerts.escalation import due_at, next_call, rung, untold_call
 from alerts.evidence import Chatter
 from alerts.grading import Judgement, all_known, judge
-from alerts.incident import Event, Happening, Incident
+from alerts.incident import Event, Happening, Incident, Kind
 from alerts.outbox import Times
 from alerts.standing import Standing
 from alerts.store import Kept, StaleError, Store
@@ -204,7 +204,7 @@ class Watch:
         with self._lock:
             for _ in range(_TRIES):
                 kept = self._store.kept(number)
-                if kept is None:
+                if kept is None or kept.incident.drill != self._drill:
                     raise IncidentError(f"incident {number}: there is none")
                 times = self.times()
                 events = decide(kept.incident, times.now)
@@ -212,6 +212,28 @@ class Watch:
                     current = self._store.kept(number)
                     return current.incident if current else kept.incident
             raise StaleError(f"incident {number} is being changed by another program; try again")
+
+    def end_drill(self, how: str, detail: str) -> None:
+        """Tell everybody who was told that the drill has ended, and close its incidents.
+
+        Args:
+            how: finished or aborted.
+            detail: Number of the actual incident that broke it off, or "".
+
+        Raises:
+            SQLAlchemyError: The database failed; doing it again ends what is still open.
+        """
+        with self._lock:
+            for _ in range(_TRIES):
+                times = self.times()
+                for kept in list(self._open.values()):
+                    told = announcement(kept.incident, Kind.DRILL_END, Grade.GREEN, times.now)
+                    told = msgspec.structs.replace(told, how=how, detail=detail)
+                    ended = Event(what=Happening.DRILL_ENDED, at=times.now, how=how, detail=detail)
+                    self._commit(kept, [told, ended], times)
+                if not self._open:
+                    return
+            raise StaleError("an incident of the drill is being changed by another program")
 
     def withhold(self, withholdings: Sequence[Withholding]) -> None:
         """Take what people are not told of from now on, and judge everything again.

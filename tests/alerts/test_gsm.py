@@ -110,7 +110,7 @@ def test_a_phone_gets_the_warning_and_the_code_in_one_message(
 
     [text] = modem.texts(LI)
     assert outcome.kind is OutcomeKind.ACCEPTED
-    assert text.startswith("【红色 I 级】下穿通道水位 0.28 m")
+    assert text.startswith("【红色I级】下穿通道水位0.28m")
     assert text.endswith("回复4820接手")
     assert {part.validity_s for part in modem.parts} == {1800}
 
