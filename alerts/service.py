@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from alerts.act_store import ActStore, KeptAct
 from alerts.acts import Acts
 from alerts.answers import Answers
-from alerts.channels import open_channels
+from alerts.channels import open_channels, unusable
 from alerts.channels.base import ChannelEntry
 from alerts.channels.callback import CalledBack
 from alerts.channels.sounder import OrdersStations
@@ -183,7 +183,10 @@ class AlertService(IncidentDesk):
 
     def start(self) -> None:
         """Resume open incidents, connect, and begin to tell people."""
-        for problem in unreachable(self._community, self._channels):
+        for problem in (
+            *unreachable(self._community, self._channels),
+            *unusable(self._channels, self._community.contact),
+        ):
             log.warning("not everybody can be told", problem=problem)
         for channel in self._channels.values():
             if isinstance(channel, OrdersStations):

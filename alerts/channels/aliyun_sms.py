@@ -24,7 +24,6 @@ from alerts.channels.base import (
     read_key_and_signer,
     read_options,
     together,
-    without_recipient,
 )
 from alerts.channels.post import Poster
 from alerts.channels.template import MOST_CHARACTERS, USUAL, check_words, filling
@@ -64,6 +63,7 @@ class AliyunSms(Channel):
     """Sends one SMS to each number of a contact."""
 
     concurrency = 4
+    example = "+8613800000000"
 
     def __init__(self, entry: ChannelEntry) -> None:
         self.name = entry.name
@@ -79,11 +79,15 @@ class AliyunSms(Channel):
         )
         self._service = AliyunService(poster, key, secret, VERSION)
 
+    def usable(self, address: str) -> bool:
+        """Tell whether this is an address that the channel could reach."""
+        return is_number(address)
+
     def send(self, note: Notification, now_s: int) -> Outcome:
         """Send one notification once."""
-        numbers = [text for text in self.recipients.get(note.contact, ()) if is_number(text)]
+        numbers = self.addresses(note)
         if not numbers:
-            return without_recipient(note, self.name, "+8613800000000")
+            return self.without_recipient(note)
         return together(
             [Fate(masked(number), self._send(note, number, now_s)) for number in numbers]
         )

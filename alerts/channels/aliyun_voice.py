@@ -29,7 +29,6 @@ from alerts.channels.base import (
     read_key_and_signer,
     read_options,
     together,
-    without_recipient,
 )
 from alerts.channels.post import Poster
 from alerts.channels.template import MOST_CHARACTERS, USUAL, check_words, filling
@@ -95,6 +94,7 @@ class AliyunVoice(Channel):
     """
 
     concurrency = 2
+    example = "+8613800000000"
 
     def __init__(self, entry: ChannelEntry, clock: Clock | None = None) -> None:
         self.name = entry.name
@@ -122,6 +122,10 @@ class AliyunVoice(Channel):
         self._answers = answers
         self._thread.start()
 
+    def usable(self, address: str) -> bool:
+        """Tell whether this is an address that the channel could reach."""
+        return is_number(address)
+
     def takes(self, note: Notification) -> bool:
         """Only what somebody must take over, and the daily test."""
         return note.kind is Kind.TEST or not_called(note, self._least) is None
@@ -133,9 +137,9 @@ class AliyunVoice(Channel):
         refusal = not_called(note, self._least)
         if refusal is not None:
             return refusal
-        numbers = [text for text in self.recipients.get(note.contact, ()) if is_number(text)]
+        numbers = self.addresses(note)
         if not numbers:
-            return without_recipient(note, self.name, "+8613800000000")
+            return self.without_recipient(note)
         code = self._answers.code(note, self.name, digits=0) if self._answers else ""
         return together(
             [Fate(masked(number), self._call(note, number, code, now_s)) for number in numbers]

@@ -28,7 +28,6 @@ from alerts.channels.base import (
     read_options,
     read_secret,
     together,
-    without_recipient,
 )
 from alerts.channels.modem import Modem, ModemError, Stored
 from alerts.channels.pdu import Report, submits
@@ -36,6 +35,7 @@ from alerts.channels.sms_inbox import Sent, SmsInbox
 from alerts.channels.sms_text import sms_text
 from alerts.message import Notification
 from alerts.routing import MAX_AGE_MS
+from alerts.store import StaleError
 from core.clock import Clock, RunClock
 from edge.configuration import PortEntry
 from edge.ports import Backoff, PortLostError, open_serial
@@ -93,6 +93,7 @@ class Gsm(Channel):
     """
 
     concurrency = 1
+    example = "+8613800000000"
 
     def __init__(self, entry: ChannelEntry, clock: Clock | None = None) -> None:
         self.name = entry.name
@@ -133,12 +134,16 @@ class Gsm(Channel):
         if self._thread.ident is not None:
             self._thread.join(5)
 
+    def usable(self, address: str) -> bool:
+        """Tell whether this is an address that the channel could reach."""
+        return is_number(address)
+
     def send(self, note: Notification, now_s: int) -> Outcome:
         """Send one notification once."""
         del now_s
-        numbers = [text for text in self.recipients.get(note.contact, ()) if is_number(text)]
+        numbers = self.addresses(note)
         if not numbers:
-            return without_recipient(note, self.name, "+8613800000000")
+            return self.without_recipient(note)
         if not self._ready:
             return self._trouble
         code = self._answers.code(note, self.name) if self._answers else ""
@@ -286,7 +291,7 @@ class Gsm(Channel):
             else:
                 try:
                     reply = self._inbox.heard(stored.what, self.recipients, self._answers)
-                except SQLAlchemyError:
+                except (SQLAlchemyError, StaleError):
                     continue  # kept in the modem: it is read again at the next start
                 if reply is not None:
                     self._carry_out(modem, _Job(*reply, 1800.0, ""))

@@ -25,7 +25,6 @@ from alerts.channels.base import (
     read_key_and_signer,
     read_options,
     together,
-    without_recipient,
 )
 from alerts.channels.post import Answer, Poster, of_status
 from alerts.channels.template import MOST_CHARACTERS, USUAL, check_words, filling
@@ -96,6 +95,7 @@ class TencentSms(Channel):
     """Sends one SMS to all numbers of a contact."""
 
     concurrency = 4
+    example = "+8613800000000"
 
     def __init__(self, entry: ChannelEntry) -> None:
         self.name = entry.name
@@ -110,11 +110,15 @@ class TencentSms(Channel):
             entry.url or URL, allow_private=entry.allow_private, timeout_s=entry.timeout_s
         )
 
+    def usable(self, address: str) -> bool:
+        """Tell whether this is an address that the channel could reach."""
+        return is_number(address)
+
     def send(self, note: Notification, now_s: int) -> Outcome:
         """Send one notification once."""
-        numbers = [text for text in self.recipients.get(note.contact, ()) if is_number(text)]
+        numbers = self.addresses(note)
         if not numbers:
-            return without_recipient(note, self.name, "+8613800000000")
+            return self.without_recipient(note)
         body = msgspec.json.encode(self.message(note, numbers))
         host = self._poster.host
         headers = {
