@@ -262,6 +262,9 @@ class AlertService(IncidentDesk):
         age_ms = self._clock.now_ms() - oldest if oldest is not None else 0
         grades = [kept.incident.grade for kept in self._store.open_incidents()]
         self.metrics.measure(counts, age_ms, grades, linked=self._broker.linked)
+        for name, channel in self._channels.items():
+            for figure, value in channel.figures.items():
+                self.metrics.channel.labels(name, figure).set(value)
 
     # --- inside ---
 

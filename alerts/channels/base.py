@@ -272,6 +272,8 @@ class Channel(ABC):
         recipients: Personal addresses by contact, from `channels = ["sms:+86…"]` of community.toml:
             the outbox and the journal hold ids only.
         example: What such an address looks like; "" where a contact needs none.
+        figures: What the channel measures of itself, unit in the name (`signal_dbm`); its own
+            thread replaces the whole, others read it.
     """
 
     name: str
@@ -280,6 +282,7 @@ class Channel(ABC):
     idempotent: bool = False
     recipients: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     example: str = ""
+    figures: Mapping[str, float] = MappingProxyType({})
 
     @abstractmethod
     def send(self, note: Notification, now_s: int) -> Outcome:

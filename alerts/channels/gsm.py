@@ -79,8 +79,8 @@ class _Job:
     validity_s: float
     notification: str
     done: threading.Event = field(default_factory=threading.Event)
-    begun: bool = False
-    given_up: bool = False
+    # Whoever takes it first decides: the modem's thread sends it, or the waiting one gives it up.
+    taken: threading.Lock = field(default_factory=threading.Lock)
     outcome: Outcome = _NOT_SENT
 
 
@@ -112,6 +112,7 @@ class Gsm(Channel):
         self._refused_pins: set[str] = set()
         self._trouble = Outcome(OutcomeKind.RETRY, vendor_code="modem", detail="not ready yet")
         self._ready = False
+        self.figures = {"registered": 0.0}
         self._reference = 0
         self._registered_s = self._checked_s = 0.0
         self._well_s = self._clock.monotonic_s()
@@ -162,10 +163,9 @@ class Gsm(Channel):
             self._jobs.put_nowait(job)
         except queue.Full:
             return job.outcome
-        if not job.done.wait(max(end_s - self._clock.monotonic_s(), 0.0)):
-            job.given_up = True
-            if job.begun:
-                return Outcome(OutcomeKind.UNKNOWN, vendor_code="modem", detail="no word in time")
+        in_time = job.done.wait(max(end_s - self._clock.monotonic_s(), 0.0))
+        if not in_time and not job.taken.acquire(blocking=False):
+            return Outcome(OutcomeKind.UNKNOWN, vendor_code="modem", detail="no word in time")
         return job.outcome
 
     # --- the thread of the modem ---
@@ -212,12 +212,14 @@ class Gsm(Channel):
                 job = self._jobs.get_nowait()
             except queue.Empty:
                 continue
-            if not job.given_up:
+            if job.taken.acquire(blocking=False):
                 self._carry_out(modem, job)
 
     def _check(self, modem: Modem) -> None:
         self._checked_s = now_s = self._clock.monotonic_s()
         link = modem.link()
+        signal = {} if link.signal_dbm is None else {"signal_dbm": float(link.signal_dbm)}
+        self.figures = {"registered": float(link.registered), **signal}
         if link.registered:
             self._registered_s = self._well_s = now_s
             if not self._ready:
@@ -238,6 +240,7 @@ class Gsm(Channel):
         if self._ready or outcome.detail != self._trouble.detail:
             log.warning("the modem can't send", channel=self.name, why=outcome.detail)
         self._ready, self._trouble = False, outcome
+        self.figures = {**self.figures, "registered": 0.0}
         long = self._clock.monotonic_s() - self._well_s > TROUBLE_S
         if long or outcome.kind is OutcomeKind.MISCONFIGURED:
             self._tell(replace(outcome, kind=OutcomeKind.MISCONFIGURED))
@@ -254,7 +257,6 @@ class Gsm(Channel):
             self._answers.health(self.name, outcome)
 
     def _carry_out(self, modem: Modem, job: _Job) -> None:
-        job.begun = True
         self._reference = (self._reference + 1) % 256
         parts = submits(
             job.number, job.text, reference=self._reference, validity_s=job.validity_s,
