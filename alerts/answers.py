@@ -26,6 +26,8 @@ from core.grade import Grade
 log = structlog.get_logger()
 # A report that came too early comes again after so long, so often; wall seconds.
 AGAIN_S, TRIES = 1.0, 5
+# Stands for the vendor's code once the recipient is known to have it.
+DELIVERED = "delivered"
 _o = tables.outbox.c
 
 
@@ -124,20 +126,25 @@ class Answers:
         A report can overtake the note that the message was accepted: then it comes again.
         """
         times = Times(self._clock.now_ms(), self._clock.wall_ms(), self._clock.speed)
+        arrived = {"vendor_code": DELIVERED} if state == outbox.ACCEPTED else {}
         try:
             with self._database.write() as connection:
                 found = connection.execute(
-                    select(_o.row, _o.incident, _o.state).where(_o.id == notification)
+                    select(_o.row, _o.incident, _o.state, _o.vendor_code).where(
+                        _o.id == notification
+                    )
                 ).first()
                 if found is None or found.state not in (outbox.ACCEPTED, outbox.PENDING):
                     return
                 if found.state == outbox.PENDING:
                     self._again(notification, state, detail, tries - 1)
                     return
+                if state == outbox.FAILED and found.vendor_code == DELIVERED:
+                    return  # another number of this contact has it: reached on one is reached
                 connection.execute(
                     update(tables.outbox)
                     .where(_o.row == found.row)
-                    .values(state=state, detail=detail[:500], changed_at=times.now)
+                    .values(state=state, detail=detail[:500], changed_at=times.now, **arrived)
                 )
                 if state == outbox.FAILED:
                     events = outbox.consequences(connection, found.row, state, times)

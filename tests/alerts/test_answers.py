@@ -199,6 +199,19 @@ def test_a_report_of_arrival_is_kept_beside_the_row(scene: Scene, counter: Count
     assert (kept["state"], kept["detail"]) == ("accepted", "delivered to the phone")
 
 
+def test_a_second_number_that_fails_does_not_undo_the_first_that_arrived(
+    scene: Scene, counter: Counter
+) -> None:
+    scene.say(level(Grade.YELLOW))
+    [row] = counter.claim()
+    counter.accept(row)
+
+    counter.answers.delivered(row.note.id, "delivered to the phone")
+    counter.answers.undelivered(row.note.id, "the other one is switched off")
+
+    assert [state for *_, state in scene.notes()] == ["accepted"]
+
+
 def test_a_report_that_overtakes_the_acceptance_is_not_lost(
     scene: Scene, counter: Counter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
