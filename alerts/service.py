@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from alerts.act_store import ActStore, KeptAct
 from alerts.acts import Acts
 from alerts.answers import Answers
-from alerts.channels import open_channels
+from alerts.channels import open_channels, unusable
 from alerts.channels.base import ChannelEntry
 from alerts.channels.callback import CalledBack
 from alerts.channels.sounder import OrdersStations
@@ -181,6 +181,7 @@ class AlertService(IncidentDesk):
         )  # fmt: skip
         self._worker = self._reaching.worker
         self.links = self._reaching.links
+        store.announcer.takes = lambda name, note: self._channels[name].takes(note)
         self._answers = Answers(
             self._database, clock, acknowledge=self.acknowledge, grade_of=self._grade_of,
             changed=self._was_told, health=self._health.delivered,
@@ -190,7 +191,10 @@ class AlertService(IncidentDesk):
 
     def start(self) -> None:
         """Resume open incidents, connect, and begin to tell people."""
-        for problem in unreachable(self._community, self._channels):
+        for problem in (
+            *unreachable(self._community, self._channels),
+            *unusable(self._channels, self._community.contact),
+        ):
             log.warning("not everybody can be told", problem=problem)
         for channel in self._channels.values():
             if isinstance(channel, OrdersStations):
@@ -268,6 +272,9 @@ class AlertService(IncidentDesk):
         self.metrics.measure(counts, age_ms, grades, linked=self._broker.linked)
         self.metrics.withheld.set(len(self.withholding.standing()))
         self.metrics.reviews_owed.set(len(self.cycle.reviews_owed()))
+        for name, channel in self._channels.items():
+            for figure, value in channel.figures.items():
+                self.metrics.channel.labels(name, figure).set(value)
 
     # --- inside ---
 
