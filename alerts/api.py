@@ -23,6 +23,7 @@ from alerts.act_store import KeptAct
 from alerts.cap_api import cap_router
 from alerts.inbound_api import inbound_router
 from alerts.kpi_api import kpi_router
+from alerts.privacy_api import privacy_router
 from alerts.standards import Standards
 from alerts.store import StaleError
 from alerts.views import (
@@ -198,7 +199,7 @@ def _add_standards(
     community: Community,
     clock: Clock,
 ) -> None:
-    """CAP, webhooks of others and figures, of a service that has them."""
+    """CAP, webhooks of others, figures and privacy, of a service that has them."""
     if standards is None:
         return
     may_change = _guard(access)
@@ -210,6 +211,7 @@ def _add_standards(
     )  # fmt: skip
     app.include_router(cap_router(standards.cap))
     app.include_router(kpi_router(standards.figures, clock))
+    app.include_router(privacy_router(standards.privacy, may_change))
 
 
 def _add_health(

@@ -46,12 +46,6 @@ class Records:
         with self.database.read() as connection:
             return dict(connection.execute(select(tables.person.c.id, tables.person.c.name)).all())
 
-    def erase_person(self, person: str) -> bool:
-        """Forget a name; the journal keeps the bare id. True if it was known."""
-        with self.database.write() as connection:
-            result = connection.execute(tables.person.delete().where(tables.person.c.id == person))
-            return bool(result.rowcount)
-
     def notified(self, numbers: Collection[int]) -> dict[int, list[dict[str, object]]]:
         """Return the outbox rows of some incidents, newest first."""
         found: dict[int, list[dict[str, object]]] = {number: [] for number in numbers}

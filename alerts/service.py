@@ -176,10 +176,6 @@ class AlertService(IncidentDesk):
         """Return what stations did by themselves, newest first."""
         return self._act_store.latest(limit, station)
 
-    def erase_person(self, person: str) -> bool:
-        """Forget the name behind an id of the journal; True if it was known."""
-        return self._store.erase_person(person)
-
     def readiness(self) -> dict[str, bool]:
         """Return what must hold so that people would be told."""
         now_s = self._clock.monotonic_s()

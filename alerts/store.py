@@ -19,6 +19,7 @@ from alerts.board import Key
 from alerts.database import Database
 from alerts.delivery import Delivery
 from alerts.fold import apply
+from alerts.impersonal import has_free_text, impersonal_event
 from alerts.incident import Event, Happening, Incident
 from alerts.outbox import Times
 from alerts.records import Records
@@ -141,7 +142,9 @@ class Store(Records):
         number = kept.incident.number if kept else self._new(connection, events[0])
         state = kept.incident if kept else None
         announced: list[tuple[Incident, Event]] = []
-        events = self.announcer.arm(events)
+        free = any(has_free_text(event) for event in events)
+        known = self._known(connection) if free else {}
+        events = self.announcer.arm([impersonal_event(event, known) for event in events])
         for event in events:
             state = apply(state, event, number)
             if event.what in ANNOUNCING:
@@ -157,6 +160,13 @@ class Store(Records):
             undone += self.announcer.write(connection, then, event, end, times, everybody=everybody)
         journal.append(connection, undone)
         return Kept(state, version)
+
+    def _known(self, connection: Connection) -> dict[str, str]:
+        """Return the names of people, each with the id that stands for it in the journal."""
+        columns = tables.person.c
+        typed = connection.execute(select(columns.name, columns.id)).all()
+        staff = {contact.name: contact.id for contact in self._community.contact}
+        return {name: person for name, person in typed if name} | staff
 
     def _told(self, connection: Connection, number: int, station: str, act: str) -> None:
         """An act belongs to this incident: in the same transaction, so it is told once."""

@@ -22,6 +22,7 @@ from safety_eye.hub import HubConfig, load_hub
 from safety_eye.kit_cli import broker_app, station_app
 from safety_eye.kpi_cli import kpi
 from safety_eye.output import console, say
+from safety_eye.person_cli import person_app
 
 app = typer.Typer(
     help="Safety Eye (平安眼): early warning for a residential community.",
@@ -33,6 +34,7 @@ app = typer.Typer(
 app.add_typer(broker_app, name="broker")
 app.add_typer(station_app, name="station")
 app.add_typer(calibration_app, name="calibration")
+app.add_typer(person_app, name="person")
 app.command()(kpi)
 
 CommunityOption = Annotated[
