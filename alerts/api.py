@@ -21,8 +21,13 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from alerts.access import COOKIE, SESSION_S, Access
 from alerts.act_store import KeptAct
 from alerts.cap_api import cap_router
+from alerts.cycle_api import cycle_router
+from alerts.delivery_api import Deliveries, delivery_router
+from alerts.drill_desk import DrillDesk
+from alerts.drills_api import drill_router
 from alerts.inbound_api import inbound_router
 from alerts.kpi_api import kpi_router
+from alerts.link_api import Takers, link_router
 from alerts.privacy_api import privacy_router
 from alerts.standards import Standards
 from alerts.store import StaleError
@@ -33,6 +38,8 @@ from alerts.views import (
     JournalView,
     OutboxView,
 )
+from alerts.voice_api import voice_router
+from alerts.withholding_api import withholding_router
 from core.clock import Clock
 from core.community import Community
 from core.finding import ZoneGrade
@@ -86,7 +93,17 @@ def build_api(
     _add_problems(app)
     _add_incidents(app, service, access)
     _add_acts(app, getattr(service, "acts", None))
+    _add_cycle(app, service, community, access, clock)
+    desk: DrillDesk | None = getattr(service, "drills", None)
+    if desk is not None:
+        app.include_router(drill_router(desk, access, clock))
     _add_sessions(app, access)
+    if isinstance(service, Takers):
+        app.include_router(link_router(service, community))
+    if isinstance(service, Deliveries):
+        app.include_router(delivery_router(service))
+    if (called_back := getattr(service, "called_back", None)) is not None:
+        app.include_router(voice_router(called_back))
     _add_standards(app, getattr(service, "standards", None), access, community, clock)
     _add_health(
         app,
@@ -168,6 +185,17 @@ def _add_acts(app: FastAPI, acts: Callable[[int, str | None], list[KeptAct]] | N
     ) -> Response:
         """What stations switched by themselves or on command, newest first."""
         return _json(acts(limit, station) if acts is not None else [])
+
+
+def _add_cycle(
+    app: FastAPI, service: IncidentPort, community: Community, access: Access, clock: Clock
+) -> None:
+    """Add what an `AlertService` can do beyond the port."""
+    cycle, withholding = getattr(service, "cycle", None), getattr(service, "withholding", None)
+    if cycle is not None:
+        app.include_router(cycle_router(cycle, service, community, access))
+    if withholding is not None:
+        app.include_router(withholding_router(withholding, access, clock))
 
 
 def _add_sessions(app: FastAPI, access: Access) -> None:

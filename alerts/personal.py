@@ -63,6 +63,7 @@ PLACES = (
         shown=("id", "incident", "seq", "grade", "channel", "kind", "state", "created_at"),
         kept=_DUTY,
     ),
+    Place(table="reply_code", person=("contact",), delete=True),
     Place(table="absence", person=("contact", "stand_in", "noted_by"), kept=_DUTY),
     Place(table="hand_over", person=("by",), cleared=("text",), kept=_DUTY),
     Place(
@@ -88,6 +89,7 @@ IMPERSONAL = frozenset(
         "journal": "body prev hash",  # the gate of `alerts.impersonal` stands before it
         "outbox": "id dedup channel kind payload fallback state owner vendor_id vendor_code "
         "detail digest",
+        "reply_code": "channel code notification",
         "spent": "channel",
         "breaker": "channel reason",
         "setting": "name value",

@@ -6,7 +6,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    MetaData,
+    Table,
+    delete,
+    func,
+    insert,
+    inspect,
+    or_,
+    select,
+    update,
+)
 
 from alerts import tables
 from alerts.database import Database
@@ -83,7 +95,7 @@ class Privacy:
         found: dict[str, Any] = {}
         with self._database.read() as connection:
             person = self._resolve(connection, person)
-            for place, table in _places():
+            for place, table in _places(connection):
                 shown = [table.c[name] for name in place.shown] or list(table.c)
                 rows = connection.execute(select(*shown).where(_is(place, table, person)))
                 if held := [dict(row) for row in rows.mappings()]:
@@ -117,7 +129,7 @@ class Privacy:
         return statement
 
     def _touch(self, connection: Connection, person: str) -> Iterator[Touched]:
-        for place, table in _places():
+        for place, table in _places(connection):
             where = _is(place, table, person)
             rows = connection.execute(select(func.count()).where(where)).scalar_one()
             if not rows:
@@ -150,7 +162,7 @@ class Privacy:
 
     def _resolve(self, connection: Connection, person: str) -> str:
         """Return the id behind what was given: the id itself, or that of a volunteer."""
-        volunteer = tables.metadata.tables.get("volunteer")
+        volunteer = table_of(connection, "volunteer")
         if volunteer is None:
             return person
         known = connection.execute(
@@ -173,9 +185,16 @@ class Privacy:
         ]
 
 
-def _places() -> Iterator[tuple[Place, Table]]:
+def table_of(connection: Connection, name: str) -> Table | None:
+    """Return a table as this database has it; None if it has none of this name."""
+    if not inspect(connection).has_table(name):
+        return None
+    return Table(name, MetaData(), autoload_with=connection)
+
+
+def _places(connection: Connection) -> Iterator[tuple[Place, Table]]:
     for place in PLACES:
-        table = tables.metadata.tables.get(place.table)
+        table = table_of(connection, place.table)
         if table is not None:
             yield place, table
 

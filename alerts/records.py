@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from alerts import outbox, tables
 from alerts.database import Database
@@ -69,3 +69,10 @@ class Records:
                 select(func.min(_o.created_at)).where(_o.state == outbox.PENDING)
             ).scalar()
         return counts, oldest
+
+
+def typed_names(connection: Connection) -> dict[str, str]:
+    """Return the names in the erasable table, each with the id that stands for it elsewhere."""
+    columns = tables.person.c
+    rows = connection.execute(select(columns.name, columns.id)).all()
+    return {name: person for name, person in rows if name}

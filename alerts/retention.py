@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from alerts import outbox, tables
 from alerts.database import Database
+from alerts.privacy import table_of
 from alerts.standards_tables import erasure, hook_alert, upstream
 from core.clock import Clock
 
@@ -152,10 +153,10 @@ class Retention:
 
     def _reports(self) -> int:
         """Empty what residents wrote; when, where and what came of it stays."""
-        report = tables.metadata.tables.get("report")
-        if report is None:
-            return 0
         with self._database.write() as connection:
+            report = table_of(connection, "report")
+            if report is None:
+                return 0
             done = connection.execute(
                 update(report)
                 .where(report.c.at < self._before(self._settings.report), report.c.text != "")
@@ -185,7 +186,7 @@ class Retention:
         """Return the ids that a register or a report holds: those have rules of their own."""
         found: set[str] = set()
         for name in ("volunteer", "report"):
-            table = tables.metadata.tables.get(name)
+            table = table_of(connection, name)
             if table is not None:
                 found |= set(connection.execute(select(table.c.person)).scalars())
         return found

@@ -98,7 +98,9 @@ outbox = Table(
     Column("digest", String(40), nullable=False, server_default=""),
     # When its one-time link was used, wall; 0 if not.
     Column("used_at", BigInteger, nullable=False, server_default="0"),
-    Index("outbox_due", "state", text("urgency DESC"), "row"),
+    # 1 for a message of a drill: it goes after every actual one.
+    Column("exercise", Integer, nullable=False, server_default="0"),
+    Index("outbox_due", "state", "exercise", text("urgency DESC"), "row"),
     Index("outbox_recipient", "incident", "contact", "channel"),
     Index("outbox_contact", "contact", "created_at"),
     sqlite_autoincrement=True,

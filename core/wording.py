@@ -306,6 +306,35 @@ def _lead_words(because: Because, language: str) -> list[str]:
     return [f"{text}（{low}–{high}）" if zh else f"{text} ({low} to {high})"]
 
 
+# What alerts finds wrong with itself (`alerts.health`, `alerts.auditor`).
+_OWN_NOTES = {
+    "refused": (
+        "通知通道拒收，须检查其配置",
+        "the channel refuses notifications: its configuration must be checked",
+    ),
+    "resting": (
+        "通知通道无应答，暂改用其他通道",
+        "the channel does not answer: others are used meanwhile",
+    ),
+    "test-failed": (
+        "通知通道未通过每日自检",
+        "the channel failed its daily test",
+    ),
+    "ladder": (
+        "逐级呼叫曾停滞，已恢复",
+        "calling people had come to a standstill and was set going again",
+    ),
+    "outbox": (
+        "有通知积压，未能送出",
+        "notifications are stuck in the outbox",
+    ),
+    "outside": (
+        "联系不上外部看门狗：外网可能中断",
+        "the watchdog outside can't be reached: the internet link may be down",
+    ),
+}
+
+
 def _reasons_zh(finding: Finding) -> list[str]:
     because = finding.because
     parts = _opening(finding, "zh")
@@ -318,8 +347,8 @@ def _reasons_zh(finding: Finding) -> list[str]:
         parts.append("站点已停止，其传感器状态未知")
     if because.note == "acted":
         parts.append("站点独立动作，经过见时间线")
-    if because.note == "refused":
-        parts.append("通知通道拒收，须检查其配置")
+    if because.note in _OWN_NOTES:
+        parts.append(_OWN_NOTES[because.note][0])
     if because.rate_per_h is not None:
         parts.append(_rate_words(because.rate_per_h, because.unit, "zh"))
     parts += _lead_words(because, "zh") + _numbers(because, "zh")
@@ -342,8 +371,8 @@ def _reasons_en(finding: Finding) -> list[str]:
         parts.append("station stopped: its sensors are unknown")
     if because.note == "acted":
         parts.append("the station acted by itself, see the timeline")
-    if because.note == "refused":
-        parts.append("the channel refuses notifications: its configuration must be checked")
+    if because.note in _OWN_NOTES:
+        parts.append(_OWN_NOTES[because.note][1])
     if because.rate_per_h is not None:
         parts.append(_rate_words(because.rate_per_h, because.unit, "en"))
     parts += _lead_words(because, "en") + _numbers(because, "en")

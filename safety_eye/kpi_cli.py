@@ -71,7 +71,7 @@ def kpi(
     since: Annotated[str, typer.Option("--from", help="Begin, ISO 8601 with offset.")] = "",
     until: Annotated[str, typer.Option("--to", help="End, ISO 8601 with offset.")] = "",
     clock: Annotated[str, typer.Option("--clock", help="EPOCH_MS:SPEED of the run.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     language: Annotated[str, typer.Option(help="zh or en; else that of the site.")] = "",
 ) -> None:
     """Alarm figures (EEMUA 191, ISA-18.2) of a period, and what resilience rests on now."""

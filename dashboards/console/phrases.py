@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core.quality import Reason
+from dashboards.console.cycle_phrases import CYCLE_PHRASES
 
 LANGUAGES = ("zh", "en")
 
@@ -85,6 +86,17 @@ PHRASES: dict[str, tuple[str, str]] = {
     "ended": ("结束", "Ended"),
     "number": ("编号", "No."),
     "notified": ("通知", "Told"),
+    "comma": ("、", ", "),
+    "ladder": ("逐级呼叫", "Calling people"),
+    "ladder_next": ("下一个呼叫", "Next to be called:"),
+    "ladder_step": ("第 {} 步", "step {}"),
+    "ladder_nobody": ("无联系人", "nobody with this role"),
+    "ladder_asked": ("已询问接手人是否仍在处理", "Whoever has it was asked: still on it?"),
+    "ladder_until": ("{} 前未答复则重新呼叫", "without an answer by {}, others are called"),
+    "ladder_ended": (
+        "已呼叫所有人，仍无人接手",
+        "Everybody has been called and nobody has it",
+    ),
     "not_notified": ("尚未通知任何人", "nobody has been told yet"),
     "all_notifications": ("全部通知", "All notifications"),
     "attempts": ("第 {} 次", "attempt {}"),
@@ -283,6 +295,7 @@ PHRASES: dict[str, tuple[str, str]] = {
     "contact_closed": ("关闭", "closed"),
     "alarm_on": ("报警", "ALARM"),
     "alarm_off": ("正常", "quiet"),
+    **CYCLE_PHRASES,
 }
 STAGES = {
     "warned": ("已预警", "warned"),
@@ -298,13 +311,16 @@ NOTICE_STATES = {
     "failed": ("失败，此条不再重发", "failed, not tried again"),
     "dead": ("逾期未送达", "not delivered in time"),
     "superseded": ("已被更新取代", "superseded"),
-    "suppressed": ("已抑制", "suppressed"),
+    "suppressed": ("留待汇总", "kept for the digest"),
 }
 NOTICE_KINDS = {
     "alert": ("预警", "alert"),
     "update": ("更新", "update"),
     "clear": ("解除", "all clear"),
-    "escalation": ("升级", "escalation"),
+    "escalation": ("升级呼叫", "escalation"),
+    "reminder": ("确认询问", "still on it?"),
+    "digest": ("汇总", "digest"),
+    "test": ("通道测试", "channel test"),
 }
 REASONS = {
     Reason.RANGE: ("超出量程", "out of range"),
