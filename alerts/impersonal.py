@@ -20,7 +20,7 @@ _FREE = frozenset({"detail", "note", "text", "nothing_to_learn", "no_backtest", 
 # Mobile and fixed numbers as they are written in China, and any number with a country code.
 _NUMBER = re.compile(
     r"(?<![\w.+-])(?:\+\d{1,3}[ -]?)?1[3-9]\d[ -]?\d{4}[ -]?\d{4}(?![\w-])"
-    r"|(?<![\w.+-])\+\d{8,15}(?!\w)"
+    r"|(?<![\w.+-])\+\d[\d -]{6,17}\d(?!\w)"
     r"|(?<![\w.+-])0\d{2,3}-\d{7,8}(?![\w-])"
 )
 _MAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")

@@ -48,7 +48,7 @@ PLACES = (
     Place(
         table="report",
         person=("person",),
-        cleared=("text",),
+        cleared=("text", "reason", "person"),
         kept=Name("保留报告的时间、地点、结论", "when, where and what came of it is kept"),
     ),
     Place(

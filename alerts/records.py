@@ -33,7 +33,10 @@ class Records:
                 return contact.id
         with self.database.write() as connection:
             known = connection.execute(
-                select(tables.person.c.id).where(tables.person.c.name == who)
+                # Staff and volunteers; a resident who reported something is nobody else.
+                select(tables.person.c.id).where(
+                    tables.person.c.name == who, tables.person.c.id.like("person-%")
+                )
             ).scalar()
             if known is not None:
                 return str(known)

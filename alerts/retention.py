@@ -152,16 +152,16 @@ class Retention:
         return gone
 
     def _reports(self) -> int:
-        """Empty what residents wrote; when, where and what came of it stays."""
+        """Empty what residents wrote, and forget who they are; what came of it stays."""
         with self._database.write() as connection:
             report = table_of(connection, "report")
             if report is None:
                 return 0
-            done = connection.execute(
-                update(report)
-                .where(report.c.at < self._before(self._settings.report), report.c.text != "")
-                .values(text="")
-            )
+            old = report.c.at < self._before(self._settings.report)
+            said = old & or_(report.c.text != "", report.c.person != "")
+            whose = select(report.c.person).where(said, report.c.person != "")
+            connection.execute(delete(tables.person).where(tables.person.c.id.in_(whose)))
+            done = connection.execute(update(report).where(said).values(text="", person=""))
             return done.rowcount
 
     def _people(self) -> int:

@@ -125,6 +125,7 @@ def test_names_and_numbers_that_people_write_down_don_t_get_into_the_journal(
         ("021-87654321 打不通", f"{NUMBER_MARK} 打不通"),
         ("SMTP 550: <bob@mail.example.org> unknown", f"SMTP 550: <{MAIL_MARK}> unknown"),
         ("+4915112345678", NUMBER_MARK),
+        ("+86 10 5550 0199 来电", f"{NUMBER_MARK} 来电"),
         # What only looks like one stays: times, values, hashes, ids.
         ("1764500000000", "1764500000000"),
         ("水位 0.29 m 于 2026-11-25 08:00", "水位 0.29 m 于 2026-11-25 08:00"),
