@@ -30,6 +30,7 @@ from alerts.desk import IncidentDesk
 from alerts.drill_calendar import DrillEntry
 from alerts.drill_desk import DrillDesk
 from alerts.drill_store import DrillStore
+from alerts.figures import reviews
 from alerts.health import OwnHealth
 from alerts.heartbeat import HeartbeatPublisher
 from alerts.intake import decode, decode_of_drill
@@ -140,6 +141,7 @@ class AlertService(IncidentDesk):
             settings.response, self._database, store, watch, community, clock, self._channels,
             self._ring,
         )  # fmt: skip
+        self.standards.figures.plans = reviews(settings.response)
         self._health = OwnHealth(community, clock, self._watch.held_by_us())
         self._queue: queue.Queue[Message | None] = queue.Queue(QUEUE_SIZE)
         self._unacknowledged: list[Message] = []
