@@ -84,6 +84,13 @@ def test_each_message_passes_the_schema_of_oasis_and_keeps_the_words_of_the_desi
     assert red.incidents == "riverside.1"
 
 
+def test_the_description_says_what_and_why_and_nothing_twice(scene: Scene) -> None:
+    scene.say(level(Grade.RED))
+    told = decode(documents(scene)[0]).infos[0].description.split("\n")
+    assert told[0] == "下穿通道水位 0.28 m，已达到红线 0.27 m"
+    assert len(told) == len(set(told)) == 2
+
+
 def test_messages_are_restricted_and_actual_unless_told_otherwise(scene: Scene) -> None:
     scene.say(level(Grade.RED))
     message = decode(documents(scene)[0])
