@@ -16,12 +16,16 @@ from sqlalchemy.exc import DBAPIError
 
 from alerts import dispatch
 from alerts.act_store import ActStore
+from alerts.cap.upstream import Fate
 from alerts.dispatch import Room
 from alerts.journal import JournalError
+from alerts.standards import Standards, StandardsSettings
 from core.grade import Grade
+from tests.alerts.authority import rain
 from tests.alerts.running import Running
 from tests.alerts.scenery import FLOOD, Scene, level
 from tests.alerts.test_acts import OFF, ON
+from tests.alerts.test_cap_incoming import SETTINGS
 from tests.servers import Mosquitto, Server, wait_until
 
 pytest.importorskip("psycopg", reason="psycopg is not installed (extra postgres)")
@@ -132,6 +136,31 @@ def test_local_acts_are_kept_once_on_postgresql(scene: Scene) -> None:
     assert told
     assert store.running() == []
     assert [kept.act.id for kept in store.waiting()] == ["b1-3"]
+    scene.store.verify_journal()
+
+
+def test_what_others_say_figures_and_privacy_work_on_postgresql(scene: Scene) -> None:
+    settings = StandardsSettings(upstream=SETTINGS)
+    parts = Standards(
+        settings, store=scene.store, watch=scene.watch, community=scene.community,
+        base_url="", clock=scene.clock,
+    )  # fmt: skip
+    assert parts.upstream.take(rain()).fate is Fate.TAKEN
+    assert parts.upstream.take(rain()).fate is Fate.DUPLICATE
+    scene.clock.advance(2)
+    for finding in parts.findings():
+        scene.watch.take(finding, None)
+    person = scene.store.person_id("赵 六")
+    scene.watch.acknowledge(1, person, "console")
+    scene.clock.advance(60)
+
+    assert [one.kind for one in parts.cap.of_incident(1)] == ["Alert", "Ack"]
+    assert parts.figures.last_days(1).figure("ack-median").n == 1
+    assert len(parts.figures.resilience()) == 10
+    assert parts.privacy.export(person)["held"]["person"][0]["name"] == "赵 六"
+    assert {one.table for one in parts.privacy.erase(person).touched} >= {"person", "journal"}
+    scene.clock.advance(200 * 86_400)
+    assert parts.retention.purge() == {"upstream": 1}
     scene.store.verify_journal()
 
 
