@@ -16,6 +16,7 @@ from alerts.plan_lint import Lint, LintFinding
 from alerts.plan_viewing import plan_view
 from alerts.planning import Planning
 from alerts.plans import advise, doors_of
+from alerts.privacy import Privacy
 from alerts.register import Volunteer, today
 from alerts.register_file import Registers, check_registers, parse_registers
 from alerts.register_store import RegisterStore, Taken
@@ -256,7 +257,8 @@ class PeopleDesk:
         Raises:
             RegisterError: There is no such volunteer.
         """
-        self._store.erase_person(self._registers.person_of(volunteer))
+        who = self._registers.person_of(volunteer)
+        Privacy(self._store.database, self._community, self._clock).erase(who)
 
     def count_supply(self, supply: str, quantity: float, who: str) -> Supply:
         """Write how much of a stock there is now.

@@ -30,6 +30,7 @@ from alerts.desk import IncidentDesk
 from alerts.drill_calendar import DrillEntry
 from alerts.drill_desk import DrillDesk
 from alerts.drill_store import DrillStore
+from alerts.figures import reviews
 from alerts.health import OwnHealth
 from alerts.heartbeat import HeartbeatPublisher
 from alerts.intake import decode, decode_of_drill
@@ -140,6 +141,7 @@ class AlertService(IncidentDesk):
             settings.response, self._database, store, watch, community, clock, self._channels,
             self._ring,
         )  # fmt: skip
+        self.standards.figures.plans = reviews(settings.response)
         self._health = OwnHealth(community, clock, self._watch.held_by_us())
         self._queue: queue.Queue[Message | None] = queue.Queue(QUEUE_SIZE)
         self._unacknowledged: list[Message] = []
@@ -231,10 +233,6 @@ class AlertService(IncidentDesk):
     def acts(self, limit: int = 100, station: str | None = None) -> list[KeptAct]:
         """Return what stations did by themselves, newest first."""
         return self._act_store.latest(limit, station)
-
-    def erase_person(self, person: str) -> bool:
-        """Forget the name behind an id of the journal; True if it was known."""
-        return self._store.erase_person(person)
 
     @property
     def called_back(self) -> dict[str, CalledBack]:

@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from alerts.duty_store import DutyError
 from alerts.people import PeopleDesk
+from alerts.privacy import Privacy
 from alerts.register_store import RegisterError
 from alerts.report_store import ReportError, Saying
 from alerts.response import Response
@@ -393,7 +394,7 @@ def test_what_a_resident_said_can_be_erased_and_the_chain_stays_whole(house: Hou
     # Staff of the same name are somebody else.
     assert house.people.person_id("孙 八") != report.person
 
-    assert house.scene.store.erase_person(report.person)
+    Privacy(house.scene.database, house.scene.community, house.scene.clock).erase(report.person)
 
     [report] = house.people.reports.latest()
     assert (report.number, report.text, report.name, report.phone) == (number, "", "", "")

@@ -17,15 +17,19 @@ from sqlalchemy.exc import DBAPIError
 
 from alerts import dispatch
 from alerts.act_store import ActStore
+from alerts.cap.upstream import Fate
 from alerts.dispatch import Room
 from alerts.journal import JournalError
 from alerts.service import AlertService
+from alerts.standards import Standards, StandardsSettings
 from alerts.withholding import Scope, WithholdingKind
 from core.grade import Grade
+from tests.alerts.authority import rain
 from tests.alerts.response_samples import pump_hand, response
 from tests.alerts.running import Running, community
 from tests.alerts.scenery import FLOOD, Scene, level
 from tests.alerts.test_acts import OFF, ON
+from tests.alerts.test_cap_incoming import SETTINGS
 from tests.alerts.test_people import House
 from tests.servers import Mosquitto, Server, wait_until
 
@@ -165,6 +169,31 @@ def test_people_reports_and_hand_overs_work_on_postgresql(
     assert house.scene.store.open_incidents()[0].incident.grade is Grade.ORANGE
     house.scene.store.verify_journal()
     house.scene.close()
+
+
+def test_what_others_say_figures_and_privacy_work_on_postgresql(scene: Scene) -> None:
+    settings = StandardsSettings(upstream=SETTINGS)
+    parts = Standards(
+        settings, store=scene.store, watch=scene.watch, community=scene.community,
+        base_url="", clock=scene.clock,
+    )  # fmt: skip
+    assert parts.upstream.take(rain()).fate is Fate.TAKEN
+    assert parts.upstream.take(rain()).fate is Fate.DUPLICATE
+    scene.clock.advance(2)
+    for finding in parts.findings():
+        scene.watch.take(finding, None)
+    person = scene.store.person_id("赵 六")
+    scene.watch.acknowledge(1, person, "console")
+    scene.clock.advance(60)
+
+    assert [one.kind for one in parts.cap.of_incident(1)] == ["Alert", "Ack"]
+    assert parts.figures.last_days(1).figure("ack-median").n == 1
+    assert len(parts.figures.resilience()) == 10
+    assert parts.privacy.export(person)["held"]["person"][0]["name"] == "赵 六"
+    assert {one.table for one in parts.privacy.erase(person).touched} >= {"person", "journal"}
+    scene.clock.advance(200 * 86_400)
+    assert parts.retention.purge() == {"upstream": 1}
+    scene.store.verify_journal()
 
 
 @pytest.mark.parametrize(
