@@ -150,7 +150,7 @@ def _report(outcome: Outcome, drill: DrillRun, client: DrillClient) -> None:
 
 
 def _conclude(outcome: Outcome, options: DrillOptions, *, as_json: bool) -> None:
-    from safety_eye.drill_words import measure_line, state_line  # noqa: PLC0415  # slow imports
+    from alerts.drill_words import measure_line, state_line  # noqa: PLC0415  # slow imports
 
     answer, language = outcome.answer, options.language
     for one in answer.score.measures:
@@ -196,7 +196,7 @@ def list_drills(
     as_json: JsonOption = False,
 ) -> None:
     """Show the drills of a hub, newest first."""
-    from safety_eye.drill_words import state_line  # noqa: PLC0415  # slow imports
+    from alerts.drill_words import state_line  # noqa: PLC0415  # slow imports
 
     with _client(state, hub) as client:
         drills = client.drills(limit)
@@ -236,7 +236,7 @@ def coverage(
 
 
 def _coverage_lines(found: Coverage, language: str) -> Iterator[str]:
-    from safety_eye.drill_words import COVERAGE, line_words  # noqa: PLC0415  # slow imports
+    from alerts.drill_words import COVERAGE, line_words  # noqa: PLC0415  # slow imports
 
     parts: dict[str, tuple[Line, ...]] = {
         "entries": found.entries,
@@ -259,7 +259,7 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """Show how a drill went, and whether its files are still those that were made then."""
-    from safety_eye.drill_words import measure_line, state_line  # noqa: PLC0415  # slow imports
+    from alerts.drill_words import measure_line, state_line  # noqa: PLC0415  # slow imports
 
     with _client(state, hub) as client:
         answer = client.drill(drill)

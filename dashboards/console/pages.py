@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse
 from alerts.access import COOKIE as SESSION_COOKIE
 from alerts.access import SESSION_S
 from alerts.views import IncidentError
+from dashboards.console.drill_pages import add_drills
 from dashboards.console.guard import access_of, meant
 from dashboards.console.incident_views import IncidentCard, incident_card
 from dashboards.console.sensors import sensor_view
@@ -30,6 +31,7 @@ def page_router(site: Site) -> APIRouter:
     _add_incidents(router, site, render)
     _add_sensors(router, site, render)
     _add_acknowledge(router, site, render)
+    add_drills(router, site, render)
     _add_sign_in(router, site, render)
     return router
 

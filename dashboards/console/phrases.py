@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core.quality import Reason
+from dashboards.console.drill_phrases import DRILL_PHRASES
 
 LANGUAGES = ("zh", "en")
 
@@ -263,6 +264,7 @@ PHRASES: dict[str, tuple[str, str]] = {
     "contact_closed": ("关闭", "closed"),
     "alarm_on": ("报警", "ALARM"),
     "alarm_off": ("正常", "quiet"),
+    **DRILL_PHRASES,
 }
 STAGES = {
     "warned": ("已预警", "warned"),
@@ -285,6 +287,7 @@ NOTICE_KINDS = {
     "update": ("更新", "update"),
     "clear": ("解除", "all clear"),
     "escalation": ("升级", "escalation"),
+    "drill-end": ("演练结束", "end of the drill"),
 }
 REASONS = {
     Reason.RANGE: ("超出量程", "out of range"),
