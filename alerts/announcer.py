@@ -14,11 +14,12 @@ from alerts.guidance import Advise, advice
 from alerts.incident import Event, Happening, Incident, Kind
 from alerts.journal import Head
 from alerts.ladder import ladders
-from alerts.notification import audience_of, notification
+from alerts.notification import Notification, audience_of, notification
 from alerts.outbox import Times
 from alerts.routing import Address
 from alerts.waiting import Waiting
-from core.community import Community
+from core.community import Community, Name
+from core.finding import Certainty, Hazard
 from core.grade import Grade
 
 # Events that tell people something.
@@ -109,6 +110,45 @@ class Announcer:
             withhold=None if incident.exercise else self._waiting.check,
         )
 
+    def notice(
+        self,
+        connection: Connection,
+        contact: str,
+        words: tuple[Name, Name],
+        path: str,
+        end: Head,
+        times: Times,
+    ) -> list[tuple[int, Event]]:
+        """Write a message of no incident to one contact (the duty if it is no contact's id).
+
+        Args:
+            connection: The writing transaction.
+            contact: Id.
+            words: What it is about, and what is to be done.
+            path: Page of the console.
+            end: End of the journal; its number makes the message unique.
+            times: The clocks.
+        """
+        site = self._community.site
+        note = Notification(
+            id="", incident=0, seq=end.seq, kind=Kind.NOTICE, grade=Grade.BLUE, peak=Grade.BLUE,
+            zone=site.id, hazard=Hazard.EQUIPMENT, place=site.name, hazard_name=Name(),
+            headline=words[0], why=words[1], since=0, at=times.now, severity="Minor",
+            urgency="Expected", certainty=Certainty.OBSERVED,
+            url=f"{self._base_url.rstrip('/')}{path}" if self._base_url else "",
+            timezone=site.timezone, language=site.language, contact="", journal=end,
+        )  # fmt: skip
+        whom = routing.to_contact(contact, self._community, Grade.BLUE)
+        return outbox.enqueue(
+            connection, note, whom, self._configured, times, audiences=self._audiences
+        )
+
+    def people(self, grade: Grade) -> list[str]:
+        """Return the ids of everybody whom the ladder of a grade calls, soonest first."""
+        called = routing.of_steps(self._ladders[grade].step, self._community)
+        whom = called or routing.everybody(self._community, grade)
+        return list(dict.fromkeys(address.contact for address in whom))
+
     def can_tell(self) -> bool:
         """Tell whether any contact has a channel that is configured."""
         everyone = {name for contact in self._community.contact for name in contact.channels}
@@ -137,7 +177,7 @@ class Announcer:
                 return routing.of_steps([found[0]] if found else [], self._community)
             case Kind.REMINDER:
                 return routing.to_contact(event.contact, self._community, event.grade)
-            case Kind.DIGEST | Kind.TEST:
+            case Kind.DIGEST | Kind.TEST | Kind.NOTICE:
                 return []
             case _:
                 assert_never(event.kind)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
 
+import msgspec
 import structlog
 
+from alerts.delivery_views import ladder_view
 from alerts.drill_desk import DrillDesk
 from alerts.incident import Incident
 from alerts.store import Store
@@ -126,11 +128,16 @@ class IncidentDesk:
         rows = self._store.notified([incident.number for incident in incidents])
         names = self._store.names()
         return [
-            incident_view(
-                incident,
-                self._watch_of(incident.drill).live(incident) if incident.open else None,
-                rows[incident.number],
-                names,
+            msgspec.structs.replace(
+                incident_view(
+                    incident,
+                    self._watch_of(incident.drill).live(incident) if incident.open else None,
+                    rows[incident.number],
+                    names,
+                ),
+                ladder=ladder_view(
+                    incident, self._store.announcer.next_people(incident), self._clock.speed
+                ),
             )
             for incident in incidents
         ]

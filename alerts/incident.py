@@ -84,6 +84,7 @@ class Kind(StrEnum):
     CLEAR = "clear"
     ESCALATION = "escalation"  # nobody has taken it over: it is your turn
     REMINDER = "reminder"  # you have it: still on it?
+    NOTICE = "notice"  # of no incident: something that its reader has to see to
     DIGEST = "digest"  # several incidents of low grade in one message
     TEST = "test"  # the daily test of a channel; of no incident
     DRILL_END = "drill-end"  # the drill is over, or was broken off

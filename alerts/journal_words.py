@@ -109,6 +109,8 @@ _WORDS = {
     "console": ("控制台", "console"),
     "api": ("接口", "API"),
     "link": ("链接", "link"),
+    "sms": ("短信回复", "SMS reply"),
+    "voice": ("电话按键", "key of a phone call"),
     "escalation": ("升级呼叫", "escalation"),
     "reminder": ("确认询问", "reminder"),
     "digest": ("汇总", "digest"),

@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from alerts import journal, outbox, tables
 from alerts.announcer import ANNOUNCING, Announcer
+from alerts.audit import audit
 from alerts.board import Key
 from alerts.database import Database
 from alerts.delivery import Delivery
@@ -84,6 +85,18 @@ class Store(Records):
         with self.database.read() as connection:
             rows = connection.execute(query)
             return [Kept(_DECODER.decode(row.state), row.version) for row in rows]
+
+    def under_review(self) -> list[Incident]:
+        """Return every incident that is over but not closed."""
+        with self.database.read() as connection:
+            rows = connection.execute(
+                select(tables.incident.c.state).where(
+                    tables.incident.c.site == self.site,
+                    tables.incident.c.over_at > 0,
+                    tables.incident.c.closed_at == 0,
+                )
+            ).scalars()
+            return [_DECODER.decode(row) for row in rows]
 
     def kept(self, number: int) -> Kept | None:
         """Return one incident."""
@@ -233,15 +246,7 @@ class Store(Records):
             journal.JournalError: It is broken; the message says where.
         """
         with self.database.read() as connection:
-            end = journal.verify(connection, anchor)
-            rows = connection.execute(
-                select(tables.incident.c.number, tables.incident.c.state)
-            ).all()
-            for number, text in rows:
-                if journal.fold(journal.events_of(connection, number), number) != _DECODER.decode(
-                    text
-                ):
-                    raise journal.JournalError(
-                        f"incident {number} is not what its journal says: its row was changed"
-                    )
-            return end
+            report = audit(connection, anchor)
+        if report.problems:
+            raise journal.JournalError(report.problems[0])
+        return report.head

@@ -14,8 +14,10 @@ import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.board import Board, Key, subject_of
+from alerts.chatter import AGAIN_MS, Swings
 from alerts.decisions import Patience, acknowledge, announcement, observe, opening, tick
 from alerts.escalation import due_at, next_call, rung, untold_call
+from alerts.evidence import Chatter
 from alerts.grading import Judgement, all_known, judge
 from alerts.incident import Event, Happening, Incident, Kind
 from alerts.outbox import Times
@@ -26,7 +28,7 @@ from alerts.withholding import Withholding
 from core.act import LocalAct
 from core.clock import Clock
 from core.community import Community
-from core.finding import Finding, Hazard, ZoneGrade
+from core.finding import Condition, Finding, Hazard, ZoneGrade
 from core.grade import Grade
 from core.topics import RETAINED_EXPIRY_S
 
@@ -74,6 +76,8 @@ class Watch:
         self._explained: frozenset[str] = frozenset()
         self._standing = Standing()
         self._changes = Changes()
+        self._swings = Swings()
+        self._chatter: dict[Key, Chatter] = {}
         self._withholdings: tuple[Withholding, ...] = ()
         # Until then a finding that has not come (yet) means nothing: retained ones are under way.
         self._grace_until_s = clock.monotonic_s() + RETAINED_EXPIRY_S
@@ -105,6 +109,9 @@ class Watch:
             key = self._board.put(finding, self._clock.monotonic_s(), remaining_s)
             if key is None:
                 return False
+            chatter = self._swings.take(finding)
+            if chatter is not None:
+                self._chatter[key] = chatter
             self._mark({key})
             self.retry()
             return True
@@ -263,6 +270,16 @@ class Watch:
                 if name.partition(" ")[2].startswith(rule)
             ]
 
+    def conditions(self, rule: str) -> dict[str, Condition]:
+        """Return what a rule says of each subject now; unknown where it is not to be believed."""
+        with self._lock:
+            return {
+                entry.finding.subject: entry.finding.condition if entry.known else Condition.UNKNOWN
+                for key in self._board.keys
+                for entry in self._board.of(key).values()
+                if entry.finding.rule == rule
+            }
+
     def tell_act(self, key: Key, station: str, act: LocalAct) -> bool:
         """Write into the open incident what a station did; False if there is none (any more)."""
         with self._lock:
@@ -336,9 +353,22 @@ class Watch:
                 if kept
                 else opening(key.zone, key.hazard, judgement, now, self._drill)
             )
+            events += self._chattering(kept, key, now)
             if not events or self._commit(kept, events, self.times()):
+                self._chatter.pop(key, None)
                 return
         raise StaleError(f"incident of {key} is being changed by another program")
+
+    def _chattering(self, kept: Kept | None, key: Key, now: int) -> list[Event]:
+        """Return that it chatters, once for each bout."""
+        chatter = self._chatter.get(key)
+        if chatter is None or kept is None:
+            return []
+        last = kept.incident.chatter
+        if last is not None and now - last.at < AGAIN_MS:
+            return []
+        chatter = msgspec.structs.replace(chatter, at=now)
+        return [Event(at=now, what=Happening.CHATTERING, chatter=chatter)]
 
     def _judged(self, key: Key, holders: Mapping[str, Grade]) -> Judgement:
         return judge(

@@ -17,10 +17,12 @@ from core.community import Community
 from core.community_file import load_community
 from core.configuration import ConfigurationError
 from edge.simulator import load_scenario, scenario_names
+from safety_eye.audit_cli import audit_app
 from safety_eye.calibration_cli import calibration_app, today
 from safety_eye.drill_cli import drill_app
 from safety_eye.hub import HubConfig, load_hub
 from safety_eye.kit_cli import broker_app, station_app
+from safety_eye.kpi_cli import kpi
 from safety_eye.output import console, say
 
 app = typer.Typer(
@@ -33,6 +35,8 @@ app = typer.Typer(
 app.add_typer(broker_app, name="broker")
 app.add_typer(station_app, name="station")
 app.add_typer(calibration_app, name="calibration")
+app.add_typer(audit_app, name="audit")
+app.command()(kpi)
 app.add_typer(drill_app, name="drill")
 
 CommunityOption = Annotated[

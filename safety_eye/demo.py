@@ -24,6 +24,7 @@ import httpx
 import msgspec
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from alerts.delivery import SelfTestEntry
 from core.clock import RunClock
 from core.community import Community
 from core.community_file import load_community
@@ -125,6 +126,8 @@ class Demo:
                 broker=BrokerEntry(kind=self.options.broker, port=free_port()),
                 http=HttpEntry(port=_page_port(self.options.port)),
                 channel=(channel,),
+                # Days pass in minutes here: a test a day would be one every few seconds.
+                selftest=SelfTestEntry(at=""),
             )
             house = write_hub(self.state, community, config, clock)
             relays = {station: free_port() for station in scenario.relayed_stations}

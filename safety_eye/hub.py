@@ -10,12 +10,15 @@ from pathlib import Path
 
 import msgspec
 
+from alerts.cap.incoming import UpstreamSettings
 from alerts.cap.settings import CapSettings
 from alerts.channels.base import ChannelEntry
 from alerts.decisions import Patience
 from alerts.delivery import Delivery, DigestEntry, QuietEntry, SelfTestEntry, WatchdogEntry
 from alerts.delivery import problems as delivery_problems
+from alerts.hooks import HookEntry
 from alerts.ladder import Ladder
+from alerts.standards import StandardsSettings
 from core.broker import BrokerAddress
 from core.configuration import ConfigurationError, read_toml
 from ingest.history import HistorySettings
@@ -93,6 +96,8 @@ class HubConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         selftest: When each channel is tested, daily.
         state_url: SQLAlchemy URL of the state of alerts; empty = SQLite in the state directory.
         cap: How our CAP messages present themselves.
+        upstream: Whose CAP warnings count here, and what they mean.
+        hook: Which systems may tell us of their alerts.
     """
 
     broker: BrokerEntry = BrokerEntry()
@@ -108,6 +113,13 @@ class HubConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     state_url: str = ""
     commands: CommandsEntry = CommandsEntry()
     cap: CapSettings = CapSettings()
+    upstream: UpstreamSettings = UpstreamSettings()
+    hook: tuple[HookEntry, ...] = ()
+
+    @property
+    def standards(self) -> StandardsSettings:
+        """How alerts speaks with other systems."""
+        return StandardsSettings(cap=self.cap, upstream=self.upstream, hook=self.hook)
 
     @property
     def delivery(self) -> Delivery:

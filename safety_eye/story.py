@@ -35,6 +35,9 @@ _KINDS = {
     "update": ("更新", "update"),
     "clear": ("解除", "clear"),
     "drill-end": ("结束", "over"),
+    "escalation": ("无人接手，升级呼叫", "nobody has it, called:"),
+    "reminder": ("还在处理吗", "still on it?"),
+    "digest": ("汇总", "digest"),
 }
 
 

@@ -15,7 +15,7 @@ from alerts.drill_desk import DrillDesk
 from alerts.drill_score import DrillScore, Measure
 from alerts.drill_words import MEASURES, line_name, state_line, target_words, value_words
 from core.drill import DrillError
-from dashboards.console.guard import access_of, meant
+from dashboards.console.guard import refusal
 from dashboards.console.incident_views import contact_name
 from dashboards.console.site import WHO_COOKIE, Renderer, Site
 from dashboards.console.words import Words
@@ -69,13 +69,9 @@ def add_drills(router: APIRouter, site: Site, render: Renderer) -> None:
     @router.post("/drills/{name}/abort")
     def abort(request: Request, name: str, token: Annotated[str, Form()] = "") -> Response:
         words = site.words(request)
-        if not meant(request, token):
-            return _one(request, site, render, name, 403, words("refused_origin"))
-        access = access_of(request)
-        if access is not None and access.refusal(request) is not None:
-            key = "refused_machine" if access.open_to_machine else "refused_sign_in"
-            status = 403 if access.open_to_machine else 401
-            return _one(request, site, render, name, status, words(key))
+        refused = refusal(request, token)
+        if refused is not None:
+            return _one(request, site, render, name, refused[0], words(refused[1]))
         desk = _desk(site)
         try:
             if desk is not None:
