@@ -67,7 +67,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
         count, passed: Drills within the window, and how many of them passed.
         last: The last one of all, None if there was none.
         due_at: Run time (ms) at which the next one is due; 0 where nothing says how often.
-        due: True if it is due, or was never drilled.
+        due: True if it is due, or if no drill of it has passed within the window.
     """
 
     name: str
@@ -177,7 +177,7 @@ def coverage(
         within = [one for one in among if one.at >= since]
         last = max(among, key=lambda one: one.at, default=None)
         due_at = last.at + round(every_days * _DAY_MS) if last and every_days else 0
-        overdue = due_at <= now if every_days else not within
+        overdue = due_at <= now if every_days else not any(one.passed for one in within)
         return Line(
             name=name, count=len(within), passed=sum(one.passed for one in within), last=last,
             due_at=due_at, due=last is None or overdue,
