@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import assert_never
 
 import msgspec
@@ -13,7 +13,7 @@ from alerts.delivery import Delivery
 from alerts.guidance import Advise, advice
 from alerts.incident import Event, Happening, Incident, Kind
 from alerts.journal import Head
-from alerts.ladder import ladders
+from alerts.ladder import FIRST, Step, ladders
 from alerts.notification import Notification, audience_of, notification
 from alerts.outbox import Times
 from alerts.routing import Address
@@ -24,6 +24,16 @@ from core.grade import Grade
 
 # Events that tell people something.
 ANNOUNCING = frozenset({Happening.ANNOUNCED, Happening.ESCALATED, Happening.REMINDED})
+# `how` of an announcement that a resident's report asked for: the duty hears of it at once, the
+# ladder stays where it is.
+REPORTED = "report"
+# The rule under which reports of residents are judged.
+REPORT_RULE = "resident-report"
+_DUTY_FIRST = Step(0.0, routing.DUTY, channels=(FIRST,))
+_REPORTED = Name(
+    zh="又有居民上报，请查看上报清单并核实",
+    en="residents report it, too: read the list of reports and look",
+)
 _o = tables.outbox.c
 
 
@@ -38,6 +48,7 @@ class Announcer:
 
     Attributes:
         plans: What response plans say to do first, and to residents; None for general advice.
+        duty: The profile with those who are on duty at a run time (ms); None: everybody always is.
     """
 
     def __init__(
@@ -50,6 +61,7 @@ class Announcer:
         self._waiting = Waiting(community, delivery)
         self._audiences = {contact.id: audience_of(contact.role) for contact in community.contact}
         self.plans: Advise | None = None
+        self.duty: Callable[[int], Community] | None = None
 
     def arm(self, events: Sequence[Event]) -> list[Event]:
         """Return the events, those that announce a danger with a copy of their ladder."""
@@ -59,6 +71,7 @@ class Announcer:
             and event.kind in (Kind.ALERT, Kind.UPDATE)
             and event.grade in self._ladders
             and event.ladder is None
+            and event.how != REPORTED
             else event
             for event in events
         ]
@@ -94,6 +107,8 @@ class Announcer:
             guidance=advice(self.plans, incident.zone, incident.hazard, max(grade, incident.peak)),
             exercise=incident.exercise,
         )
+        if event.how == REPORTED:
+            note = msgspec.structs.replace(note, headline=_REPORTED)
         whom = (
             routing.everybody(self._community, grade)
             if everybody
@@ -107,7 +122,9 @@ class Announcer:
             times,
             audiences=self._audiences,
             # A digest speaks of several incidents: what belongs to a drill must not be among them.
-            withhold=None if incident.exercise else self._waiting.check,
+            withhold=None
+            if incident.exercise or by_residents(incident, event)
+            else self._waiting.check,
         )
 
     def notice(
@@ -166,15 +183,21 @@ class Announcer:
         assert event.kind is not None
         assert event.grade is not None
         match event.kind:
+            case Kind.ALERT if event.how == REPORTED:
+                duty = self._on_duty(event.at)
+                return routing.announced([_DUTY_FIRST], self._community, event.grade, duty)
             case Kind.ALERT:
-                return self._announced(event.grade)
+                return self._announced(event.grade, event.at)
             case Kind.UPDATE | Kind.CLEAR | Kind.DRILL_END:
                 called = self._called(connection, incident.number)
-                return routing.also(self._announced(incident.peak), called, self._community)
+                return routing.also(
+                    self._announced(incident.peak, event.at), called, self._community
+                )
             case Kind.ESCALATION:
                 climb = incident.climb
                 found = climb.ladder.rung(event.rung) if climb else None
-                return routing.of_steps([found[0]] if found else [], self._community)
+                steps = [found[0]] if found else []
+                return routing.of_steps(steps, self._community, self._on_duty(event.at))
             case Kind.REMINDER:
                 return routing.to_contact(event.contact, self._community, event.grade)
             case Kind.DIGEST | Kind.TEST | Kind.NOTICE:
@@ -182,8 +205,12 @@ class Announcer:
             case _:
                 assert_never(event.kind)
 
-    def _announced(self, grade: Grade) -> list[Address]:
-        return routing.announced(self._ladders[grade].announced, self._community, grade)
+    def _announced(self, grade: Grade, at: int) -> list[Address]:
+        steps = self._ladders[grade].announced
+        return routing.announced(steps, self._community, grade, self._on_duty(at))
+
+    def _on_duty(self, at: int) -> Community | None:
+        return self.duty(at) if self.duty is not None else None
 
     def _called(self, connection: Connection, number: int) -> list[str]:
         """Return who was called by the ladder of an incident."""
@@ -193,3 +220,13 @@ class Announcer:
             .distinct()
         )
         return [str(name) for name in connection.execute(query).scalars()]
+
+
+def by_residents(incident: Incident, event: Event) -> bool:
+    """Tell whether an announcement speaks only for residents: nothing may make it wait."""
+    holders = incident.judgement.holders
+    return event.how == REPORTED or (
+        event.kind is Kind.ALERT
+        and bool(holders)
+        and all(name.endswith(f" {REPORT_RULE}") for name in holders)
+    )

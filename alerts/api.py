@@ -28,6 +28,8 @@ from alerts.drills_api import drill_router
 from alerts.inbound_api import inbound_router
 from alerts.kpi_api import kpi_router
 from alerts.link_api import Takers, link_router
+from alerts.people_api import people_router
+from alerts.report_api import ReportDoor, report_router
 from alerts.standards import Standards
 from alerts.store import StaleError
 from alerts.views import (
@@ -195,6 +197,12 @@ def _add_cycle(
         app.include_router(cycle_router(cycle, service, community, access))
     if withholding is not None:
         app.include_router(withholding_router(withholding, access, clock))
+    people = getattr(service, "people", None)
+    if people is not None:
+        # The console's form for residents shares the door: one limit for both ways in.
+        app.state.report_door = ReportDoor(people, clock)
+        app.include_router(people_router(people, access))
+        app.include_router(report_router(people, access, app.state.report_door))
 
 
 def _add_sessions(app: FastAPI, access: Access) -> None:

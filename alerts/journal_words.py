@@ -82,6 +82,10 @@ _JOURNAL = {
     Happening.PLANNED: ("启用预案 {plan}，共 {steps} 步", "plan {plan} put on it, {steps} steps"),
     Happening.STEP_DONE: ("{step}", "{step}"),
     Happening.LOOKED: ("{actor} 现场查看：{seen}", "{actor} on site: {seen}"),
+    Happening.REPORTED: (
+        "居民上报 R{report}，待核实",
+        "a resident's report R{report}, to be looked at",
+    ),
     Happening.NOTED: ("{actor} 记录：{detail}", "{actor} noted: {detail}"),
     Happening.ENDED: ("处置结束（{how}），进入复盘", "over ({how}), to be reviewed"),
     Happening.REVIEWED: ("{actor} 签署复盘", "{actor} signed the review"),
@@ -137,6 +141,7 @@ def _journal_line(event: Event, grade: Grade | None, headline: Name, language: s
             seq=event.seq,
             rung=event.rung + 1,
             detail=event.detail,
+            report=event.report,
             act=act_sentence(event.act, event.station, language) if event.act else "",
             ago=_ago(event, language),
             plan=event.plan,

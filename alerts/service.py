@@ -36,8 +36,10 @@ from alerts.intake import decode, decode_of_drill
 from alerts.journal import Head
 from alerts.metrics import Metrics
 from alerts.orders import StationOrders
+from alerts.people import PeopleDesk
 from alerts.publisher import GradePublisher
 from alerts.reaching import STALLED_S, Reaching
+from alerts.response import Response
 from alerts.routing import unreachable
 from alerts.standards import Standards, StandardsSettings
 from alerts.statuses import Statuses
@@ -74,6 +76,7 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
         patience: How long to wait with what is not urgent.
         delivery: Ladders, digest, quiet hours, watchdog, self-test.
         drills: The drill calendar.
+        response: Plans, roster and supplies (response.toml).
         owner: Name of this program; two of them on one database need two names.
         standards: How we speak with other systems.
     """
@@ -84,6 +87,7 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
     patience: Patience = Patience()
     delivery: Delivery = Delivery()
     drills: tuple[DrillEntry, ...] = ()
+    response: Response = Response()
     owner: str = "alerts"
     standards: StandardsSettings = StandardsSettings()
 
@@ -131,6 +135,10 @@ class AlertService(IncidentDesk):
         self.standards = Standards(
             settings.standards, store=store, watch=watch, community=community,
             base_url=settings.base_url, clock=clock,
+        )  # fmt: skip
+        self.people = PeopleDesk(
+            settings.response, self._database, store, watch, community, clock, self._channels,
+            self._ring,
         )  # fmt: skip
         self._health = OwnHealth(community, clock, self._watch.held_by_us())
         self._queue: queue.Queue[Message | None] = queue.Queue(QUEUE_SIZE)
@@ -380,11 +388,16 @@ class AlertService(IncidentDesk):
         self._unacknowledged.clear()
 
     def _pass_time(self) -> None:
-        for finding in (*self._health.findings(), *self.standards.findings()):
+        for finding in (
+            *self._health.findings(),
+            *self.standards.findings(),
+            *self.people.findings(),
+        ):
             self._watch.take(finding, None)
         self._acts.tick()
         self._watch.tick()
         self.drills.tick()
+        self.people.tick()
         self._heartbeat.beat()
 
     def _tell_others(self) -> None:

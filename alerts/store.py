@@ -23,6 +23,7 @@ from alerts.fold import apply
 from alerts.incident import Event, Happening, Incident
 from alerts.outbox import Times
 from alerts.records import Records
+from alerts.report_store import told_report
 from core.community import Community
 
 _o = tables.outbox.c
@@ -170,6 +171,8 @@ class Store(Records):
                 announced.append((state, event))
             elif event.what is Happening.ACTED and event.act is not None:
                 self._told(connection, number, event.station, event.act.id)
+            elif event.what is Happening.REPORTED:
+                told_report(connection, event.report, number)
         assert state is not None
         end = journal.append(connection, [(number, event) for event in events])
         version = kept.version + 1 if kept else 1

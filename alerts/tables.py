@@ -167,12 +167,13 @@ withholding = Table(
     sqlite_autoincrement=True,
 )
 
-# Names that people typed; may be erased, the journal keeps only the id.
+# Names and numbers that people gave; may be erased, everything else keeps only the id.
 person = Table(
     "person",
     metadata,
     Column("id", String(40), primary_key=True),
     Column("name", Text, nullable=False),
+    Column("phone", Text, nullable=False, server_default=""),
 )
 
 # The register of drills; `state` is the whole drill as JSON. At most one of a site runs at a time.

@@ -255,6 +255,17 @@ class Watch:
                 entry.finding for key in self._board.keys for entry in self._board.of(key).values()
             ]
 
+    def standing(self, key: Key) -> Incident | None:
+        """Return the open incident of one (zone, hazard)."""
+        with self._lock:
+            kept = self._open.get(key)
+            return kept.incident if kept else None
+
+    def open_ones(self) -> list[Incident]:
+        """Return every open incident."""
+        with self._lock:
+            return [kept.incident for kept in self._open.values()]
+
     def open_keys(self) -> set[Key]:
         """Return the (zone, hazard) of every open incident."""
         with self._lock:

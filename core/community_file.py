@@ -7,7 +7,6 @@ Errors name file, key, given and expected. Sensors' and limits' own rules are ch
 from __future__ import annotations
 
 import re
-import zoneinfo
 from collections.abc import Iterable
 from math import inf
 from pathlib import Path
@@ -136,6 +135,8 @@ def _size_problems(zone: Zone) -> list[str]:
 
 
 def _site_problems(site: Site) -> list[str]:
+    import zoneinfo  # noqa: PLC0415  # 1 MB that a station, which reads no site, never needs
+
     found = []
     try:
         zoneinfo.ZoneInfo(site.timezone)

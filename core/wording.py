@@ -82,6 +82,10 @@ RULES: dict[str, tuple[str, str]] = {
         "按最近两次读数的速度，很快将达到限值",
         "at the pace of the last two readings the limit is near",
     ),
+    "growth": (
+        "烟雾在一分钟内由清洁空气变浓，增长像明火",
+        "from clean air to dense smoke within a minute: it grows like flames",
+    ),
     "noise": (
         "读数噪声明显变大，传感器可能故障",
         "the readings scatter: the sensor may be failing",
@@ -111,6 +115,14 @@ RULES: dict[str, tuple[str, str]] = {
     "forest": (
         "该区域各传感器读数的组合与历史不同",
         "the readings of this zone together are unlike its history",
+    ),
+    "resident-report": (
+        "居民上报，尚未核实",
+        "a resident reports it; nobody has looked yet",
+    ),
+    "observation": (
+        "现场人员目视确认",
+        "somebody on the spot has seen it",
     ),
     "anomaly": (
         "与该读数以往的规律不符",

@@ -26,6 +26,7 @@ from edge.acting.settings_check import acting_problems
 from edge.drivers import DRIVERS
 from edge.drivers.base import DriverError, Mode
 from edge.instruments import driver_of
+from edge.sensor_words import sensor_advice, sensor_notes
 
 
 class StationEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -273,7 +274,9 @@ def describe_station(config: StationConfig) -> list[str]:
         words = ", ".join(str(quantity) for quantity in entry.quantities)
         doubt = "" if driver_of(entry).facts.verified else "  [profile not verified]"
         lines.append(f"  {entry.id:<12} {entry.driver:<18} on {entry.port:<10} {words}{doubt}")
+        lines += [f"  {'':<12} {note}" for note in sensor_notes(entry)]
     lines += describe_acting(
         config.mandate, config.output, config.act, config.button, config.command
     )
-    return lines + [f"  advice: {text}" for text in broker.advice]
+    advice = [text for entry in config.sensor for text in sensor_advice(entry)]
+    return lines + [f"  advice: {text}" for text in (*advice, *broker.advice)]

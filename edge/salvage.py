@@ -8,7 +8,6 @@ can tell which, once the station says that nothing more of the boot waits.
 from __future__ import annotations
 
 import sqlite3
-import tempfile
 from collections.abc import Generator
 from contextlib import closing
 from itertools import islice
@@ -209,11 +208,9 @@ def _mend_first_page(broken: Path) -> None:
     with closing(sqlite3.connect(f"file:{broken}?mode=ro", uri=True)) as source:
         if _readable(source, "SELECT 1 FROM sqlite_master"):
             return
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "new.db"
-        with closing(sqlite3.connect(path, isolation_level=None)) as database:
-            PackTables(database)
-        page = bytearray(path.read_bytes()[:_PAGE_BYTES])
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as database:
+        PackTables(database)
+        page = bytearray(database.serialize()[:_PAGE_BYTES])
     # Written and read in write-ahead mode; no free pages; the size is that of the file, because
     # "version valid for" differs from the change counter (SQLite file format, 1.3).
     page[18:20] = b"\x02\x02"

@@ -18,6 +18,7 @@ from alerts.delivery import Delivery, DigestEntry, QuietEntry, SelfTestEntry, Wa
 from alerts.delivery import problems as delivery_problems
 from alerts.hooks import HookEntry
 from alerts.ladder import Ladder
+from alerts.response_file import FILE
 from alerts.standards import StandardsSettings
 from core.broker import BrokerAddress
 from core.configuration import ConfigurationError, read_toml
@@ -95,6 +96,7 @@ class HubConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         watchdog: Whom the hub calls every minute, so that its silence is noticed elsewhere.
         selftest: When each channel is tested, daily.
         state_url: SQLAlchemy URL of the state of alerts; empty = SQLite in the state directory.
+        response: Path of response.toml; empty = the one beside community.toml, if there is one.
         cap: How our CAP messages present themselves.
         upstream: Whose CAP warnings count here, and what they mean.
         hook: Which systems may tell us of their alerts.
@@ -111,6 +113,7 @@ class HubConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     watchdog: WatchdogEntry = WatchdogEntry()
     selftest: SelfTestEntry = SelfTestEntry()
     state_url: str = ""
+    response: str = ""
     commands: CommandsEntry = CommandsEntry()
     cap: CapSettings = CapSettings()
     upstream: UpstreamSettings = UpstreamSettings()
@@ -160,3 +163,14 @@ def load_hub(path: Path | None) -> HubConfig:
             file, f"http.host {config.http.host!r} is open to others: http.token_file is needed"
         )
     return config
+
+
+def response_file(config: HubConfig, hub: Path | None, community: Path) -> Path | None:
+    """Return where response.toml is: as named (from hub.toml's directory), else beside the profile.
+
+    None if none is named and there is none beside it.
+    """
+    if config.response:
+        return (hub.parent if hub is not None else Path()) / config.response
+    beside = community.parent / FILE
+    return beside if beside.is_file() else None

@@ -16,6 +16,8 @@ from fastapi import FastAPI
 from alerts.api import build_api
 from alerts.channels.base import ChannelError
 from alerts.database import DatabaseError
+from alerts.response import Response
+from alerts.response_file import load_response
 from alerts.service import AlertService, AlertSettings
 from alerts.standards import standards_problems
 from core.clock import Clock
@@ -95,6 +97,7 @@ def run_alerts(
         patience=config.patience,
         delivery=config.delivery,
         standards=config.standards,
+        response=_response(config, community),
     )
     service = AlertService(settings, community, config.broker.address, clock)
     feed = LiveFeed(config.broker.address, community, clock)
@@ -117,6 +120,11 @@ def run_alerts(
     page.stop()
     forget()
     service.stop()
+
+
+def _response(config: HubConfig, community: Community) -> Response:
+    """Return plans and roster; an empty one where the place has none yet."""
+    return load_response(Path(config.response), community) if config.response else Response()
 
 
 def _reader(settings: HistorySettings) -> HistoryReader | None:
