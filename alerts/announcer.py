@@ -48,6 +48,8 @@ class Announcer:
 
     Attributes:
         plans: What response plans say to do first, and to residents; None for general advice.
+        outputs: Names of the channels that switch something in the building.
+        loud: Id of the drill that may switch them; "" for none.
         duty: The profile with those who are on duty at a run time (ms); None: everybody always is.
     """
 
@@ -61,6 +63,8 @@ class Announcer:
         self._waiting = Waiting(community, delivery)
         self._audiences = {contact.id: audience_of(contact.role) for contact in community.contact}
         self.plans: Advise | None = None
+        self.outputs: frozenset[str] = frozenset()
+        self.loud = ""
         self.duty: Callable[[int], Community] | None = None
 
     def arm(self, events: Sequence[Event]) -> list[Event]:
@@ -106,6 +110,7 @@ class Announcer:
             journal=end,
             guidance=advice(self.plans, incident.zone, incident.hazard, max(grade, incident.peak)),
             exercise=incident.exercise,
+            with_outputs=self._may_switch(incident),
         )
         if event.how == REPORTED:
             note = msgspec.structs.replace(note, headline=_REPORTED)
@@ -114,6 +119,8 @@ class Announcer:
             if everybody
             else self._whom(connection, incident, event)
         )
+        if not self._may_switch(incident):
+            whom = routing.without(whom, self.outputs)
         return outbox.enqueue(
             connection,
             note,
@@ -126,6 +133,10 @@ class Announcer:
             if incident.exercise or by_residents(incident, event)
             else self._waiting.check,
         )
+
+    def _may_switch(self, incident: Incident) -> bool:
+        """Tell whether sirens and lights belong to it: not to a drill, unless it was asked for."""
+        return not incident.exercise or incident.drill == self.loud
 
     def notice(
         self,

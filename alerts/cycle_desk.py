@@ -41,6 +41,9 @@ class CycleDesk:
         withholdings: For what is withheld of one.
         clock: Clock of the run.
         wake: Called after a change, so that it is told at once.
+
+    Attributes:
+        watch_of: What changes the incidents of a drill, by its id; "" for the actual ones.
     """
 
     def __init__(
@@ -52,10 +55,10 @@ class CycleDesk:
         wake: Callable[[], None],
     ) -> None:
         self._store = store
-        self._watch = watch
         self._withholdings = withholdings
         self._clock = clock
         self._wake = wake
+        self.watch_of: Callable[[str], Watch] = lambda _drill: watch
 
     def cycle(self, number: int) -> CycleView | None:
         """How far people are with one incident."""
@@ -174,7 +177,9 @@ class CycleDesk:
         return sorted(incident.number for incident in self._store.under_review())
 
     def _change(self, number: int, decide: Callable[[Incident, int], list[Event]]) -> None:
-        self._watch.change(number, decide)
+        kept = self._store.kept(number)
+        drill = kept.incident.drill if kept is not None else ""
+        self.watch_of(drill).change(number, decide)
         self._wake()
 
 
