@@ -149,7 +149,7 @@ def test_a_drill_passes_when_somebody_takes_it_over_and_its_report_is_kept(hub: 
     measures = {one["what"]: one for one in told["score"]["measures"]}
     assert (code, told["passed"]) == (0, True), told
     assert measures["taken-over"]["detail"] == ["duty-1", "api"]
-    assert measures["reached"]["value"] == 2
+    assert measures["reached"]["value"] == measures["reached"]["target"] >= 2
     assert measures["marked"]["value"] == 0
     readings = told["readings"]
     assert readings["produced"] == readings["stored"] > 0
