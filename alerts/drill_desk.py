@@ -290,6 +290,10 @@ class DrillDesk:
                 self._watch.tick()
                 self._planning.tick()
 
+    def linked(self) -> None:
+        """The broker has us (again), and may have forgotten which drill runs: say it soon."""
+        self._said_s = float("-inf")
+
     def remind(self) -> None:
         """Announce again what nobody could be told."""
         with self._lock:

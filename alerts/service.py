@@ -281,6 +281,7 @@ class AlertService(IncidentDesk):
         if linked:
             self._publisher.linked()
             self._heartbeat.linked()
+            self.drills.linked()
         self._ring()
 
     def _ring(self) -> None:

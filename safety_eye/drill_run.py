@@ -188,6 +188,8 @@ class DrillRun:
         simulator = site.simulator(world, start)
         supervisor.start(dataclasses.replace(simulator, on_line=self._simulator_line))
         answer = self._until(answer, _PORTS_S, lambda _now: self._ready.is_set())
+        if not (self._ready.is_set() or answer.drill.over or self.stop.is_set()):
+            console.print(f"the twins did not start; see {site.directory / 'logs'}", markup=False)
         if answer.drill.over or not self._ready.is_set():
             return answer
         supervisor.start(site.station())
