@@ -31,7 +31,10 @@ NEEDS = {
     Need.SETTLED: ("读数平稳一段时间", "readings that stay normal for a while"),
     Need.ON_SITE: ("现场人员确认安全", "a person on site who says it is safe"),
     Need.REVIEW: ("签署复盘", "a signed review"),
-    Need.LESSON: ("一条教训，或说明为何没有", "a lesson, or why there is none"),
+    Need.LESSON: (
+        "教训（已批准或驳回），或说明为何没有",
+        "lessons, approved or rejected, or why there is none",
+    ),
 }
 _LESSON_STATES = {
     LessonState.PROPOSED: ("提出", "proposed"),

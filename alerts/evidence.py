@@ -35,7 +35,7 @@ class Need(StrEnum):
     SETTLED = "settled"  # ... and have for a while
     ON_SITE = "on-site"  # a person on site says so, too
     REVIEW = "review"  # a person has read and signed the review
-    LESSON = "lesson"  # a lesson, or why there is none to learn
+    LESSON = "lesson"  # lessons that were approved or rejected, or why there is none to learn
 
 
 class FirstOut(msgspec.Struct, frozen=True):

@@ -266,6 +266,7 @@ _STEPS: dict[Happening, Callable[[Incident, Event], Incident]] = {
     Happening.LAPSED: _lapsed,
     Happening.RESUMED: _noted,
     Happening.ACTED: _acted,
+    Happening.REPORTED: _noted,
     Happening.DECIDED: _decided,
     Happening.PLANNED: _planned,
     Happening.STEP_DONE: _step_done,

@@ -64,6 +64,7 @@ class Happening(StrEnum):
     STEP_DONE = "step-done"  # or skipped, with a reason
     LOOKED = "looked"  # a person on site says what is to be seen there
     NOTED = "noted"  # somebody wrote something down
+    REPORTED = "reported"  # a resident says so, too; what exactly stands in the list of reports
     ENDED = "ended"  # nothing is left to be done on the spot; the review begins
     REVIEWED = "reviewed"  # somebody signed the review
     LESSON = "lesson"  # a lesson, or a new version of one
@@ -84,6 +85,7 @@ class Kind(StrEnum):
     CLEAR = "clear"
     ESCALATION = "escalation"  # nobody has taken it over: it is your turn
     REMINDER = "reminder"  # you have it: still on it?
+    NOTICE = "notice"  # of no incident: something that its reader has to see to
     DIGEST = "digest"  # several incidents of low grade in one message
     TEST = "test"  # the daily test of a channel; of no incident
     DRILL_END = "drill-end"  # the drill is over, or was broken off
@@ -106,6 +108,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         ladder: Copy of the escalation ladder, in an announcement that arms it.
         rung: Rung that was climbed, counting on through the rounds.
         station, act: Which station did what by itself.
+        report: Number of a resident's report.
         decision, chatter, on_site, review, lesson: What was decided, found, seen, signed, learned.
         plan, steps: Which plan (id and version) and its steps.
         step: What became of one of them.
@@ -133,6 +136,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     detail: str = ""
     station: str = ""
     act: LocalAct | None = None
+    report: int = 0
     decision: Decision | None = None
     plan: str = ""
     steps: tuple[PlanStep, ...] = ()

@@ -43,6 +43,10 @@ _SURE = {
 }
 
 
+# A title is one line on a phone; a headline comes from outside.
+_TITLE_BYTES = 300
+
+
 def title(note: Notification, language: str) -> str:
     """Return the first line: grade, hazard and place; a drill says so before anything else."""
     return drill_mark(note, language) + _title(note, language)
@@ -59,6 +63,9 @@ def _title(note: Notification, language: str) -> str:
     zh = language == "zh"
     if note.kind is Kind.TEST:
         return "【通道测试】平安眼" if zh else "[channel test] Safety Eye"
+    if note.kind is Kind.NOTICE:
+        headline = truncate_utf8(note.headline.in_language(language), _TITLE_BYTES)
+        return f"【请处理】{headline}" if zh else f"[please see to it] {headline}"
     if note.kind is Kind.DIGEST:
         return f"【汇总】{_counts(note, language)}" if zh else f"[digest] {_counts(note, language)}"
     place, hazard = note.place.in_language(language), note.hazard_name.in_language(language)
@@ -70,7 +77,7 @@ def _mark(note: Notification, language: str) -> str:
     grade, zh = grade_words(note.grade, language), language == "zh"
     if note.kind is Kind.DRILL_END:
         over = note.ending == "finished"
-        return ("演练结束" if over else "演练中止") if zh else ("over" if over else "broken off")
+        return ("结束" if over else "中止") if zh else ("over" if over else "broken off")
     words = {
         Kind.CLEAR: ("解除", "all clear"),
         Kind.UPDATE: (f"降为{grade}", f"down to {grade}"),
@@ -97,14 +104,8 @@ def _counts(note: Notification, language: str) -> str:
 
 def lines(note: Notification, language: str) -> list[str]:
     """Return the whole text, most important line first."""
-    if note.kind is Kind.TEST:
-        body = "通道每日自检，无需处理。" if language == "zh" else "Daily self-test; nothing to do."
-        return [title(note, language), body]
-    if note.kind is Kind.DIGEST:
-        return [title(note, language), *_item_lines(note, language)]
-    if note.kind is Kind.DRILL_END:
-        number = f"#{note.incident}-{note.seq}"
-        return [title(note, language), note.headline.in_language(language), number]
+    if note.kind in (Kind.TEST, Kind.NOTICE, Kind.DIGEST):
+        return [title(note, language), *_of_no_incident(note, language)]
     if note.audience is Audience.RESIDENT:
         return _resident(note, language)
     text = [title(note, language), *_asked(note, language)]
@@ -114,6 +115,17 @@ def lines(note: Notification, language: str) -> list[str]:
     if note.kind is not Kind.CLEAR and (first := note.first.in_language(language)):
         text.append(f"先做：{first}" if language == "zh" else f"First: {first}")
     return text + _links(note, language) + _why(note, language)
+
+
+def _of_no_incident(note: Notification, language: str) -> list[str]:
+    """Return what stands below the title of a self-test, a notice or a digest."""
+    if note.kind is Kind.TEST:
+        return [
+            "通道每日自检，无需处理。" if language == "zh" else "Daily self-test; nothing to do."
+        ]
+    if note.kind is Kind.NOTICE:
+        return [note.why.in_language(language), *_links(note, language)]
+    return _item_lines(note, language)
 
 
 def _what(note: Notification, language: str) -> list[str]:
@@ -207,16 +219,18 @@ def _item_lines(note: Notification, language: str) -> list[str]:
 def short(note: Notification, language: str, units: int = SMS_UNITS) -> str:
     """Return the shortest useful text, for one SMS: what fits into *units* UTF-16 code units.
 
-    Grade, place and fact come first; since when, the number, the first thing to do and the link
-    follow where they fit, each whole or not at all.
+    Grade, place and fact come first; the link to take it over, its number, the first thing to do
+    and since when follow where they fit, each whole or not at all.
     """
     zh = language == "zh"
-    if note.kind in (Kind.TEST, Kind.DIGEST):
+    if note.kind in (Kind.TEST, Kind.DIGEST, Kind.NOTICE):
         return cut(title(note, language), units)
     what = note.headline.in_language(language)
     if what and note.kind in (Kind.ALERT, Kind.ESCALATION, Kind.REMINDER):
         mark = _mark(note, language)
-        text = drill_mark(note, language) + (f"【{mark}】{what}" if zh else f"[{mark}] {what}")
+        # Chinese needs no blanks around numbers, and each costs a character of the link.
+        told = f"【{mark}】{what}".replace(" ", "") if zh else f"[{mark}] {what}"
+        text = drill_mark(note, language) + told
     elif note.kind is Kind.DRILL_END:
         text = f"{title(note, language)} {what}"
     else:
@@ -225,7 +239,7 @@ def short(note: Notification, language: str, units: int = SMS_UNITS) -> str:
         extra = [note.public.in_language(language)]
     else:
         since = local_time(note.since, note.timezone, language)
-        extra = [f"#{note.incident}-{note.seq}", note.take_url, note.first.in_language(language)]
+        extra = [note.take_url, f"#{note.incident}-{note.seq}", note.first.in_language(language)]
         extra.append(f"自{since}" if zh and since else since)
     for part in extra:
         if part and ucs2(f"{text} {part}") <= units:

@@ -67,9 +67,10 @@ def enqueue(
     events: list[tuple[int, Event]] = []
     for address in addresses:
         worst, until = _supersede(connection, note, address, times)
-        urgency = max(note.grade, worst)
+        # The end of a drill never hurries, whatever it overtakes: an actual message goes first.
+        urgency = note.grade if note.kind is Kind.DRILL_END else max(note.grade, worst)
         audience = (audiences or {}).get(address.contact, note.audience)
-        row = _row(msgspec.structs.replace(note, audience=audience), address, urgency, times)
+        row = new_row(msgspec.structs.replace(note, audience=audience), address, urgency, times)
         row["deadline_at"] = max(until, deadline(urgency, times.now, times.speed))
         usable = [name for name in (address.channel, *address.fallback) if name in configured]
         if usable:
@@ -89,7 +90,10 @@ def enqueue(
     return events
 
 
-def _row(note: Notification, address: Address, urgency: Grade, times: Times) -> dict[str, object]:
+def new_row(
+    note: Notification, address: Address, urgency: Grade, times: Times
+) -> dict[str, object]:
+    """Return the row of one message to one address, to be inserted."""
     own = msgspec.structs.replace(note, id=uuid.uuid4().hex, contact=address.contact)
     return {
         "id": own.id,
@@ -114,6 +118,7 @@ def _row(note: Notification, address: Address, urgency: Grade, times: Times) -> 
         "vendor_id": "",
         "vendor_code": "",
         "detail": "",
+        "exercise": int(note.exercise),
         "digest_at": 0,
         "digest": "",
         "used_at": 0,
@@ -173,6 +178,24 @@ def abandon(
     return fail(connection, list(rows), FAILED, "channel is switched off or not configured", times)
 
 
+def step_aside(
+    connection: Connection, resting: Collection[str], well: Collection[str], times: Times
+) -> list[tuple[int, Event]]:
+    """Hand what waits for a resting channel to the next one of the same contact that is well."""
+    if not resting:
+        return []
+    rows = connection.execute(
+        select(_o.row, _o.fallback).where(
+            _o.state == PENDING,
+            _o.channel.in_(list(resting)),
+            _o.fallback != "[]",
+            _o.lease_until_wall <= times.wall,
+        )
+    )
+    found = [row.row for row in rows if not set(json.loads(row.fallback)).isdisjoint(well)]
+    return fail(connection, found, FAILED, "channel rests: it did not answer", times)
+
+
 def fail(
     connection: Connection, rows: Sequence[int], state: str, detail: str, times: Times
 ) -> list[tuple[int, Event]]:
@@ -206,7 +229,7 @@ def _fall_back(connection: Connection, row: dict[str, object], times: Times) -> 
         return
     note = _NOTE.decode(str(row["payload"]))
     address = Address(note.contact, rest[0], tuple(rest[1:]))
-    fresh = _row(note, address, Grade(int(str(row["urgency"]))), times)
+    fresh = new_row(note, address, Grade(int(str(row["urgency"]))), times)
     known = connection.execute(select(_o.row).where(_o.dedup == fresh["dedup"])).first()
     if known is None:
         connection.execute(insert(tables.outbox), [fresh])

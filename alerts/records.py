@@ -9,6 +9,7 @@ from sqlalchemy import func, insert, select
 
 from alerts import outbox, tables
 from alerts.database import Database
+from alerts.report_store import forget_reports
 from core.community import Community
 
 _o = tables.outbox.c
@@ -33,7 +34,10 @@ class Records:
                 return contact.id
         with self.database.write() as connection:
             known = connection.execute(
-                select(tables.person.c.id).where(tables.person.c.name == who)
+                # Staff and volunteers; a resident who reported something is nobody else.
+                select(tables.person.c.id).where(
+                    tables.person.c.name == who, tables.person.c.id.like("person-%")
+                )
             ).scalar()
             if known is not None:
                 return str(known)
@@ -47,8 +51,13 @@ class Records:
             return dict(connection.execute(select(tables.person.c.id, tables.person.c.name)).all())
 
     def erase_person(self, person: str) -> bool:
-        """Forget a name; the journal keeps the bare id. True if it was known."""
+        """Forget a name, a number and what they reported; the journal keeps the bare id.
+
+        Returns:
+            True if it was known.
+        """
         with self.database.write() as connection:
+            forget_reports(connection, person)
             result = connection.execute(tables.person.delete().where(tables.person.c.id == person))
             return bool(result.rowcount)
 

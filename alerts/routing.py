@@ -41,19 +41,32 @@ class Address:
     fallback: tuple[str, ...] = ()
 
 
-def of_steps(steps: Iterable[Step], community: Community) -> list[Address]:
-    """Return the addresses of some steps; who stands in several is told over all they name."""
+def of_steps(
+    steps: Iterable[Step], community: Community, duty: Community | None = None
+) -> list[Address]:
+    """Return the addresses of some steps; who stands in several is told over all they name.
+
+    Args:
+        steps: Some of a ladder.
+        community: Every contact, for those whom a step names.
+        duty: Only those on duty now, in the roles that they play (`alerts.roster`); a step's roles
+            mean these. None: everybody.
+    """
+    acting = {contact.id: contact.role for contact in (duty or community).contact}
     found: dict[str, list[Address]] = {}
     for step in steps:
         for contact in community.contact:
-            if contact.channels and (contact.role in step.roles or contact.id in step.contacts):
+            wanted = acting.get(contact.id) in step.roles or contact.id in step.contacts
+            if contact.channels and wanted:
                 found.setdefault(contact.id, []).extend(_over(contact, step.channels))
     return [address for own in found.values() for address in _merged(own)]
 
 
-def announced(steps: Sequence[Step], community: Community, grade: Grade) -> list[Address]:
+def announced(
+    steps: Sequence[Step], community: Community, grade: Grade, duty: Community | None = None
+) -> list[Address]:
     """Return whom an announcement goes to: its steps, else everybody."""
-    return of_steps(steps, community) or everybody(community, grade)
+    return of_steps(steps, community, duty) or everybody(community, grade)
 
 
 def everybody(community: Community, grade: Grade) -> list[Address]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from alerts.evidence import Need, Stage
+from alerts.evidence import LessonState, Need, Stage
 from core.finding import Condition
 from core.grade import Grade
 
@@ -102,7 +102,8 @@ def unmet(incident: Incident) -> tuple[Need, ...]:
 
 def _unlearned(incident: Incident) -> list[Need]:
     needs = [] if incident.review is not None else [Need.REVIEW]
-    settled = incident.review is not None and incident.review.nothing_to_learn
-    if not incident.lessons and not settled:
+    nothing = incident.review is not None and bool(incident.review.nothing_to_learn)
+    waiting = [one for one in incident.lessons.values() if one.state is LessonState.PROPOSED]
+    if waiting or not (incident.lessons or nothing):
         needs.append(Need.LESSON)
     return needs

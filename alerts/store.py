@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from alerts import journal, outbox, tables
 from alerts.announcer import ANNOUNCING, Announcer
+from alerts.audit import audit
 from alerts.board import Key
 from alerts.database import Database
 from alerts.delivery import Delivery
@@ -22,6 +23,7 @@ from alerts.fold import apply
 from alerts.incident import Event, Happening, Incident
 from alerts.outbox import Times
 from alerts.records import Records
+from alerts.report_store import told_report
 from core.community import Community
 
 _o = tables.outbox.c
@@ -85,6 +87,18 @@ class Store(Records):
             rows = connection.execute(query)
             return [Kept(_DECODER.decode(row.state), row.version) for row in rows]
 
+    def under_review(self) -> list[Incident]:
+        """Return every incident that is over but not closed."""
+        with self.database.read() as connection:
+            rows = connection.execute(
+                select(tables.incident.c.state).where(
+                    tables.incident.c.site == self.site,
+                    tables.incident.c.over_at > 0,
+                    tables.incident.c.closed_at == 0,
+                )
+            ).scalars()
+            return [_DECODER.decode(row) for row in rows]
+
     def kept(self, number: int) -> Kept | None:
         """Return one incident."""
         with self.database.read() as connection:
@@ -103,6 +117,15 @@ class Store(Records):
         query = query.order_by(tables.incident.c.number.desc()).limit(limit)
         with self.database.read() as connection:
             return [_DECODER.decode(text) for text in connection.execute(query).scalars()]
+
+    def of_drill(self, drill: str) -> list[Incident]:
+        """Return every incident of a drill, oldest first."""
+        query = select(tables.incident.c.state).where(
+            tables.incident.c.site == self.site, tables.incident.c.drill == drill
+        )
+        with self.database.read() as connection:
+            rows = connection.execute(query.order_by(tables.incident.c.number)).scalars()
+            return [_DECODER.decode(text) for text in rows]
 
     def events(self, number: int) -> list[Event]:
         """Return the journal of one incident, oldest first."""
@@ -148,6 +171,8 @@ class Store(Records):
                 announced.append((state, event))
             elif event.what is Happening.ACTED and event.act is not None:
                 self._told(connection, number, event.station, event.act.id)
+            elif event.what is Happening.REPORTED:
+                told_report(connection, event.report, number)
         assert state is not None
         end = journal.append(connection, [(number, event) for event in events])
         version = kept.version + 1 if kept else 1
@@ -224,15 +249,7 @@ class Store(Records):
             journal.JournalError: It is broken; the message says where.
         """
         with self.database.read() as connection:
-            end = journal.verify(connection, anchor)
-            rows = connection.execute(
-                select(tables.incident.c.number, tables.incident.c.state)
-            ).all()
-            for number, text in rows:
-                if journal.fold(journal.events_of(connection, number), number) != _DECODER.decode(
-                    text
-                ):
-                    raise journal.JournalError(
-                        f"incident {number} is not what its journal says: its row was changed"
-                    )
-            return end
+            report = audit(connection, anchor)
+        if report.problems:
+            raise journal.JournalError(report.problems[0])
+        return report.head

@@ -98,7 +98,9 @@ outbox = Table(
     Column("digest", String(40), nullable=False, server_default=""),
     # When its one-time link was used, wall; 0 if not.
     Column("used_at", BigInteger, nullable=False, server_default="0"),
-    Index("outbox_due", "state", text("urgency DESC"), "row"),
+    # 1 for a message of a drill: it goes after every actual one.
+    Column("exercise", Integer, nullable=False, server_default="0"),
+    Index("outbox_due", "state", "exercise", text("urgency DESC"), "row"),
     Index("outbox_recipient", "incident", "contact", "channel"),
     Index("outbox_contact", "contact", "created_at"),
     sqlite_autoincrement=True,
@@ -165,12 +167,13 @@ withholding = Table(
     sqlite_autoincrement=True,
 )
 
-# Names that people typed; may be erased, the journal keeps only the id.
+# Names and numbers that people gave; may be erased, everything else keeps only the id.
 person = Table(
     "person",
     metadata,
     Column("id", String(40), primary_key=True),
     Column("name", Text, nullable=False),
+    Column("phone", Text, nullable=False, server_default=""),
 )
 
 # The register of drills; `state` is the whole drill as JSON. At most one of a site runs at a time.

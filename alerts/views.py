@@ -60,6 +60,30 @@ class ActedView(msgspec.Struct, frozen=True, kw_only=True):
     text: Name
 
 
+class LadderView(msgspec.Struct, frozen=True, kw_only=True):
+    """How far up its escalation ladder an incident is. Times are run time (ms), 0 for never.
+
+    Attributes:
+        grade: Of the ladder.
+        state: climbing, taken (somebody has it), over (it has cleared) or ended (nobody took it
+            over, and nobody is left to call).
+        began_at: From when its steps count.
+        taken: Steps climbed so far.
+        next_at, next_people: When the next step is due, and the ids of whom it calls.
+        reminded_at, lapse_at: When who has it was asked "still on it?", and until when they may
+            answer.
+    """
+
+    grade: str
+    state: str
+    began_at: int
+    taken: int = 0
+    next_at: int = 0
+    next_people: tuple[str, ...] = ()
+    reminded_at: int = 0
+    lapse_at: int = 0
+
+
 class IncidentView(msgspec.Struct, frozen=True, kw_only=True):
     """One incident as people see it. Times are run time in milliseconds since the epoch.
 
@@ -77,6 +101,7 @@ class IncidentView(msgspec.Struct, frozen=True, kw_only=True):
         subjects: Subjects of the findings that hold it, worst first.
         notified: Its notifications, newest first.
         acted: What stations did by themselves, oldest first; a run from its on to its off is one.
+        ladder: Who is called next, and when; None once it is closed.
         severity, urgency, certainty: CAP 1.2 words, three axes that never stand for one another.
         first: What came first (first-out), in both languages; empty if that is what is there now.
         first_since: Event time (ms) at which that began, 0 if unknown.
@@ -105,6 +130,7 @@ class IncidentView(msgspec.Struct, frozen=True, kw_only=True):
     subjects: tuple[str, ...] = ()
     notified: tuple[NotifiedView, ...] = ()
     acted: tuple[ActedView, ...] = ()
+    ladder: LadderView | None = None
     over_at: int = 0
     severity: str = ""
     urgency: str = ""

@@ -64,12 +64,8 @@ class Waiting:
         worst = max(urgency, note.peak if note.kind in (Kind.UPDATE, Kind.CLEAR) else note.grade)
         if worst is Grade.RED:
             return None
-        quiet = self._quiet.get(contact)
-        if quiet is not None and worst <= self._hold:
-            ends = quiet.until(now, self._timezone)
-            if ends is not None:
-                spread = zlib.crc32(contact.encode()) % _SPREAD_MS
-                return Held("quiet hours", ends + _EARLIEST_MS + spread)
+        if worst <= self._hold and (until := self.quiet_until(contact, now)) is not None:
+            return Held("quiet hours", until)
         if worst > (Grade.YELLOW if self._digest.yellow else Grade.BLUE):
             return None
         window_ms = round(self._digest.window_s * 1000)
@@ -78,6 +74,14 @@ class Waiting:
         passed_s = self._digest.window_s
         reason = f"more than {self._digest.after} messages in {passed_s / 60:g} min"
         return Held(reason, self._due(connection, contact, now, window_ms))
+
+    def quiet_until(self, contact: str, now: int) -> int | None:
+        """Return when the digest after somebody's quiet hours leaves; None outside of them."""
+        quiet = self._quiet.get(contact)
+        ends = quiet.until(now, self._timezone) if quiet is not None else None
+        if ends is None:
+            return None
+        return ends + _EARLIEST_MS + zlib.crc32(contact.encode()) % _SPREAD_MS
 
     def _lately(self, connection: Connection, contact: str, since: int) -> int:
         """Return how many messages of low grade were written for a contact since then."""

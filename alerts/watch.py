@@ -10,13 +10,16 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.board import Board, Key, subject_of
-from alerts.decisions import Patience, acknowledge, observe, opening, tick
+from alerts.chatter import AGAIN_MS, Swings
+from alerts.decisions import Patience, acknowledge, announcement, observe, opening, tick
 from alerts.escalation import due_at, next_call, rung, untold_call
+from alerts.evidence import Chatter
 from alerts.grading import Judgement, all_known, judge
-from alerts.incident import Event, Happening, Incident
+from alerts.incident import Event, Happening, Incident, Kind
 from alerts.outbox import Times
 from alerts.standing import Standing
 from alerts.store import Kept, StaleError, Store
@@ -25,7 +28,7 @@ from alerts.withholding import Withholding
 from core.act import LocalAct
 from core.clock import Clock
 from core.community import Community
-from core.finding import Finding, Hazard, ZoneGrade
+from core.finding import Condition, Finding, Hazard, ZoneGrade
 from core.grade import Grade
 from core.topics import RETAINED_EXPIRY_S
 
@@ -73,6 +76,8 @@ class Watch:
         self._explained: frozenset[str] = frozenset()
         self._standing = Standing()
         self._changes = Changes()
+        self._swings = Swings()
+        self._chatter: dict[Key, Chatter] = {}
         self._withholdings: tuple[Withholding, ...] = ()
         # Until then a finding that has not come (yet) means nothing: retained ones are under way.
         self._grace_until_s = clock.monotonic_s() + RETAINED_EXPIRY_S
@@ -104,6 +109,9 @@ class Watch:
             key = self._board.put(finding, self._clock.monotonic_s(), remaining_s)
             if key is None:
                 return False
+            chatter = self._swings.take(finding)
+            if chatter is not None:
+                self._chatter[key] = chatter
             self._mark({key})
             self.retry()
             return True
@@ -196,7 +204,7 @@ class Watch:
         with self._lock:
             for _ in range(_TRIES):
                 kept = self._store.kept(number)
-                if kept is None:
+                if kept is None or kept.incident.drill != self._drill:
                     raise IncidentError(f"incident {number}: there is none")
                 times = self.times()
                 events = decide(kept.incident, times.now)
@@ -204,6 +212,28 @@ class Watch:
                     current = self._store.kept(number)
                     return current.incident if current else kept.incident
             raise StaleError(f"incident {number} is being changed by another program; try again")
+
+    def end_drill(self, how: str, detail: str) -> None:
+        """Tell everybody who was told that the drill has ended, and close its incidents.
+
+        Args:
+            how: finished or aborted.
+            detail: Number of the actual incident that broke it off, or "".
+
+        Raises:
+            SQLAlchemyError: The database failed; doing it again ends what is still open.
+        """
+        with self._lock:
+            for _ in range(_TRIES):
+                times = self.times()
+                for kept in list(self._open.values()):
+                    told = announcement(kept.incident, Kind.DRILL_END, Grade.GREEN, times.now)
+                    told = msgspec.structs.replace(told, how=how, detail=detail)
+                    ended = Event(what=Happening.DRILL_ENDED, at=times.now, how=how, detail=detail)
+                    self._commit(kept, [told, ended], times)
+                if not self._open:
+                    return
+            raise StaleError("an incident of the drill is being changed by another program")
 
     def withhold(self, withholdings: Sequence[Withholding]) -> None:
         """Take what people are not told of from now on, and judge everything again.
@@ -225,6 +255,17 @@ class Watch:
                 entry.finding for key in self._board.keys for entry in self._board.of(key).values()
             ]
 
+    def standing(self, key: Key) -> Incident | None:
+        """Return the open incident of one (zone, hazard)."""
+        with self._lock:
+            kept = self._open.get(key)
+            return kept.incident if kept else None
+
+    def open_ones(self) -> list[Incident]:
+        """Return every open incident."""
+        with self._lock:
+            return [kept.incident for kept in self._open.values()]
+
     def open_keys(self) -> set[Key]:
         """Return the (zone, hazard) of every open incident."""
         with self._lock:
@@ -239,6 +280,16 @@ class Watch:
                 for name in kept.incident.judgement.holders
                 if name.partition(" ")[2].startswith(rule)
             ]
+
+    def conditions(self, rule: str) -> dict[str, Condition]:
+        """Return what a rule says of each subject now; unknown where it is not to be believed."""
+        with self._lock:
+            return {
+                entry.finding.subject: entry.finding.condition if entry.known else Condition.UNKNOWN
+                for key in self._board.keys
+                for entry in self._board.of(key).values()
+                if entry.finding.rule == rule
+            }
 
     def tell_act(self, key: Key, station: str, act: LocalAct) -> bool:
         """Write into the open incident what a station did; False if there is none (any more)."""
@@ -313,9 +364,22 @@ class Watch:
                 if kept
                 else opening(key.zone, key.hazard, judgement, now, self._drill)
             )
+            events += self._chattering(kept, key, now)
             if not events or self._commit(kept, events, self.times()):
+                self._chatter.pop(key, None)
                 return
         raise StaleError(f"incident of {key} is being changed by another program")
+
+    def _chattering(self, kept: Kept | None, key: Key, now: int) -> list[Event]:
+        """Return that it chatters, once for each bout."""
+        chatter = self._chatter.get(key)
+        if chatter is None or kept is None:
+            return []
+        last = kept.incident.chatter
+        if last is not None and now - last.at < AGAIN_MS:
+            return []
+        chatter = msgspec.structs.replace(chatter, at=now)
+        return [Event(at=now, what=Happening.CHATTERING, chatter=chatter)]
 
     def _judged(self, key: Key, holders: Mapping[str, Grade]) -> Judgement:
         return judge(

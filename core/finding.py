@@ -62,6 +62,7 @@ class Because(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         expected_s: How often something should come, in seconds.
         members: Subjects that this finding explains (a lost station and its sensors).
         note: One slug that names a special case, e.g. "never-reported", "stopped".
+        source: Who says so, where it was none of our sensors: the sender of an upstream warning.
     """
 
     value: float | None = None
@@ -86,6 +87,7 @@ class Because(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     expected_s: float | None = None
     members: tuple[str, ...] = ()
     note: str = ""
+    source: str = ""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

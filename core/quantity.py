@@ -108,7 +108,7 @@ _CO_EN_50291 = (
 _OBSCURATION = (
     DefaultStep(Grade.BLUE, 0.05, samples=3),
     DefaultStep(Grade.YELLOW, 0.10, samples=3),
-    DefaultStep(Grade.ORANGE, 0.215, samples=3),
+    DefaultStep(Grade.ORANGE, 0.215, dwell_up_s=60, samples=3),
     DefaultStep(Grade.RED, 0.30, samples=3),
 )
 
@@ -136,8 +136,9 @@ FACTS: dict[Quantity, QuantityFacts] = {
         _OBSCURATION,
         "EN 54-7 lowest response 0.05 dB/m; GB 4715-2024 B-type 0.15 dB/m, highest setting "
         "0.3 dB/m; yellow is the middle between the lowest ones; orange: a certified alarm must "
-        "bear cooking up to 1.5 %/ft = 0.215 dB/m (UL 217, 8th edition); smoke that grows fast is "
-        "orange from yellow on",
+        "bear cooking up to 1.5 %/ft = 0.215 dB/m (UL 217, 8th edition), verified for 60 s "
+        "(the longest alarm verification of NFPA 72); smoke that grows like flames is orange "
+        "from yellow on",
     ),
     Quantity.SMOKE_INDEX: QuantityFacts(
         "[ppm]",

@@ -78,13 +78,13 @@ RATES: dict[Quantity, RateFacts] = {
         tau_s=60.0,
         noise=0.005,
         grades=((Grade.BLUE, 3.0), (Grade.YELLOW, 9.0)),
-        lift_from=Grade.YELLOW,
-        lift_cap=Grade.ORANGE,
+        lift_from=None,
+        lift_cap=Grade.YELLOW,
         horizon_s=300.0,
         base_tau_s=_DAY_S,
         source="choice of this project: from clean air to the lowest response of EN 54-7 "
-        "(0.05 dB/m) or of GB 4715-2024 type B (0.15 dB/m) within a minute; flames grow with the "
-        "square of time, frying over minutes, so yellow smoke that grows that fast is orange",
+        "(0.05 dB/m) or of GB 4715-2024 type B (0.15 dB/m) within a minute; smoke that was dense "
+        "within a minute of clean air is orange by itself (`growth_lane`)",
     ),
     Quantity.SMOKE_INDEX: RateFacts(
         tau_s=120.0,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from detectors import (
     anomaly_lane,
     exposure_lane,
+    growth_lane,
     noise_lane,
     seasonal_lane,
     shift_lane,
@@ -19,6 +20,7 @@ from detectors.lane import Detector
 
 REGISTRY: tuple[Detector, ...] = (
     exposure_lane.DETECTOR,
+    growth_lane.DETECTOR,
     stuck_lane.DETECTOR,
     spike_lane.DETECTOR,
     shift_lane.DETECTOR,

@@ -105,7 +105,7 @@ class CapDesk:
         query = (
             select(columns.number)
             .where(columns.site == self._community.site.id)
-            .where(or_(columns.closed_at == 0, columns.closed_at >= since))
+            .where(or_(columns.over_at == 0, columns.over_at >= since))
             .order_by(columns.number.desc())
             .limit(limit)
         )

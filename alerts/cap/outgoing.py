@@ -7,7 +7,9 @@ any machine and after any restart.
   which has not expired, the newest last.
 * The all-clear is an Update with the response type AllClear (our choice of the two that CAP offers:
   a Cancel says that the warning should not have been, and this one should).
+* What ends without an all-clear (by hand, or a drill that is broken off) is cancelled.
 * Taking over is an Ack of the newest message.
+* Everything of a drill has the status Exercise, and says so in its note and headlines.
 * A message lives for a day. While the danger lasts longer, an Update every twelve hours renews it.
 """
 
@@ -63,7 +65,10 @@ _INSTRUCTION = {
     "en": "Follow this community's response plan. The level was judged by its own sensors; "
     "for warnings of weather and the like, those of the competent authorities apply.",
 }
-_EXERCISE = "演练，没有险情。This is an exercise; there is no danger. "
+_ENDS = (Happening.ENDED, Happening.CLOSED, Happening.DRILL_ENDED)
+_ENDED_BY_HAND = "已由人工结束，不再有效。Ended by hand; it no longer holds."
+_DRILL_ENDED = "演练已结束。The drill is over."
+_EXERCISE = "演练，没有险情。A drill; there is no danger. "
 _ROLES = {
     "duty": ("值班人员", "the duty person"),
     "deputy": ("副值班", "the deputy"),
@@ -111,17 +116,23 @@ class _Writer:
     written: list[CapMessage] = field(default_factory=list)
     _position: int = 0
     _renewals: int = 0
-    _exercise: bool = False
 
     def take(self, state: Incident, event: Event, position: int) -> None:
         """Write what an entry of the journal gives."""
-        self._exercise = state.exercise
-        if event.what is Happening.ANNOUNCED and event.grade is not None:
+        ends = event.what in _ENDS or event.kind is Kind.DRILL_END
+        if event.what is Happening.ANNOUNCED and event.grade is not None and not ends:
             self._position, self._renewals = position, 0
-            over = event.kind in (Kind.CLEAR, Kind.DRILL_END)
-            self._tell(state, event.grade, event.at, clear=over)
+            self._tell(state, event.grade, event.at, clear=event.kind is Kind.CLEAR)
         elif event.what is Happening.ACKNOWLEDGED and self._standing(event.at):
-            self._acknowledge(event, position)
+            self._acknowledge(state, event, position)
+        elif ends and self._is_raised:
+            self._cancel(state, event, position)
+
+    @property
+    def _is_raised(self) -> bool:
+        """True if the newest message still warns."""
+        told = [message for message in self.written if message.kind is not MessageType.ACK]
+        return bool(told) and any("AllClear" not in info.responses for info in told[-1].infos)
 
     def renew(self, state: Incident | None, until: int) -> None:
         """Write what keeps a lasting warning from running out before *until*."""
@@ -137,6 +148,7 @@ class _Writer:
         sent = at // 1000 * 1000
         references = self._standing(sent)
         self._write(
+            state,
             MessageType.UPDATE if references else MessageType.ALERT,
             sent,
             self._position,
@@ -144,7 +156,14 @@ class _Writer:
             infos=tuple(self._info(state, grade, sent, word, clear=clear) for word in _LANGUAGES),
         )
 
-    def _acknowledge(self, event: Event, position: int) -> None:
+    def _cancel(self, state: Incident, event: Event, position: int) -> None:
+        sent = event.at // 1000 * 1000
+        references = self._standing(sent)
+        if references:
+            note = _DRILL_ENDED if state.exercise else _ENDED_BY_HAND
+            self._write(state, MessageType.CANCEL, sent, position, references, note=note)
+
+    def _acknowledge(self, state: Incident, event: Event, position: int) -> None:
         role = next(
             (contact.role for contact in self.community.contact if contact.id == event.actor), ""
         )
@@ -154,10 +173,11 @@ class _Writer:
         sent = event.at // 1000 * 1000
         newest = self._standing(sent)[-1:]
         note = f"已由{zh}接手。Taken over by {en}."
-        self._write(MessageType.ACK, sent, position, newest, note=note)
+        self._write(state, MessageType.ACK, sent, position, newest, note=note)
 
     def _write(
         self,
+        state: Incident,
         kind: MessageType,
         sent: int,
         position: int,
@@ -167,19 +187,20 @@ class _Writer:
         infos: tuple[Info, ...] = (),
     ) -> None:
         site = self.community.site.id
-        renewal = f"r{self._renewals}" if self._renewals and kind is not MessageType.ACK else ""
+        renewal = f"r{self._renewals}" if self._renewals and kind is MessageType.UPDATE else ""
+        note = f"{_EXERCISE}{note}" if state.exercise else note
         self.written.append(
             CapMessage(
                 identifier=f"{site}.{self.number}.{position}{renewal}.{sent // 1000}",
                 sender=sender_of(self.settings, self.community),
                 sent=sent,
-                status=Status.EXERCISE if self._exercise else Status.ACTUAL,
+                status=Status.EXERCISE if state.exercise else Status.ACTUAL,
                 kind=kind,
                 scope=self.settings.scope,
                 source="Safety Eye 平安眼",
                 restriction=self.settings.restriction,
                 addresses=self.settings.addresses,
-                note=(_EXERCISE + note) if self._exercise else note,
+                note=note,
                 references=references,
                 incidents=f"{site}.{self.number}",
                 infos=infos,
@@ -215,7 +236,7 @@ class _Writer:
             onset=0 if clear or judgement.since <= 0 else judgement.since // 1000 * 1000,
             expires=sent + LIFE_MS,
             sender_name=self.community.site.name.in_language(word),
-            headline=headline(grade, place, hazard, word, clear=clear),
+            headline=_drill(state, word) + headline(grade, place, hazard, word, clear=clear),
             description="" if clear else "\n".join(text for text in told if text),
             instruction="" if clear else _INSTRUCTION[word],
             web=f"{self.base_url.rstrip('/')}/incidents/{self.number}" if self.base_url else "",
@@ -252,7 +273,13 @@ def headline(grade: Grade, place: str, hazard: str, language: str, *, clear: boo
         text = f"本点位{'解除' if clear else words}：{place} {hazard}"
     else:
         text = f"Site level {'all clear' if clear else words}: {place}, {hazard}"
-    return text[:MAX_HEADLINE]
+    return text[: MAX_HEADLINE - 10]  # a drill's mark goes before it
+
+
+def _drill(state: Incident, language: str) -> str:
+    if not state.exercise:
+        return ""
+    return "【演练】" if language == "zh" else "[DRILL] "
 
 
 def _response(hazard: Hazard, grade: Grade) -> str:

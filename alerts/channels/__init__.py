@@ -6,12 +6,16 @@ from collections.abc import Callable, Iterable, Sequence
 
 from alerts.channels.alertmanager import AlertmanagerWebhook
 from alerts.channels.aliyun_sms import AliyunSms
+from alerts.channels.aliyun_voice import AliyunVoice
 from alerts.channels.base import Channel, ChannelEntry, ChannelError
 from alerts.channels.dingtalk import DingTalkRobot
 from alerts.channels.feishu import FeishuBot
+from alerts.channels.gsm import Gsm
 from alerts.channels.ntfy import Ntfy
 from alerts.channels.smtp import Smtp
+from alerts.channels.sounder import Sounder
 from alerts.channels.tencent_sms import TencentSms
+from alerts.channels.twilio_voice import TwilioVoice
 from alerts.channels.webhook import Webhook
 from alerts.channels.wecom import WeComBot
 from alerts.channels.wecom_app import WeComApp
@@ -28,6 +32,10 @@ KINDS: dict[str, Callable[[ChannelEntry], Channel]] = {
     "tencent-sms": TencentSms,
     "wecom-app": WeComApp,
     "smtp": Smtp,
+    "gsm": Gsm,
+    "twilio-voice": TwilioVoice,
+    "aliyun-voice": AliyunVoice,
+    "sounder": Sounder,
 }
 
 

@@ -46,9 +46,13 @@ class Reply:
     body: Mapping[str, Any]
 
     def text(self, key: str) -> str:
+        """Return a text of the body, short, "" where there is none."""
+        return self.text_whole(key)[:200]
+
+    def text_whole(self, key: str) -> str:
         """Return a text of the body, "" where there is none."""
         value = self.body.get(key, "")
-        return value[:200] if isinstance(value, str) else ""
+        return value if isinstance(value, str) else ""
 
 
 class AliyunService:

@@ -12,16 +12,17 @@ from __future__ import annotations
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from alerts.message import Notification
+from alerts.reply_code import Said
 
 T = TypeVar("T")
 # An international telephone number (E.164).
@@ -248,6 +249,27 @@ def without_recipient(note: Notification, channel: str, example: str) -> Outcome
     )
 
 
+class Answers(Protocol):
+    """Where a channel brings what it hears after a message went out (`alerts.answers`)."""
+
+    def code(self, note: Notification, channel: str, *, digits: int = 4) -> str:
+        """Return the code that takes this over, "" if there is nothing to take over."""
+
+    def take(
+        self, channel: str, contacts: Collection[str], code: str, how: str
+    ) -> tuple[Said, int]:
+        """Somebody sent a code; return what became of it, and of which incident."""
+
+    def delivered(self, notification: str, detail: str) -> None:
+        """The recipient has it."""
+
+    def undelivered(self, notification: str, detail: str) -> None:
+        """It was accepted and has not arrived: the next channel is tried now."""
+
+    def health(self, channel: str, outcome: Outcome) -> None:
+        """A channel says by itself that it can't send, or can again."""
+
+
 class Channel(ABC):
     """Base of all channels. `send` is called from several threads at once.
 
@@ -275,6 +297,9 @@ class Channel(ABC):
             note: What to tell.
             now_s: Wall seconds since the epoch, for signatures.
         """
+
+    def start(self, answers: Answers) -> None:  # noqa: B027  # most channels only send
+        """Begin to listen, where answers can come back. Called once, before anything is sent."""
 
     def close(self) -> None:  # noqa: B027  # most channels hold nothing
         """Close connections."""

@@ -112,9 +112,11 @@ class Poster:
         """
         return self._exchange("POST", body, headers, query)
 
-    def get(self, query: Mapping[str, str]) -> Answer | Outcome:
+    def get(
+        self, query: Mapping[str, str], headers: Mapping[str, str] | None = None
+    ) -> Answer | Outcome:
         """Ask once; see `post`."""
-        return self._exchange("GET", b"", {}, query)
+        return self._exchange("GET", b"", headers or {}, query)
 
     def _exchange(
         self,

@@ -11,7 +11,7 @@ import re
 
 from alerts.channels.base import ChannelEntry, ChannelError
 from alerts.incident import Kind
-from alerts.message import Notification, local_time
+from alerts.message import Notification, drill_mark, local_time
 from core.wording import grade_words
 
 # What a template may ask for. No link: `isv.PARAM_NOT_SUPPORT_URL` (channels 1.7).
@@ -61,13 +61,17 @@ def filling(
 
 
 def _grade(note: Notification, language: str) -> str:
-    zh = language == "zh"
-    if note.kind is Kind.CLEAR:
-        return "解除" if zh else "all clear"
-    words = grade_words(note.grade, language)
-    if note.kind is Kind.UPDATE:
-        return f"降为{words}" if zh else f"down to {words}"
-    return words
+    """Return the word that stands for the whole message; a drill says so first."""
+    zh, grade = language == "zh", grade_words(note.grade, language)
+    words = {
+        Kind.CLEAR: ("解除", "all clear"),
+        Kind.UPDATE: (f"降为{grade}", f"down to {grade}"),
+        Kind.ESCALATION: (f"{grade}无人接手", f"{grade}, nobody has it"),
+        Kind.REMINDER: (f"{grade}请确认", f"{grade}, still on it?"),
+        Kind.DIGEST: ("汇总", "digest"),
+        Kind.TEST: ("通道测试", "channel test"),
+    }
+    return drill_mark(note, language) + words.get(note.kind, (grade, grade))[0 if zh else 1]
 
 
 def _fit(text: str, most: int) -> str:

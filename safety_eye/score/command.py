@@ -12,11 +12,14 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
+from safety_eye.score.cases import cases_of
+from safety_eye.score.fires import FireScore, score_fires
 from safety_eye.score.general import GeneralScore, score_general
-from safety_eye.score.measure import Case, cases_of
+from safety_eye.score.measure import Case
 from safety_eye.score.neighbours import groups_of, judge_spikes
 from safety_eye.score.nuisance import score_nuisance
-from safety_eye.score.report import Report, print_report, report_of
+from safety_eye.score.printing import print_report
+from safety_eye.score.report import Report, report_of
 from safety_eye.score.track import facts_path, find_recordings, play
 
 # More processes than this only compete: two cores are what the hub of a community has.
@@ -68,11 +71,13 @@ def score_directory(directory: Path, plots: Path | None = None, nuisance_hours: 
                 else:
                     scored[path] = told
         good = [path for path in paths if path in scored]
+        fires = pool.submit(score_fires, good)
         cases = [case for path in good for case in scored[path]]
         together = list(pool.map(judge_spikes, groups_of(good)))
         nuisance = simulated.result() if simulated else None
         general = benchmark.result()
-    return report_of(str(directory), cases, together, refused, nuisance, general)
+        burnt: list[FireScore] = fires.result()
+    return report_of(str(directory), cases, together, refused, nuisance, general, burnt)
 
 
 def _score_benchmark(paths: Sequence[Path]) -> GeneralScore | None:

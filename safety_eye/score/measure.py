@@ -11,25 +11,20 @@ import numpy as np
 
 from core.grade import Grade
 from core.quantity import FACTS, Quantity
-from detectors import faults
-from detectors.faults import fault_events
 from detectors.limit_lane import Flags, Floats, Ints
 from safety_eye.score.baselines import fixed_threshold, rolling_z
 from safety_eye.score.episodes import Verdict, episodes_of, match
+from safety_eye.score.fires import grade_times, published
 from safety_eye.score.marks import Mark
 from safety_eye.score.profile import Counted, count, probation
 from safety_eye.score.sections import (
-    CROWD,
-    FAULT,
     FIRE,
     FLOOD,
     GENERAL,
-    LEVEL_LABELS,
     QUIET,
     STREET,
     Section,
     section_of,
-    visible,
 )
 from safety_eye.score.tally import Tally
 from safety_eye.score.track import Played, Track
@@ -75,9 +70,9 @@ class Job:
     excused: tuple[Mark, ...] = ()
 
 
-def cases_of(played: Played) -> list[Case]:
-    """Return every case of a recording."""
-    return [_score(job) for job in _jobs(played)] + _fault_cases(played)
+def hazard_cases(played: Played) -> list[Case]:
+    """Return the cases of a recording's hazards."""
+    return [_score(job) for job in _jobs(played)]
 
 
 def _jobs(played: Played) -> Iterator[Job]:
@@ -256,23 +251,16 @@ def _extra(job: Job) -> Extra:
 
 def _fire_extra(job: Job) -> Extra:
     """Return seconds from ignition to each grade, and the published alarms of the same test."""
-    reference = job.played.marks.reference
     ignition = job.onsets[0] if job.onsets else int(job.played.at[0])
-    grades = np.maximum.reduce([track.grade for track in job.tracks])
-    told: Extra = {}
-    for grade in (Grade.YELLOW, Grade.ORANGE, Grade.RED):
-        rows = np.flatnonzero(grades >= grade)
-        # A plain number: JSON knows none of numpy's.
-        told[f"{grade.word}_s"] = (
-            (int(job.played.at[rows[0]]) - ignition) / 1000 if rows.size else None
-        )
-    for grade, name in ((Grade.YELLOW, "first_alarm_s"), (Grade.ORANGE, "median_ion_s")):
-        published = reference.get(name)
-        if not isinstance(published, int | float):
+    reached = grade_times(job.played.at, job.tracks, ignition)
+    told: Extra = {f"{word}_s": seconds for word, seconds in reached.items()}
+    for word, name in (("yellow", "first_alarm_s"), ("orange", "median_ion_s")):
+        bound = published(job.played.marks, name)
+        if bound is None:
             continue
-        told[name] = published
-        reached = told[f"{grade.word}_s"]
-        told[f"{grade.word}_in_time"] = isinstance(reached, float) and reached <= published
+        told[name] = bound
+        seconds = reached[word]
+        told[f"{word}_in_time"] = seconds is not None and seconds <= bound
     return told
 
 
@@ -290,53 +278,6 @@ def _street_extra(job: Job) -> Extra:
     return {"minor_events": minor, "minor_found_by_blue": found}
 
 
-def _fault_cases(played: Played) -> list[Case]:
-    """Return one case a channel for marked sensor faults, where no limits are published."""
-    cases = []
-    limited = any(track.limits for track in played.tracks)
-    for track in played.tracks:
-        marks = tuple(
-            mark
-            for mark in played.marks.faults
-            if mark.concerns(track.channel) and visible(mark.label)
-        )
-        if not marks or limited:
-            continue
-        onsets = tuple(mark.start_ms for mark in marks)
-        job = Job(played, FAULT, (track,), marks, onsets)
-        tallies = {
-            OURS: tally_of(job, track.fault),
-            FIXED: tally_of(job, fixed_threshold(track.values, [], Quantity.OTHER)),
-            ROLLING: tally_of(job, rolling_z(track.values, Quantity.OTHER)),
-        }
-        extra: Extra = {}
-        for mark, lead in zip(marks, tallies[OURS].leads_s, strict=True):
-            extra[f"{mark.label}: marked"] = int(extra.get(f"{mark.label}: marked") or 0) + 1
-            extra[f"{mark.label}: found"] = int(extra.get(f"{mark.label}: found") or 0) + (
-                lead is not None
-            )
-        extra |= _level_faults(played, track, marks)
-        cases.append(Case(played.name, (track.channel,), FAULT.name, tallies, extra, onsets))
-    return cases
-
-
-def _level_faults(played: Played, track: Track, marks: Sequence[Mark]) -> Extra:
-    """Return how faults of the level fared by event, where technicians marked such."""
-    if not any(mark.label in LEVEL_LABELS for mark in marks):
-        return {}
-    told = fault_events(
-        played.at,
-        [track.words.get(row) for row in range(played.at.size)],
-        [faults.Mark(one.start_ms, one.end_ms, one.label in LEVEL_LABELS) for one in marks],
-    )
-    return {
-        "level_marked": told.marked,
-        "level_found": told.found,
-        "level_right": told.right,
-        "level_wrong": told.wrong,
-    }
-
-
 def storms_of(onsets_ms: Sequence[int], apart_ms: int) -> list[list[int]]:
     """Return the events that one storm made: positions whose onsets follow within *apart_ms*.
 
@@ -351,6 +292,3 @@ def storms_of(onsets_ms: Sequence[int], apart_ms: int) -> list[list[int]]:
         else:
             storms.append([place])
     return storms
-
-
-__all__ = ["CROWD", "DETECTORS", "FRACTIONS", "Case", "cases_of", "storms_of", "tally_of"]

@@ -81,7 +81,7 @@ def test_cap_messages_and_their_feed_are_served(client: Client, service: AlertSe
     web = client()
     feed = web.get("/api/v1/cap/feed.atom")
     assert feed.headers["content-type"] == "application/atom+xml"
-    (message,) = service.cap.active()
+    (message,) = service.standards.cap.active()
     assert message.identifier in feed.text
     assert message.identifier not in web.get("/api/v1/cap/feed.atom?exercises=1").text
     document = web.get(f"/api/v1/cap/{message.identifier}.xml")

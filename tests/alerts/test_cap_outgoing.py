@@ -15,6 +15,9 @@ from alerts.cap.document import CapError, decode, encode
 from alerts.cap.message import CapMessage, MessageType, Scope, Status, write_time
 from alerts.cap.outgoing import LIFE_MS
 from alerts.cap.settings import CapSettings, settings_problems
+from alerts.decisions import Patience
+from alerts.incident import Event, Happening
+from alerts.watch import Watch
 from core.grade import Grade
 from tests.alerts.scenery import Scene, level, place
 
@@ -175,6 +178,41 @@ def test_the_feed_forgets_what_has_expired_and_keeps_its_own_id(scene: Scene) ->
     assert later.findall(f"{ATOM}entry") == []
     assert later.findtext(f"{ATOM}id") == empty.findtext(f"{ATOM}id")
     assert later.findtext(f"{ATOM}updated") != empty.findtext(f"{ATOM}updated")
+
+
+def test_a_drill_is_an_exercise_in_every_message_and_is_cancelled_at_its_end(scene: Scene) -> None:
+    drill = Watch(scene.store, scene.community, scene.clock, Patience(), "d-1")
+    drill.take(level(Grade.RED), 120)
+    kept = scene.store.kept(1)
+    scene.clock.advance(5)
+    assert kept is not None
+    over = Event(at=scene.clock.ms, what=Happening.DRILL_ENDED, how="finished")
+    scene.store.commit(kept, [over], drill.times())
+    alert, cancel = (decode(body) for body in documents(scene))
+    assert (alert.status, alert.kind, cancel.kind) == ("Exercise", "Alert", "Cancel")
+    assert cancel.references == (alert.reference,)
+    assert alert.note.startswith("演练")
+    assert alert.infos[0].headline.startswith("【演练】")
+    assert desk(scene).active() == desk(scene).active(exercises=True) == []
+
+
+def test_the_feed_of_what_is_actual_holds_no_exercise(scene: Scene) -> None:
+    drill = Watch(scene.store, scene.community, scene.clock, Patience(), "d-1")
+    drill.take(level(Grade.RED), 120)
+    scene.say(level(Grade.YELLOW))
+    assert [one.status for one in desk(scene).active()] == ["Actual"]
+    assert [one.status for one in desk(scene).active(exercises=True)] == ["Exercise"]
+
+
+def test_what_is_ended_by_hand_is_cancelled(scene: Scene) -> None:
+    scene.say(level(Grade.RED))
+    kept = scene.store.kept(1)
+    scene.clock.advance(60)
+    assert kept is not None
+    ended = Event(at=scene.clock.ms, actor="leader-1", what=Happening.ENDED, how="by-hand")
+    scene.store.commit(kept, [ended], scene.watch.times())
+    assert [decode(body).kind for body in documents(scene)] == ["Alert", "Cancel"]
+    assert "人工结束" in decode(documents(scene)[1]).note
 
 
 def test_what_breaks_the_prose_never_leaves(scene: Scene) -> None:

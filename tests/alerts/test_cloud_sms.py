@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -260,9 +261,22 @@ def test_variables_hold_no_link_no_bracket_and_no_more_than_was_approved(
     assert not [value for value in values if "http" in value or "【" in value]
 
 
-def test_a_clear_is_told_as_a_clear(made: Made, vendor: Vendor) -> None:
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"kind": Kind.CLEAR}, "解除"),
+        ({"kind": Kind.ESCALATION}, "红色 I 级无人接手"),
+        ({"kind": Kind.TEST}, "通道测试"),
+        ({"exercise": True}, "演练红色 I 级"),
+    ],
+)
+def test_the_first_variable_says_what_kind_of_message_it_is(
+    changes: dict[str, Any], word: str, made: Made, vendor: Vendor
+) -> None:
     vendor.reply = cloud = TencentCloud({KEY: SECRET}, NOW_S)
 
-    made("tencent-sms", LI).send(note(kind=Kind.CLEAR), NOW_S)
+    made("tencent-sms", LI).send(note(**changes), NOW_S)
 
-    assert str(cloud.calls[0]["TemplateParamSet"]).startswith("['解除'")
+    values = cloud.calls[0]["TemplateParamSet"]
+    assert isinstance(values, list)
+    assert values[0] == word

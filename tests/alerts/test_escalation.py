@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from alerts import dispatch
+from alerts import dispatch, settling
 from alerts.channels.base import Outcome, OutcomeKind
 from alerts.delivery import Delivery
 from alerts.dispatch import Room
@@ -58,9 +58,9 @@ def send(scene: Scene, outcome: Outcome = ACCEPTED) -> None:
         times = scene.watch.times()
         for row in dispatch.claim(connection, "me", WIDE, 100, times):
             if outcome.kind is OutcomeKind.ACCEPTED:
-                dispatch.accept(connection, [(row, outcome)], times)
+                settling.accept(connection, [(row, outcome)], times)
             else:
-                dispatch.settle(connection, row, outcome, resend_unknown=False, times=times)
+                settling.settle(connection, row, outcome, resend_unknown=False, times=times)
 
 
 def test_red_calls_the_duty_again_then_the_deputy_then_the_leader(scene: Scene) -> None:

@@ -160,6 +160,11 @@ def asks_for_token(request: Request) -> Reply | None:
     return None
 
 
+def of_twilio(status: int, code: int, message: str = "") -> Reply:
+    body = {"code": code, "message": message, "status": status, "more_info": "https://x"}
+    return Reply(status, json.dumps(body).encode())
+
+
 SAMPLES |= {
     "aliyun-sms": Sample(
         "LTAInobodyskeyid\nnobodyskeysecret",
@@ -200,6 +205,34 @@ SAMPLES |= {
             (Reply(body=b'{"Response":{"SendStatusSet":[]}}'), OutcomeKind.UNKNOWN),
         ),
         {"app_id": "1400000000", "sign_name": "平安眼", "template": "1"},
+        "+8613800000000",
+    ),
+    "twilio-voice": Sample(
+        "AC0123456789abcdef0123456789abcdef\nnobodysauthtoken",
+        Reply(201, b'{"sid":"CA0123456789abcdef0123456789abcdef","status":"queued"}'),
+        (
+            (of_twilio(400, 21211, "Invalid 'To' Phone Number"), OutcomeKind.PERMANENT),
+            (of_twilio(400, 21210, "'From' number not verified"), OutcomeKind.MISCONFIGURED),
+            (of_twilio(401, 20003, "Authenticate"), OutcomeKind.MISCONFIGURED),
+            (of_twilio(429, 20429, "Too Many Requests"), OutcomeKind.RETRY),
+            (Reply(201, b"<html>guest network</html>"), OutcomeKind.UNKNOWN),
+            (HTML, OutcomeKind.UNKNOWN),
+        ),
+        {"sender": "+14158675310", "public_url": "https://hub.example"},
+        "+8613800000000",
+    ),
+    "aliyun-voice": Sample(
+        "LTAInobodyskeyid\nnobodyskeysecret",
+        aliyun("OK", "OK"),
+        (
+            (aliyun("isv.BUSINESS_LIMIT_CONTROL", "触发天级流控Permits:20"), OutcomeKind.PERMANENT),
+            (aliyun("isv.OUT_OF_SERVICE"), OutcomeKind.MISCONFIGURED),
+            (aliyun("isv.TTS_TEMPLATE_ILLEGAL"), OutcomeKind.MISCONFIGURED),
+            (aliyun("isv.MOBILE_NUMBER_ILLEGAL"), OutcomeKind.PERMANENT),
+            (aliyun("Forbidden.RAM", "no", 403), OutcomeKind.MISCONFIGURED),
+            (HTML, OutcomeKind.UNKNOWN),
+        ),
+        {"template": "TTS_1"},
         "+8613800000000",
     ),
     "wecom-app": Sample(
@@ -275,7 +308,11 @@ def send(channel: Channel, grade: Grade = Grade.RED) -> Outcome:
 
 
 # Channels that speak no HTTP meet the same demands in a suite of their own.
-ELSEWHERE = {"smtp": "tests/alerts/test_smtp.py"}
+ELSEWHERE = {
+    "smtp": "tests/alerts/test_smtp.py",
+    "gsm": "tests/alerts/test_gsm.py",
+    "sounder": "tests/alerts/test_sounder.py",
+}
 
 
 def test_every_registered_channel_is_under_contract() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,8 +11,10 @@ from core.finding import Hazard
 from core.grade import Grade
 from core.identity import SeriesId
 from core.quantity import FACTS, Quantity
+from detectors import growth_lane
 from detectors.bank import Bank
 from detectors.batch import NO_REASON, Batch
+from detectors.growth_lane import SLOWLY_S, GrowthLane, GrowthRule
 from detectors.lane import Choice
 from detectors.plan import SeriesPlan, with_detectors
 from detectors.profiles import default_plan, published_plan
@@ -109,3 +113,51 @@ def test_dense_smoke_is_orange_and_red_however_slowly_it_came() -> None:
     slow = smoke([*([0.0] * 60), *np.linspace(0.0, 0.35, 700).tolist(), *([0.35] * 5)])
     assert max(slow[:500]) <= Grade.ORANGE
     assert slow[-1] == Grade.RED
+
+
+def test_the_grade_of_growing_smoke_does_not_depend_on_how_long_the_air_was_clean() -> None:
+    flames = np.linspace(0.0, 0.2, 10).tolist()
+
+    first = [values.index(Grade.ORANGE) for values in (smoke([0.0, 0.0, *flames, *([0.2] * 6)]),)]
+    for minutes in (5, 60):
+        clean = [0.004 * (-1) ** n for n in range(12 * minutes)]
+        grade = smoke([*clean, *flames, *([0.2] * 6)])
+        first.append(grade.index(Grade.ORANGE) - len(clean) + 2)
+
+    assert max(first) - min(first) <= 1
+
+
+def test_growth_is_told_while_the_smoke_lasts_and_ends_with_clean_air() -> None:
+    burst = [0.0] * 20 + [0.05, 0.12] + [0.15] * 240
+    lasting, cleared = smoke(burst), smoke([*burst, *([0.0] * 130)])
+
+    assert lasting[-1] == Grade.ORANGE
+    assert cleared[-1] == Grade.GREEN
+
+
+def test_a_sensor_whose_zero_has_crept_is_judged_from_where_it_stands() -> None:
+    dirty = [0.04] * 200
+    same = smoke([*dirty, 0.04, 0.09, 0.15, 0.15, 0.15])
+    less = smoke([*dirty, 0.04, 0.09, 0.12, 0.12, 0.12])
+
+    assert same[-1] == Grade.ORANGE
+    assert less[-1] == Grade.YELLOW
+
+
+def test_over_a_gap_nobody_knows_how_fast_the_smoke_came() -> None:
+    lane = GrowthLane([GrowthRule(clean=0.025, dense=0.1, gap_ms=30_000)])
+    times = [0, 5, 600, 605, 610, 615]
+    told = [
+        lane.step(np.array([0]), np.array([EPOCH + 1000 * at]), np.array([value])).item()
+        for at, value in zip(times, [0.0, 0.0, 0.2, 0.2, 0.2, 0.2], strict=True)
+    ]
+
+    assert told[-1] == SLOWLY_S
+
+
+def test_smoke_that_is_read_too_seldom_is_not_asked_for_its_growth() -> None:
+    series = SeriesId("smoke-1", Quantity.SMOKE_OBSCURATION)
+    fast = SeriesPlan(series, "north-1", "hall", Hazard.FIRE, 10.0, "dB/m")
+
+    assert isinstance(growth_lane.choose(fast), Choice)
+    assert growth_lane.choose(replace(fast, interval_s=30.0)) is None

@@ -19,12 +19,13 @@ from detectors.limit_lane import Floats
 from safety_eye import score_nab
 from safety_eye.cli import app
 from safety_eye.score.baselines import fixed_threshold, rolling_z
+from safety_eye.score.cases import cases_of
 from safety_eye.score.command import ScoreError, score_directory
 from safety_eye.score.episodes import Episode, episodes_of, match
 from safety_eye.score.floods import constant_share
 from safety_eye.score.intervals import f1, wilson
 from safety_eye.score.marks import Mark, Marks, read_marks
-from safety_eye.score.measure import FRACTIONS, OURS, Case, cases_of, observed_s, storms_of
+from safety_eye.score.measure import FRACTIONS, OURS, Case, observed_s, storms_of
 from safety_eye.score.nuisance import score_nuisance
 from safety_eye.score.profile import count, profiles, sigmoid
 from safety_eye.score.sections import AIR, CROWD, FIRE, FLOOD, GENERAL, QUIET, STREET, section_of

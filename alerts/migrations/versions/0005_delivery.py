@@ -40,6 +40,25 @@ def upgrade() -> None:
     )
     op.add_column("outbox", _whole("used_at", sa.BigInteger()))
     op.create_index("outbox_contact", "outbox", ["contact", "created_at"])
+    _reply_codes()
+
+
+def _reply_codes() -> None:
+    op.create_table(
+        "reply_code",
+        sa.Column("row", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("code", sa.String(64), nullable=False),
+        sa.Column("channel", sa.String(80), nullable=False),
+        sa.Column("contact", sa.String(40), nullable=False),
+        sa.Column("notification", sa.String(40), nullable=False, unique=True),
+        sa.Column("incident", sa.Integer, nullable=False),
+        sa.Column("grade", sa.Integer, nullable=False),
+        sa.Column("expires_at", sa.BigInteger, nullable=False),
+        sa.Column("used_at", sa.BigInteger, nullable=False),
+        sa.Column("wrong", sa.Integer, nullable=False),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("reply_code_contact", "reply_code", ["channel", "contact", "used_at"])
 
 
 def _whole(name: str, kind: sa.BigInteger) -> sa.Column[int]:
@@ -89,6 +108,7 @@ def _rebuild() -> None:
 
 def downgrade() -> None:
     """Drop them again; messages of no incident go with them."""
+    op.drop_table("reply_code")
     op.drop_index("outbox_contact", "outbox")
     op.execute("DELETE FROM outbox WHERE incident IS NULL")
     for name in ("digest_at", "digest", "used_at"):

@@ -22,6 +22,9 @@ def upgrade() -> None:
     op.drop_index("one_open_incident", "incident")
     _index("site", "zone", "hazard", "drill")
     _drill()
+    op.add_column("outbox", sa.Column("exercise", sa.Integer, nullable=False, server_default="0"))
+    op.drop_index("outbox_due", "outbox")
+    op.create_index("outbox_due", "outbox", ["state", "exercise", sa.text("urgency DESC"), "row"])
 
 
 def _index(*columns: str) -> None:
