@@ -72,7 +72,7 @@ CYCLE_PHRASES: dict[str, tuple[str, str]] = {
     "first_out": ("最先", "Came first"),
     "axes": ("严重·紧急·确定", "Severity · urgency · certainty"),
     "chatter": ("反复报警（抖动）", "It chatters"),
-    "chatter_said": ("{} 内变化 {} 次", "{1} changes within {0}"),
+    "chatter_said": ("{} 内变化 {} 次", "within {}: {} changes"),
     "chatter_lesson": (
         "这只是建议；改限值须经教训和回测。",
         "A suggestion; a change goes through a lesson and its back-test.",
