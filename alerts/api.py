@@ -20,6 +20,17 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from alerts.access import COOKIE, SESSION_S, Access
 from alerts.act_store import KeptAct
+from alerts.cap_api import cap_router
+from alerts.cycle_api import cycle_router
+from alerts.delivery_api import Deliveries, delivery_router
+from alerts.drill_desk import DrillDesk
+from alerts.drills_api import drill_router
+from alerts.inbound_api import inbound_router
+from alerts.kpi_api import kpi_router
+from alerts.link_api import Takers, link_router
+from alerts.people_api import people_router
+from alerts.report_api import ReportDoor, report_router
+from alerts.standards import Standards
 from alerts.store import StaleError
 from alerts.views import (
     IncidentError,
@@ -28,6 +39,8 @@ from alerts.views import (
     JournalView,
     OutboxView,
 )
+from alerts.voice_api import voice_router
+from alerts.withholding_api import withholding_router
 from core.clock import Clock
 from core.community import Community
 from core.finding import ZoneGrade
@@ -81,7 +94,18 @@ def build_api(
     _add_problems(app)
     _add_incidents(app, service, access)
     _add_acts(app, getattr(service, "acts", None))
+    _add_cycle(app, service, community, access, clock)
+    desk: DrillDesk | None = getattr(service, "drills", None)
+    if desk is not None:
+        app.include_router(drill_router(desk, access, clock))
     _add_sessions(app, access)
+    if isinstance(service, Takers):
+        app.include_router(link_router(service, community))
+    if isinstance(service, Deliveries):
+        app.include_router(delivery_router(service))
+    if (called_back := getattr(service, "called_back", None)) is not None:
+        app.include_router(voice_router(called_back))
+    _add_standards(app, getattr(service, "standards", None), access, community, clock)
     _add_health(
         app,
         service,
@@ -92,12 +116,20 @@ def build_api(
     return app
 
 
-def _add_incidents(app: FastAPI, service: IncidentPort, access: Access) -> None:
+def _guard(access: Access) -> Callable[[Request], None]:
+    """Return what refuses a request that may not change anything."""
+
     def may_change(request: Request) -> None:
         reason = access.refusal(request)
         if reason is not None:
             status = 401 if not access.open_to_machine else 403
             raise HTTPException(status, reason)
+
+    return may_change
+
+
+def _add_incidents(app: FastAPI, service: IncidentPort, access: Access) -> None:
+    may_change = _guard(access)
 
     @app.get("/api/v1/incidents", tags=["incidents"], response_model=None)
     def incidents(
@@ -156,6 +188,23 @@ def _add_acts(app: FastAPI, acts: Callable[[int, str | None], list[KeptAct]] | N
         return _json(acts(limit, station) if acts is not None else [])
 
 
+def _add_cycle(
+    app: FastAPI, service: IncidentPort, community: Community, access: Access, clock: Clock
+) -> None:
+    """Add what an `AlertService` can do beyond the port."""
+    cycle, withholding = getattr(service, "cycle", None), getattr(service, "withholding", None)
+    if cycle is not None:
+        app.include_router(cycle_router(cycle, service, community, access))
+    if withholding is not None:
+        app.include_router(withholding_router(withholding, access, clock))
+    people = getattr(service, "people", None)
+    if people is not None:
+        # The console's form for residents shares the door: one limit for both ways in.
+        app.state.report_door = ReportDoor(people, clock)
+        app.include_router(people_router(people, access))
+        app.include_router(report_router(people, access, app.state.report_door))
+
+
 def _add_sessions(app: FastAPI, access: Access) -> None:
     @app.post("/api/v1/session", tags=["session"], status_code=204, response_model=None)
     def sign_in(request: Request, body: SignIn) -> Response:
@@ -176,6 +225,27 @@ def _add_sessions(app: FastAPI, access: Access) -> None:
         response = Response(status_code=204)
         response.delete_cookie(COOKIE)
         return response
+
+
+def _add_standards(
+    app: FastAPI,
+    standards: Standards | None,
+    access: Access,
+    community: Community,
+    clock: Clock,
+) -> None:
+    """CAP, webhooks of others and figures, of a service that has them."""
+    if standards is None:
+        return
+    may_change = _guard(access)
+    app.include_router(
+        inbound_router(
+            standards.upstream, standards.hooks, settings=standards.settings.cap,
+            community=community, clock=clock, may_change=may_change,
+        )
+    )  # fmt: skip
+    app.include_router(cap_router(standards.cap))
+    app.include_router(kpi_router(standards.figures, clock))
 
 
 def _add_health(

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -93,6 +95,43 @@ def open_database(url: str) -> Database:
         database.close()
         where = engine.url.render_as_string(hide_password=True)
         raise DatabaseError(f"state database {where}: {error}") from error
+    return database
+
+
+def open_as_it_is(url: str) -> Database:
+    """Open a database without changing anything, for an audit.
+
+    Args:
+        url: As for `open_database`.
+
+    Raises:
+        DatabaseError: It is not there, can't be reached, or is of another version.
+    """
+    try:
+        parsed = make_url(_with_driver(url))
+        known = parsed.get_backend_name() in ("sqlite", "postgresql")
+    except SQLAlchemyError as error:
+        raise DatabaseError(f"state url {url[:90]!r}: {error}") from error
+    if not known:
+        raise DatabaseError(f"state url: {parsed.drivername} is neither sqlite nor postgresql")
+    if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
+        raise DatabaseError(f"state database {parsed.database}: there is no such file")
+    engine = create_engine(parsed, pool_pre_ping=True)
+    database = Database(engine)
+    where = engine.url.render_as_string(hide_password=True)
+    try:
+        with database.read() as connection:
+            there = MigrationContext.configure(connection).get_current_revision()
+    except SQLAlchemyError as error:
+        database.close()
+        raise DatabaseError(f"state database {where}: {error}") from error
+    ours = ScriptDirectory(str(_MIGRATIONS)).get_current_head()
+    if there != ours:
+        database.close()
+        raise DatabaseError(
+            f"state database {where} is of version {there or 'none'}, this program of {ours}: "
+            "let the hub of the same version start once"
+        )
     return database
 
 

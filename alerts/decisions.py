@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import msgspec
 
+from alerts import stages
+from alerts.evidence import Decision, Stage
 from alerts.grading import Judgement
-from alerts.incident import Event, Happening, Incident, Kind
+from alerts.incident import SYSTEM, Event, Happening, Incident, Kind
 from alerts.views import IncidentError
 from core.finding import Condition, Hazard
 from core.grade import Grade
@@ -21,8 +23,10 @@ class Patience(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         fall_s: A fall or clear is told after it has lasted this long. Our choice: ISA-18.2 calls
             three changes within a minute chattering; two minutes hide it.
-        settle_s: An acknowledged incident closes this long after it has cleared.
-        unattended_s: A cleared incident that nobody acknowledged closes by itself after this.
+        settle_s: Readings verify a recovery after this long; blue and yellow close then, orange and
+            red go to the review once a person on site has verified it, too.
+        unattended_s: A cleared incident that nobody acknowledged ends by itself after this: blue
+            and yellow close, orange and red must still be reviewed.
         untold_red_s, untold_s: If not one notification of the last announcement was accepted, it
             is announced again after this (orange and red; others).
     """
@@ -34,14 +38,23 @@ class Patience(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     untold_s: float = 1800.0
 
 
-def opening(zone: str, hazard: Hazard, judgement: Judgement, now: int) -> list[Event]:
+def opening(
+    zone: str, hazard: Hazard, judgement: Judgement, now: int, drill: str = ""
+) -> list[Event]:
     """Return the events that open an incident, or none if there is nothing to warn of."""
     if judgement.condition is not Condition.ACTIVE or judgement.grade is Grade.GREEN:
         return []
-    return [
-        Event(at=now, what=Happening.OPENED, zone=zone, hazard=hazard, judgement=judgement),
-        Event(at=now, what=Happening.ANNOUNCED, seq=1, kind=Kind.ALERT, grade=judgement.grade),
-    ]
+    opened = Event(
+        at=now, what=Happening.OPENED, zone=zone, hazard=hazard, drill=drill, judgement=judgement
+    )
+    events = [opened]
+    if judgement.withheld:
+        events.append(Event(at=now, what=Happening.HIDDEN, judgement=judgement))
+    if judgement.voiced > Grade.GREEN:
+        events.append(
+            Event(at=now, what=Happening.ANNOUNCED, seq=1, kind=Kind.ALERT, grade=judgement.voiced)
+        )
+    return events
 
 
 def observe(incident: Incident, judgement: Judgement, now: int) -> list[Event]:
@@ -50,7 +63,7 @@ def observe(incident: Incident, judgement: Judgement, now: int) -> list[Event]:
     if what is None:
         return []
     events = [Event(at=now, what=what, judgement=judgement)]
-    voided = incident.acknowledged and judgement.grade > incident.acknowledged_grade
+    voided = incident.acknowledged and judgement.voiced > incident.acknowledged_grade
     if voided:
         events.append(
             Event(
@@ -60,8 +73,9 @@ def observe(incident: Incident, judgement: Judgement, now: int) -> list[Event]:
                 contact=incident.acknowledged_by,
             )
         )
-    if voided or judgement.grade > incident.told:
-        events.append(announcement(incident, Kind.ALERT, judgement.grade, now))
+    again = what is Happening.SHOWN and not incident.acknowledged and judgement.voiced
+    if voided or judgement.voiced > incident.told or again:
+        events.append(announcement(incident, Kind.ALERT, judgement.voiced, now))
     return events
 
 
@@ -76,9 +90,10 @@ def _observed(incident: Incident, judgement: Judgement) -> Happening | None:
         }[judgement.condition]
     if judgement.grade < incident.grade:
         return Happening.LOWERED
-    if judgement.holders != incident.judgement.holders:
-        return Happening.EVIDENCE
-    return None
+    before = incident.judgement
+    if judgement.withheld != before.withheld:
+        return Happening.HIDDEN if judgement.withheld else Happening.SHOWN
+    return Happening.EVIDENCE if judgement.holders != before.holders else None
 
 
 def announcement(incident: Incident, kind: Kind, grade: Grade, now: int) -> Event:
@@ -89,15 +104,33 @@ def announcement(incident: Incident, kind: Kind, grade: Grade, now: int) -> Even
 def acknowledge(incident: Incident, who: str, how: str, now: int) -> list[Event]:
     """Return what it means that *who* (an id) takes it over; the same person again is nothing new.
 
+    At blue a default decision is written down with it, so that nobody has to fill in a form.
+
     Raises:
-        IncidentError: It is closed.
+        IncidentError: It is over.
     """
     if not incident.open:
-        raise IncidentError(f"incident {incident.number} is closed; nothing is left to take over")
+        raise IncidentError(f"incident {incident.number} is over; nothing is left to take over")
     same = incident.acknowledged and incident.acknowledged_by == who
+    same = same and not incident.reminded_at  # "still on it?" wants an answer
     if same and incident.grade <= incident.acknowledged_grade:
         return []
-    return [Event(at=now, actor=who, what=Happening.ACKNOWLEDGED, grade=incident.grade, how=how)]
+    taken = Event(at=now, actor=who, what=Happening.ACKNOWLEDGED, grade=incident.grade, how=how)
+    if incident.decision is not None or incident.grade is not Grade.BLUE:
+        return [taken]
+    return [taken, Event(at=now, what=Happening.DECIDED, decision=default_decision(incident, now))]
+
+
+def default_decision(incident: Incident, now: int) -> Decision:
+    """Return what is decided at blue unless a person says otherwise: watch it."""
+    return Decision(
+        at=now,
+        by=SYSTEM,
+        option="watch",
+        mandate="default-blue",
+        evidence=tuple(incident.judgement.holders),
+        grade=Grade.BLUE,
+    )
 
 
 def tick(incident: Incident, now: int, patience: Patience) -> list[Event]:
@@ -110,9 +143,21 @@ def tick(incident: Incident, now: int, patience: Patience) -> list[Event]:
             return []
         kind = Kind.CLEAR if cleared else Kind.UPDATE
         return [announcement(incident, kind, incident.grade, now)]
+    how = _end(incident, now, patience) if cleared else ""
+    if not how:
+        return []
+    what = Happening.ENDED if stages.in_full(incident) else Happening.CLOSED
+    return [Event(at=now, what=what, how=how, missing=stages.unmet(incident))]
+
+
+def _end(incident: Incident, now: int, patience: Patience) -> str:
+    """Return how a cleared incident ends now; "" while it does not."""
     lasted_s = (now - incident.cleared_at) / 1000
-    if cleared and incident.acknowledged and lasted_s >= patience.settle_s:
-        return [Event(at=now, what=Happening.CLOSED, how="settled")]
-    if cleared and lasted_s >= patience.unattended_s:
-        return [Event(at=now, what=Happening.CLOSED, how="unattended")]
-    return []
+    if not incident.acknowledged:
+        return "unattended" if lasted_s >= patience.unattended_s else ""
+    if lasted_s < patience.settle_s:
+        return ""
+    if not stages.in_full(incident):
+        return "settled"
+    ready = incident.stage is Stage.RECOVERING and not stages.missing(incident, settled=True)
+    return "verified" if ready else ""

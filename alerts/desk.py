@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
 
+import msgspec
 import structlog
 
+from alerts.delivery_views import ladder_view
+from alerts.drill_desk import DrillDesk
 from alerts.incident import Incident
 from alerts.store import Store
 from alerts.viewing import incident_view, journal_views, outbox_view
@@ -30,6 +33,9 @@ class IncidentDesk:
         watch: What changes them.
         clock: Clock of the run.
         wake: Called after a change, so that it is told at once.
+
+    Attributes:
+        drills: Keeps drills; None where there are none.
     """
 
     def __init__(self, store: Store, watch: Watch, clock: Clock, wake: Callable[[], None]) -> None:
@@ -37,12 +43,15 @@ class IncidentDesk:
         self._watch = watch
         self._clock = clock
         self._wake = wake
+        self.drills: DrillDesk | None = None
         self._listeners: list[Callable[[IncidentView], None]] = []
 
     def open_incidents(self) -> list[IncidentView]:
-        """Every open incident, worst and oldest first."""
-        incidents = [kept.incident for kept in self._store.open_incidents()]
-        incidents.sort(key=lambda incident: (-incident.grade, incident.opened_at))
+        """Every open incident, worst and oldest first; those of a drill last."""
+        incidents = [kept.incident for kept in self._store.open_incidents(drill=None)]
+        incidents.sort(
+            key=lambda incident: (incident.exercise, -incident.grade, incident.opened_at)
+        )
         return self._views(incidents)
 
     def incidents(self, limit: int = 100, before: int | None = None) -> list[IncidentView]:
@@ -69,9 +78,10 @@ class IncidentDesk:
         name = " ".join("".join(sign for sign in who if sign.isprintable()).split())
         if not name or len(name) > _WHO_LENGTH:
             raise IncidentError(f"who takes it over? 1 to {_WHO_LENGTH} characters are expected")
-        if self.incident(number) is None:
+        seen = self.incident(number)
+        if seen is None:
             raise IncidentError(f"incident {number}: there is none")
-        self._watch.acknowledge(number, self._store.person_id(name), how[:20])
+        self._watch_of(seen.drill).acknowledge(number, self._store.person_id(name), how[:20])
         self._wake()
         view = self.incident(number)
         assert view is not None
@@ -108,15 +118,26 @@ class IncidentDesk:
                 except Exception:
                     log.exception("a listener failed", incident=view.number)
 
+    def _watch_of(self, drill: str) -> Watch:
+        """Return what keeps an incident: the watch of its drill, or the actual one."""
+        if drill and self.drills is not None:
+            return self.drills.watch(drill) or self._watch
+        return self._watch
+
     def _views(self, incidents: Sequence[Incident]) -> list[IncidentView]:
         rows = self._store.notified([incident.number for incident in incidents])
         names = self._store.names()
         return [
-            incident_view(
-                incident,
-                self._watch.live(incident) if incident.open else None,
-                rows[incident.number],
-                names,
+            msgspec.structs.replace(
+                incident_view(
+                    incident,
+                    self._watch_of(incident.drill).live(incident) if incident.open else None,
+                    rows[incident.number],
+                    names,
+                ),
+                ladder=ladder_view(
+                    incident, self._store.announcer.next_people(incident), self._clock.speed
+                ),
             )
             for incident in incidents
         ]

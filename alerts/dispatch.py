@@ -1,12 +1,11 @@
-"""Leasing and settling rows of the outbox: worst first, in order, within each channel's limits.
+"""Leasing rows of the outbox: worst first, in order, within each channel's limits.
 
 A row that is being sent holds a lease (wall time). All functions work within the caller's
-transaction, so that one commit settles what came back and leases what goes out next.
+transaction, so that one commit settles what came back (`alerts.settling`) and leases what is next.
 """
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +14,6 @@ from sqlalchemy import (
     Connection,
     RowMapping,
     and_,
-    bindparam,
     delete,
     exists,
     func,
@@ -26,10 +24,8 @@ from sqlalchemy import (
 )
 
 from alerts import tables
-from alerts.channels.base import Outcome, OutcomeKind
-from alerts.incident import Event, Happening
-from alerts.message import Notification
-from alerts.outbox import ACCEPTED, DEAD, FAILED, PENDING, SUPERSEDED, Times, consequences
+from alerts.notification import Notification
+from alerts.outbox import PENDING, Times
 from core.grade import Grade
 
 # A lease outlives the wait for a thread and the longest attempt, wall milliseconds.
@@ -38,16 +34,6 @@ LEASE_MS = 180_000
 WINDOW_MS = 61_000
 # Grades below red may use this part of a channel's budget, red may drain it (reference 2.2).
 LOWER_SHARE = 0.6
-# Full-jitter exponential back-off in run seconds (channels reference 2.2): base, cap.
-BACKOFF_RED_S = (1.0, 30.0)
-BACKOFF_S = (5.0, 300.0)
-# However fast the run is, one row isn't tried more often than this, wall milliseconds.
-MIN_BACKOFF_WALL_MS = 50
-# Longest wait that a vendor's Retry-After may ask for, wall seconds.
-MAX_RETRY_AFTER_S = 3600.0
-
-
-_DICE = secrets.SystemRandom()
 _NOTE = msgspec.json.Decoder(Notification)
 _o = tables.outbox.c
 
@@ -82,7 +68,8 @@ def claim(
 ) -> list[Claimed]:
     """Lease the rows to send now: worst first, within each channel's slots and rate budget.
 
-    A row waits while an older one of the same incident and recipient is under way.
+    A row waits while an older one of the same incident and recipient is under way. A message of a
+    drill goes after every actual one, and never into the reserve for red.
     """
     slots, lower, top = _budgets(connection, rooms, times)
     blocked = [name for name in rooms if slots[name] <= 0 or top[name] <= 0]
@@ -95,7 +82,10 @@ def claim(
             _o.next_at <= times.now,
             _o.lease_until_wall <= times.wall,
             _o.channel.in_([name for name in rooms if name not in blocked]),
-            or_(_o.channel.notin_(only_red), _o.urgency == int(Grade.RED)),
+            or_(
+                _o.channel.notin_(only_red),
+                and_(_o.urgency == int(Grade.RED), _o.exercise == 0),
+            ),
             ~exists().where(
                 sibling.c.incident == _o.incident,
                 sibling.c.contact == _o.contact,
@@ -104,7 +94,7 @@ def claim(
                 sibling.c.row < _o.row,
             ),
         )
-        .order_by(_o.urgency.desc(), _o.row)
+        .order_by(_o.exercise, _o.urgency.desc(), _o.row)
         .limit(limit * 2)
     )
     if connection.dialect.name == "postgresql":
@@ -112,7 +102,7 @@ def claim(
     taken: list[RowMapping] = []
     for row in connection.execute(query).mappings():
         channel = row["channel"]
-        budget = top if row["urgency"] == Grade.RED else lower
+        budget = top if row["urgency"] == Grade.RED and not row["exercise"] else lower
         if len(taken) >= limit or slots[channel] <= 0 or budget[channel] <= 0:
             continue
         slots[channel] -= 1
@@ -186,125 +176,6 @@ def _claimed(row: RowMapping) -> Claimed:
     )
 
 
-def accept(
-    connection: Connection, done: Sequence[tuple[Claimed, Outcome]], times: Times
-) -> list[tuple[int, Event]]:
-    """Write down what was accepted, all at once; return the journal events.
-
-    An acceptance is a fact, even of a row that was given up meanwhile.
-    """
-    if not done:
-        return []
-    connection.execute(
-        update(tables.outbox)
-        .where(_o.row == bindparam("which"))
-        .values(
-            state=ACCEPTED,
-            lease_until_wall=0,
-            changed_at=times.now,
-            vendor_id=bindparam("their_id"),
-            vendor_code=bindparam("their_code"),
-            detail="",
-        ),
-        [
-            {
-                "which": claimed.row,
-                "their_id": outcome.vendor_id[:200],
-                "their_code": outcome.vendor_code[:40],
-            }
-            for claimed, outcome in done
-        ],
-    )
-    return [
-        (
-            claimed.note.incident,
-            Event(
-                at=times.now,
-                what=Happening.TOLD,
-                grade=claimed.note.grade,
-                kind=claimed.note.kind,
-                seq=claimed.note.seq,
-                notification=claimed.note.id,
-                contact=claimed.note.contact,
-                channel=claimed.channel,
-            ),
-        )
-        for claimed, _ in done
-    ]
-
-
-def settle(
-    connection: Connection,
-    claimed: Claimed,
-    outcome: Outcome,
-    *,
-    resend_unknown: bool,
-    times: Times,
-) -> list[tuple[int, Event]]:
-    """Write down what became of an attempt that was not accepted; return the journal events.
-
-    Args:
-        connection: The writing transaction.
-        claimed: The row.
-        outcome: What the channel said.
-        resend_unknown: True if a message of unknown fate may be sent again.
-        times: The clocks.
-    """
-    values: dict[str, object] = {
-        "lease_until_wall": 0,
-        "changed_at": times.now,
-        "vendor_id": outcome.vendor_id[:200],
-        "vendor_code": outcome.vendor_code[:40],
-        "detail": outcome.detail[:500],
-    }
-    again = outcome.kind is OutcomeKind.RETRY or (
-        outcome.kind is OutcomeKind.UNKNOWN and resend_unknown
-    )
-    if not again:
-        values["state"] = FAILED
-    elif _hand_over(connection, claimed):
-        values["state"] = SUPERSEDED
-    else:
-        due = next_try(claimed, outcome, times)
-        values["next_at"] = due
-        if due > claimed.deadline_at:
-            values["state"] = DEAD
-    connection.execute(
-        update(tables.outbox).where(_o.row == claimed.row, _o.state == PENDING).values(**values)
-    )
-    return consequences(connection, claimed.row, str(values.get("state", PENDING)), times)
-
-
-def next_try(claimed: Claimed, outcome: Outcome, times: Times) -> int:
-    """Return when (run ms) the row is due again: what the vendor asked for, else full jitter."""
-    if outcome.retry_after_s is not None:
-        wait_s = min(max(outcome.retry_after_s, 0.0), MAX_RETRY_AFTER_S) * times.speed
-    else:
-        base, cap = BACKOFF_RED_S if claimed.urgency is Grade.RED else BACKOFF_S
-        wait_s = _DICE.uniform(0, min(cap, base * 2 ** min(claimed.attempts - 1, 16)))
-    return times.now + max(round(wait_s * 1000), round(MIN_BACKOFF_WALL_MS * times.speed))
-
-
-def _hand_over(connection: Connection, claimed: Claimed) -> bool:
-    """Leave it to a newer announcement that waits for the same recipient, with our urgency."""
-    note = claimed.note
-    newer = and_(
-        _o.incident == note.incident,
-        _o.contact == note.contact,
-        _o.channel == claimed.channel,
-        _o.state == PENDING,
-        _o.seq > note.seq,
-    )
-    lifted = connection.execute(
-        update(tables.outbox)
-        .where(newer, _o.urgency < claimed.urgency)
-        .values(urgency=int(claimed.urgency))
-    )
-    if lifted.rowcount:
-        return True
-    return connection.execute(select(_o.row).where(newer)).first() is not None
-
-
 def release(connection: Connection, owner: str) -> None:
     """Give back the leases that an earlier life of this worker held when it was killed."""
     connection.execute(
@@ -312,6 +183,7 @@ def release(connection: Connection, owner: str) -> None:
         .where(_o.state == PENDING, _o.owner == owner, _o.lease_until_wall > 0)
         .values(lease_until_wall=0)
     )
+    connection.execute(update(tables.breaker).values(probe_until_wall=0))
 
 
 def next_due(connection: Connection) -> int | None:

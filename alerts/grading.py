@@ -14,11 +14,13 @@ Pure. The text comes from `core.wording`, in both languages at once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from alerts.board import Entry, subject_of
+from alerts.board import Entry, Key, subject_of
+from alerts.evidence import FirstOut
+from alerts.withholding import Withholding, withheld
 from core.community import Community, Name
 from core.finding import Certainty, Condition, Finding, Hazard
 from core.grade import Grade
@@ -31,12 +33,14 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         grade: Worst grade that holds; green if nothing does.
         condition: Active if a known finding holds it, unknown if only unknown ones do.
-        certainty: Of the finding that decided.
+        certainty: Of the finding that decided; possible becomes likely where others agree.
         holders: Last known grade (above green) of each finding that holds, by its name.
         subjects: Their subjects, worst first.
         since: Event time (ms) at which the deciding finding's grade began, 0 if unknown.
         forecast: True if the deciding finding speaks of what is to come.
         headline, why: One line and one sentence, in both languages.
+        first: Which known finding was there first; only where no incident was open yet.
+        withheld: Holders that people are not told of, and the number of what withholds them.
     """
 
     grade: Grade
@@ -48,6 +52,16 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     forecast: bool = False
     headline: Name = Name()
     why: Name = Name()
+    first: FirstOut | None = None
+    withheld: dict[str, int] = {}
+
+    @property
+    def voiced(self) -> Grade:
+        """The grade that people are to be told: the worst that is not withheld."""
+        if not self.withheld:
+            return self.grade
+        loud = [grade for name, grade in self.holders.items() if name not in self.withheld]
+        return max(loud, default=Grade.GREEN)
 
 
 def judge(
@@ -55,7 +69,8 @@ def judge(
     holders: Mapping[str, Grade],
     explained: frozenset[str],
     community: Community,
-    zone: str,
+    key: Key,
+    withholdings: Sequence[Withholding] = (),
 ) -> Judgement:
     """Judge one (zone, hazard).
 
@@ -64,8 +79,10 @@ def judge(
         holders: What holds its open incident so far; empty if none is open.
         explained: Subjects that a known loss explains.
         community: For names, and to forget holders whose sensor is not there any more.
-        zone: Which.
+        key: Which.
+        withholdings: What people are not told of now.
     """
+    zone, hazard = key.zone, key.hazard
     held = {name: grade for name, grade in holders.items() if _exists(name, community, zone)}
     known: dict[str, Finding] = {}
     ended: dict[str, Grade] = {}
@@ -78,9 +95,22 @@ def judge(
         elif name in held:
             ended[name] = held.pop(name)
     if held:
-        return _judgement(held, known, entries, community)
+        first = None if holders else _first_out(known, community)
+        judgement = _judgement(held, known, entries, community)
+        return msgspec.structs.replace(
+            judgement,
+            first=first,
+            withheld=withheld(held.items(), withholdings, zone, hazard),
+        )
     last = max(ended, key=lambda name: ended[name], default="")
     return _all_clear(entries[last].finding if last else None, community)
+
+
+def _first_out(known: Mapping[str, Finding], community: Community) -> FirstOut | None:
+    if not known:
+        return None
+    name = min(known, key=lambda name: (known[name].since, name))
+    return FirstOut(name, known[name].since, _headline(known[name], community))
 
 
 def all_known(entries: Mapping[str, Entry]) -> bool:
@@ -137,7 +167,7 @@ def _judgement(
     return Judgement(
         grade=held[worst],
         condition=Condition.ACTIVE if known else Condition.UNKNOWN,
-        certainty=finding.certainty if finding else Certainty.POSSIBLE,
+        certainty=_certainty(finding, known),
         holders=held,
         subjects=subjects,
         since=finding.since if finding else 0,
@@ -145,6 +175,16 @@ def _judgement(
         headline=_headline(finding, community),
         why=_why(finding, known, community),
     )
+
+
+def _certainty(finding: Finding | None, known: Mapping[str, Finding]) -> Certainty:
+    """Return how sure it is: what is only possible is likely once a second subject says so, too."""
+    if finding is None:
+        return Certainty.POSSIBLE
+    others = {other.subject for other in known.values()} - {finding.subject}
+    if finding.certainty is Certainty.POSSIBLE and others:
+        return Certainty.LIKELY
+    return finding.certainty
 
 
 def _since(name: str, known: Mapping[str, Finding]) -> int:

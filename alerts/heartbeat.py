@@ -17,7 +17,7 @@ class HeartbeatPublisher:
         broker: Where.
         site: Whose.
         clock: Clock of the run.
-        judging: Tells whether detectors are heard.
+        judging: Tells whether detectors are heard and people would be told.
     """
 
     def __init__(

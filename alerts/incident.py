@@ -1,39 +1,38 @@
-r"""The incident: a fold over its journal. Pure: events in, state out; nothing else changes it.
+"""The incident and its events: the state is a fold over the journal, nothing else changes it.
 
 Axes that never mix (design, Grading and incidents): condition (active, cleared, unknown) x
-acknowledgement x stage. Stages for now:
+acknowledgement x withheld x stage. The stage is not stored by events but follows from the evidence
+(`alerts.stages`): warned, deciding, acting, recovering, reviewing, closed.
 
-    warned --acknowledge--> acting --clears--> recovering --settled--> closed
-       \-------------------clears-----------------/
-
-Every event is defined in every open state; a closed incident takes none but the fate of its last
-notifications. `alerts.decisions` says which events happen, `apply` folds them.
+Every event is defined in every state: folded or refused (`alerts.fold`). `alerts.decisions` and
+`alerts.cycle` say which events happen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import StrEnum
 
 import msgspec
 
+from alerts.evidence import (
+    Chatter,
+    Decision,
+    FirstOut,
+    Lesson,
+    OnSite,
+    PlanStep,
+    Review,
+    Stage,
+    StepDone,
+)
 from alerts.grading import Judgement
-from alerts.views import IncidentError
+from alerts.ladder import Climb, Ladder
+from alerts.withholding import Withholding
 from core.act import LocalAct
-from core.community import Name
 from core.finding import Condition, Hazard
 from core.grade import Grade
 
 SYSTEM = "system"
-
-
-class Stage(StrEnum):
-    """How far people are with it."""
-
-    WARNED = "warned"
-    ACTING = "acting"
-    RECOVERING = "recovering"
-    CLOSED = "closed"
 
 
 class Happening(StrEnum):
@@ -51,8 +50,31 @@ class Happening(StrEnum):
     ANNOUNCED = "announced"  # notifications were written to the outbox
     TOLD = "told"  # a channel accepted one
     UNDELIVERED = "undelivered"  # one has failed for good
+    ESCALATED = "escalated"  # nobody has taken it over: the next rung of the ladder was climbed
+    REMINDED = "reminded"  # who has it was asked "still on it?"
+    LAPSED = "lapsed"  # no answer: nobody has it any more, the ladder begins again
+    RESUMED = "resumed"  # the auditor found the ladder stuck and set it going again
+    HELD = "held"  # notifications wait for a digest: quiet hours, or too many at once
     ACTED = "acted"  # a station switched something by itself
+    HIDDEN = "hidden"  # something that holds it is withheld: people are not told of that
+    SHOWN = "shown"  # ... nothing that holds it is withheld any more
+    CHATTERING = "chattering"  # it comes and goes too fast to be read
+    DECIDED = "decided"
+    PLANNED = "planned"  # the steps of a response plan were put on it
+    STEP_DONE = "step-done"  # or skipped, with a reason
+    LOOKED = "looked"  # a person on site says what is to be seen there
+    NOTED = "noted"  # somebody wrote something down
+    REPORTED = "reported"  # a resident says so, too; what exactly stands in the list of reports
+    ENDED = "ended"  # nothing is left to be done on the spot; the review begins
+    REVIEWED = "reviewed"  # somebody signed the review
+    LESSON = "lesson"  # a lesson, or a new version of one
     CLOSED = "closed"
+    DRILL_ENDED = "drill-ended"  # the drill that it belongs to is over, or was broken off
+    # Of the site, not of one incident:
+    WITHHELD = "withheld"
+    EXTENDED = "extended"
+    ENDING = "ending"  # the owner was reminded
+    RELEASED = "released"
 
 
 class Kind(StrEnum):
@@ -61,6 +83,12 @@ class Kind(StrEnum):
     ALERT = "alert"
     UPDATE = "update"
     CLEAR = "clear"
+    ESCALATION = "escalation"  # nobody has taken it over: it is your turn
+    REMINDER = "reminder"  # you have it: still on it?
+    NOTICE = "notice"  # of no incident: something that its reader has to see to
+    DIGEST = "digest"  # several incidents of low grade in one message
+    TEST = "test"  # the daily test of a channel; of no incident
+    DRILL_END = "drill-end"  # the drill is over, or was broken off
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -71,11 +99,23 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         actor: "system", or the id of the person.
         what: What happened.
         zone, hazard: Only in the opening.
+        drill: Only in the opening: the drill that it belongs to, "" for an actual incident.
         judgement: What the findings said, in events that come from them.
         grade: Grade acknowledged, announced or told.
         seq, kind: Of an announcement.
-        how: How it was acknowledged (console, api, link) or closed (settled, unattended).
+        how: How it was acknowledged (console, api, link), ended or closed (settled, unattended,
+            verified, by-hand, reviewed) or released (expired, by-hand).
+        ladder: Copy of the escalation ladder, in an announcement that arms it.
+        rung: Rung that was climbed, counting on through the rounds.
         station, act: Which station did what by itself.
+        report: Number of a resident's report.
+        decision, chatter, on_site, review, lesson: What was decided, found, seen, signed, learned.
+        plan, steps: Which plan (id and version) and its steps.
+        step: What became of one of them.
+        missing: Needs that were not met when it ended.
+        about: Which withholding (`withholding.3`) an event of the site is about.
+        withholding: The whole of it, when it begins.
+        until: Its new end.
         notification, contact, channel, detail: Which notification, and what the vendor answered.
     """
 
@@ -84,6 +124,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     what: Happening
     zone: str = ""
     hazard: Hazard | None = None
+    drill: str = ""
     judgement: Judgement | None = None
     grade: Grade | None = None
     seq: int = 0
@@ -95,6 +136,21 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     detail: str = ""
     station: str = ""
     act: LocalAct | None = None
+    report: int = 0
+    decision: Decision | None = None
+    plan: str = ""
+    steps: tuple[PlanStep, ...] = ()
+    step: StepDone | None = None
+    on_site: OnSite | None = None
+    review: Review | None = None
+    lesson: Lesson | None = None
+    chatter: Chatter | None = None
+    missing: tuple[str, ...] = ()
+    about: str = ""
+    withholding: Withholding | None = None
+    until: int = 0
+    ladder: Ladder | None = None
+    rung: int = 0
 
 
 class StationAct(msgspec.Struct, frozen=True):
@@ -104,16 +160,14 @@ class StationAct(msgspec.Struct, frozen=True):
     act: LocalAct
 
 
-# Acts that an incident remembers for its card; the journal has all of them.
-_MOST_ACTS = 24
-
-
 class Incident(msgspec.Struct, frozen=True, kw_only=True):
     """The state of one incident. Times are run time (ms); `since` is event time.
 
     Attributes:
         number: Short number.
         zone, hazard: Where and what.
+        drill: Id of the drill that it belongs to, "" for an actual incident. Set by the opening;
+            no event changes it.
         judgement: The newest one that was journalled.
         condition, grade: Current.
         grade_at: When the current grade (or the clearing) began for us.
@@ -121,16 +175,29 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
         acknowledged, acknowledged_by, acknowledged_at: Who has taken it over, and when.
         acknowledged_grade: The highest grade that the standing acknowledgement covers.
         stage: How far people are.
-        opened_at, changed_at, cleared_at, closed_at: cleared_at and closed_at are 0 while not.
+        opened_at, changed_at, cleared_at, over_at, closed_at: The last three are 0 while not. Over
+            means that nothing is left to be done on the spot: a new danger is a new incident.
+        told_peak: Highest grade that was ever announced.
         told: Grade that the last announcement told; green after a clear.
         told_at: When.
         seq: Number of the last announcement.
         acted: What stations did by themselves, oldest first.
+        first: What came first.
+        decision: The one that stands; None if there is none for this grade.
+        plan, steps, done: Of the plan; what became of its steps, by step.
+        on_site: What a person saw last; None if the danger came back after that.
+        ended: How it ended; "" while it has not.
+        review, lessons: Signed review, newest version of each lesson.
+        chatter: The last time it was found to chatter.
+        climb: How far up its escalation ladder it is.
+        attended_at: When a person last did anything about it.
+        reminded_at: When who has it was last asked whether they still do; 0 once they answered.
     """
 
     number: int
     zone: str
     hazard: Hazard
+    drill: str = ""
     judgement: Judgement
     condition: Condition
     grade: Grade
@@ -144,139 +211,43 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     opened_at: int
     changed_at: int
     cleared_at: int = 0
+    over_at: int = 0
     closed_at: int = 0
+    told_peak: Grade = Grade.GREEN
     told: Grade = Grade.GREEN
     told_at: int = 0
     seq: int = 0
     acted: tuple[StationAct, ...] = ()
+    first: FirstOut | None = None
+    decision: Decision | None = None
+    plan: str = ""
+    steps: tuple[PlanStep, ...] = ()
+    done: dict[str, StepDone] = {}
+    on_site: OnSite | None = None
+    ended: str = ""
+    review: Review | None = None
+    lessons: dict[str, Lesson] = {}
+    chatter: Chatter | None = None
+    climb: Climb | None = None
+    attended_at: int = 0
+    reminded_at: int = 0
 
     @property
     def open(self) -> bool:
-        """True until it is closed."""
-        return self.closed_at == 0
+        """True until it is over: there may be a danger on the spot."""
+        return self.over_at == 0
 
+    @property
+    def voiced(self) -> Grade:
+        """The grade that people are told: without what is withheld."""
+        return self.judgement.voiced
 
-def apply(incident: Incident | None, event: Event, number: int = 0) -> Incident:
-    """Fold one event into the state.
+    @property
+    def hidden(self) -> bool:
+        """True if it holds only by what is withheld: nobody is told, nobody is called."""
+        return bool(self.judgement.withheld) and self.voiced is Grade.GREEN
 
-    Args:
-        incident: State before; None before the opening.
-        event: What happened.
-        number: Number of the incident, only for the opening.
-
-    Raises:
-        IncidentError: The event can't happen in this state.
-    """
-    if incident is None:
-        return _open(event, number)
-    if event.what in (Happening.TOLD, Happening.UNDELIVERED):
-        return incident  # may come after the closing, too
-    if not incident.open or event.what is Happening.OPENED:
-        raise IncidentError(
-            f"incident {incident.number}: {event.what} can't follow "
-            f"{'the closing' if not incident.open else 'the opening'}"
-        )
-    step = _STEPS.get(event.what, _judged)
-    return step(incident, event)
-
-
-def _open(event: Event, number: int) -> Incident:
-    if event.what is not Happening.OPENED or event.judgement is None or event.hazard is None:
-        raise IncidentError(f"an incident begins with its opening, not with {event.what}")
-    return Incident(
-        number=number,
-        zone=event.zone,
-        hazard=event.hazard,
-        judgement=event.judgement,
-        condition=event.judgement.condition,
-        grade=event.judgement.grade,
-        grade_at=event.at,
-        peak=event.judgement.grade,
-        opened_at=event.at,
-        changed_at=event.at,
-    )
-
-
-def _acknowledged(incident: Incident, event: Event) -> Incident:
-    assert event.grade is not None
-    cleared = incident.condition is Condition.CLEARED
-    return msgspec.structs.replace(
-        incident,
-        acknowledged=True,
-        acknowledged_by=event.actor,
-        acknowledged_at=event.at,
-        acknowledged_grade=max(incident.acknowledged_grade, event.grade),
-        stage=Stage.RECOVERING if cleared else Stage.ACTING,
-        changed_at=event.at,
-    )
-
-
-def _judged(incident: Incident, event: Event) -> Incident:
-    judgement = event.judgement
-    assert judgement is not None
-    cleared = judgement.condition is Condition.CLEARED
-    was_cleared = incident.condition is Condition.CLEARED
-    stage = incident.stage
-    if cleared:
-        stage = Stage.RECOVERING
-    elif was_cleared:
-        stage = Stage.ACTING if incident.acknowledged else Stage.WARNED
-    if judgement.headline == Name():  # the last words that described it stay readable
-        judgement = msgspec.structs.replace(
-            judgement,
-            headline=incident.judgement.headline,
-            why=incident.judgement.why,
-            since=incident.judgement.since,
-        )
-    moved = judgement.grade is not incident.grade or cleared is not was_cleared
-    return msgspec.structs.replace(
-        incident,
-        judgement=judgement,
-        condition=judgement.condition,
-        grade=judgement.grade,
-        grade_at=event.at if moved else incident.grade_at,
-        peak=max(incident.peak, judgement.grade),
-        stage=stage,
-        cleared_at=(incident.cleared_at if was_cleared else event.at) if cleared else 0,
-        changed_at=event.at,
-    )
-
-
-def _voided(incident: Incident, event: Event) -> Incident:
-    return msgspec.structs.replace(
-        incident,
-        acknowledged=False,
-        acknowledged_by="",
-        acknowledged_at=0,
-        acknowledged_grade=Grade.GREEN,
-        stage=Stage.WARNED,
-        changed_at=event.at,
-    )
-
-
-def _announced(incident: Incident, event: Event) -> Incident:
-    assert event.grade is not None
-    return msgspec.structs.replace(
-        incident, told=event.grade, told_at=event.at, seq=event.seq, changed_at=event.at
-    )
-
-
-def _acted(incident: Incident, event: Event) -> Incident:
-    assert event.act is not None
-    acted = (*incident.acted, StationAct(event.station, event.act))[-_MOST_ACTS:]
-    return msgspec.structs.replace(incident, acted=acted, changed_at=event.at)
-
-
-def _closed(incident: Incident, event: Event) -> Incident:
-    return msgspec.structs.replace(
-        incident, stage=Stage.CLOSED, closed_at=event.at, changed_at=event.at
-    )
-
-
-_STEPS: dict[Happening, Callable[[Incident, Event], Incident]] = {
-    Happening.ACKNOWLEDGED: _acknowledged,
-    Happening.VOIDED: _voided,
-    Happening.ANNOUNCED: _announced,
-    Happening.ACTED: _acted,
-    Happening.CLOSED: _closed,
-}
+    @property
+    def exercise(self) -> bool:
+        """True if it belongs to a drill: it is no danger, and never becomes one."""
+        return self.drill != ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from core import topics
 from core.broker import Message
 from core.finding import Condition, Finding, FindingError, decode_finding
@@ -13,16 +15,34 @@ MAX_BYTES = 65_536
 
 
 def decode(message: Message, site: str) -> Finding:
-    """Return the finding of a message.
+    """Return the actual finding of a message: what its topic says, whatever it says of a drill.
 
     Raises:
         FindingError: It is none, contradicts itself or its topic; sending it again won't help.
     """
+    finding = _decoded(message)
+    if message.topic != topics.finding(site, finding.subject, finding.rule):
+        raise FindingError("finding: its subject and rule are not those of its topic")
+    return msgspec.structs.replace(finding, drill="") if finding.drill else finding
+
+
+def decode_of_drill(message: Message, site: str) -> Finding:
+    """Return the finding of a message from the topics of a drill.
+
+    Raises:
+        FindingError: It is none, contradicts itself or its topic; sending it again won't help.
+    """
+    finding = _decoded(message)
+    of_drill = topics.drill_finding(site, finding.drill, finding.subject, finding.rule)
+    if not is_slug(finding.drill) or message.topic != of_drill:
+        raise FindingError("finding: its drill, subject and rule are not those of its topic")
+    return finding
+
+
+def _decoded(message: Message) -> Finding:
     if len(message.payload) > MAX_BYTES:
         raise FindingError(f"finding: {len(message.payload)} bytes, at most {MAX_BYTES}")
     finding = decode_finding(message.payload)
-    if message.topic != topics.finding(site, finding.subject, finding.rule):
-        raise FindingError("finding: its subject and rule are not those of its topic")
     if not is_slug(finding.zone):
         raise FindingError(f"finding: zone {finding.zone!r} is not a slug")
     if any(blank in name for name in (finding.subject, finding.rule) for blank in " \t\n"):

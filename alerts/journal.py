@@ -13,13 +13,14 @@ import msgspec
 from sqlalchemy import Connection, insert, select
 
 from alerts import tables
-from alerts.incident import Event, Incident, apply
+from alerts.fold import apply
+from alerts.incident import Event, Incident
 
 GENESIS = "0" * 64
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """What is hashed: one event of one incident, with its place in the chain."""
+    """What is hashed: one event of one incident (0: of the site), with its place in the chain."""
 
     seq: int
     incident: int
@@ -52,14 +53,20 @@ def head(connection: Connection) -> Head:
 
 
 def append(connection: Connection, entries: list[tuple[int, Event]]) -> Head:
-    """Append (incident, event) pairs within a writing transaction; return the new end."""
+    """Append (incident or 0, event) pairs within a writing transaction; return the new end."""
     end = head(connection)
     rows = []
     for number, event in entries:
         body = _ENCODER.encode(Entry(seq=end.seq + 1, incident=number, event=event)).decode()
         digest = _digest(end.hash, body)
         rows.append(
-            {"seq": end.seq + 1, "incident": number, "body": body, "prev": end.hash, "hash": digest}
+            {
+                "seq": end.seq + 1,
+                "incident": number or None,
+                "body": body,
+                "prev": end.hash,
+                "hash": digest,
+            }
         )
         end = Head(end.seq + 1, digest)
     if rows:
@@ -68,10 +75,11 @@ def append(connection: Connection, entries: list[tuple[int, Event]]) -> Head:
 
 
 def events_of(connection: Connection, number: int) -> list[Event]:
-    """Return the events of one incident, oldest first."""
+    """Return the events of one incident (0: of the site), oldest first."""
+    own = tables.journal.c.incident
     bodies = connection.execute(
         select(tables.journal.c.body)
-        .where(tables.journal.c.incident == number)
+        .where(own == number if number else own.is_(None))
         .order_by(tables.journal.c.seq)
     ).scalars()
     return [_DECODER.decode(body).event for body in bodies]
@@ -85,32 +93,21 @@ def fold(events: list[Event], number: int) -> Incident:
     return state
 
 
-def verify(connection: Connection, anchor: Head | None = None) -> Head:
-    """Check the whole chain, and that it still contains *anchor*; return its end.
+def check(end: Head, seq: int, number: int | None, body: str, prev: str, digest: str) -> None:
+    """Check one row against the end of the chain before it.
 
     Raises:
-        JournalError: It is broken; the message names the first wrong entry.
+        JournalError: It does not fit; the message says how.
     """
-    end = Head(0, GENESIS)
-    found = anchor is None or anchor.seq == 0
-    query = select(tables.journal).order_by(tables.journal.c.seq)
-    with connection.execution_options(yield_per=500).execute(query) as rows:
-        for row in rows:
-            _check(end, row.seq, row.incident, row.body, row.prev, row.hash)
-            end = Head(row.seq, row.hash)
-            found = found or end == anchor
-    if not found:
-        raise JournalError(f"journal: the anchor {anchor} is not in the chain, which ends at {end}")
-    return end
-
-
-def _check(end: Head, seq: int, number: int, body: str, prev: str, digest: str) -> None:
     if seq != end.seq + 1:
         raise JournalError(f"journal: entry {seq} follows {end.seq}: something is missing")
     if prev != end.hash or digest != _digest(prev, body):
         raise JournalError(f"journal: entry {seq} does not fit the chain: it was changed")
-    entry = _DECODER.decode(body)
-    if (entry.seq, entry.incident) != (seq, number):
+    try:
+        entry = _DECODER.decode(body)
+    except msgspec.MsgspecError as error:
+        raise JournalError(f"journal: entry {seq} can't be read: {error}") from error
+    if (entry.seq, entry.incident) != (seq, number or 0):
         raise JournalError(f"journal: entry {seq} was moved to another place or incident")
 
 

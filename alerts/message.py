@@ -1,139 +1,142 @@
-"""What a person is told: one notification as data, and its few lines of text. Pure.
+"""What a person reads: the few lines of a notification, and its shortest form. Pure.
 
 The text is short because it is read on a phone at night: grade (word and numeral), place, what,
-since when, why, link. It starts with what matters, so that cutting it off costs the least.
+since when, what to do first, link, why, how sure. It starts with what matters, so that cutting it
+off costs the least. Duty staff, the street office and residents read different texts.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import zoneinfo
-from collections.abc import Callable
 
-import msgspec
-
-from alerts.grading import hazard_name, zone_name
-from alerts.incident import Event, Happening, Incident, Kind
-from alerts.journal import Head
-from core.act_wording import act_sentence
-from core.community import Community, Name
-from core.finding import Certainty, Hazard
-from core.grade import GRADE_FACTS, Grade
+from alerts.incident import Kind
+from alerts.notification import Audience, Notification, audience_of, notification
+from core.finding import Certainty
+from core.grade import WARNING_GRADES, Grade
 from core.wording import duration, grade_words
 
-
-class Notification(msgspec.Struct, frozen=True, kw_only=True):
-    """One message to one contact over one channel; the id is the same on every attempt.
-
-    Attributes:
-        id: Stable id; receivers may drop what they have seen.
-        incident, seq: `#12-3` in the text is the third announcement of incident 12.
-        kind: Alert (rise), update (fall) or clear.
-        grade: Grade that it tells; green for a clear.
-        peak: Highest grade of the incident so far.
-        zone, hazard, place, hazard_name: Where and what, as ids and for people.
-        headline, why: Text in both languages.
-        since: Event time (ms) at which this grade began; 0 if unknown.
-        at: Run time (ms) of the announcement.
-        severity, urgency, certainty: CAP 1.2 words (design, Grading and incidents).
-        url: Page of the incident; "" if no base URL is configured.
-        timezone, language: Of the site.
-        contact: Id of the contact.
-        journal: End of the journal's hash chain when it was written: an anchor outside the house.
-    """
-
-    id: str
-    incident: int
-    seq: int
-    kind: Kind
-    grade: Grade
-    peak: Grade
-    zone: str
-    hazard: Hazard
-    place: Name
-    hazard_name: Name
-    headline: Name
-    why: Name
-    since: int
-    at: int
-    severity: str
-    urgency: str
-    certainty: Certainty
-    url: str
-    timezone: str
-    language: str
-    contact: str
-    journal: Head
+# Channels find both words and data here.
+__all__ = [
+    "Audience",
+    "Notification",
+    "audience_of",
+    "cut",
+    "drill_mark",
+    "harmless",
+    "lines",
+    "local_time",
+    "notification",
+    "short",
+    "title",
+    "truncate_utf8",
+    "ucs2",
+]
+# One SMS segment holds 70 UCS-2 code units (channels reference 1.14).
+SMS_UNITS = 70
+# A digest names so many incidents; the console has the rest.
+MAX_ITEMS = 20
+_SURE = {
+    Certainty.OBSERVED: ("已测得", "measured"),
+    Certainty.LIKELY: ("很可能", "likely"),
+    Certainty.POSSIBLE: ("可能", "possible"),
+}
 
 
-def notification(
-    incident: Incident, event: Event, *, community: Community, base_url: str, journal: Head
-) -> Notification:
-    """Return what an announcement says; id and contact are filled in for each recipient."""
-    assert event.kind is not None
-    assert event.grade is not None
-    judgement = incident.judgement
-    worst = incident.peak if event.kind is Kind.CLEAR else event.grade
-    return Notification(
-        id="",
-        incident=incident.number,
-        seq=event.seq,
-        kind=event.kind,
-        grade=event.grade,
-        peak=incident.peak,
-        zone=incident.zone,
-        hazard=incident.hazard,
-        place=_both(lambda language: zone_name(incident.zone, community, language)),
-        hazard_name=_both(lambda language: hazard_name(incident.hazard, language)),
-        headline=judgement.headline,
-        why=judgement.why,
-        since=incident.cleared_at if event.kind is Kind.CLEAR else judgement.since,
-        at=event.at,
-        severity=GRADE_FACTS[worst].cap_severity,
-        urgency=urgency(event.kind, event.grade, forecast=judgement.forecast),
-        certainty=judgement.certainty,
-        url=f"{base_url.rstrip('/')}/incidents/{incident.number}" if base_url else "",
-        timezone=community.site.timezone,
-        language=community.site.language,
-        contact="",
-        journal=journal,
-    )
-
-
-def urgency(kind: Kind, grade: Grade, *, forecast: bool) -> str:
-    """Return the CAP 1.2 urgency (design, Grading and incidents).
-
-    >>> [urgency(Kind.ALERT, Grade.RED, forecast=forecast) for forecast in (False, True)]
-    ['Immediate', 'Expected']
-    """
-    if kind is Kind.CLEAR:
-        return "Past"
-    if grade is Grade.BLUE:
-        return "Future"
-    return "Immediate" if grade >= Grade.ORANGE and not forecast else "Expected"
+# A title is one line on a phone; a headline comes from outside.
+_TITLE_BYTES = 300
 
 
 def title(note: Notification, language: str) -> str:
-    """Return the first line: grade, hazard and place."""
+    """Return the first line: grade, hazard and place; a drill says so before anything else."""
+    return drill_mark(note, language) + _title(note, language)
+
+
+def drill_mark(note: Notification, language: str) -> str:
+    """Return what stands before every text of a drill; "" for the real thing."""
+    if not note.exercise:
+        return ""
+    return "【演练】" if language == "zh" else "[DRILL] "
+
+
+def _title(note: Notification, language: str) -> str:
     zh = language == "zh"
+    if note.kind is Kind.TEST:
+        return "【通道测试】平安眼" if zh else "[channel test] Safety Eye"
+    if note.kind is Kind.NOTICE:
+        headline = truncate_utf8(note.headline.in_language(language), _TITLE_BYTES)
+        return f"【请处理】{headline}" if zh else f"[please see to it] {headline}"
+    if note.kind is Kind.DIGEST:
+        return f"【汇总】{_counts(note, language)}" if zh else f"[digest] {_counts(note, language)}"
     place, hazard = note.place.in_language(language), note.hazard_name.in_language(language)
-    grade = grade_words(note.grade, language)
-    if note.kind is Kind.CLEAR:
-        return f"【解除】{place} {hazard}" if zh else f"[all clear] {place}: {hazard}"
-    if note.kind is Kind.UPDATE:
-        return f"【降为{grade}】{place} {hazard}" if zh else f"[down to {grade}] {place}: {hazard}"
-    return f"【{grade}】{place} {hazard}" if zh else f"[{grade}] {place}: {hazard}"
+    mark = _mark(note, language)
+    return f"【{mark}】{place} {hazard}" if zh else f"[{mark}] {place}: {hazard}"
+
+
+def _mark(note: Notification, language: str) -> str:
+    grade, zh = grade_words(note.grade, language), language == "zh"
+    if note.kind is Kind.DRILL_END:
+        over = note.ending == "finished"
+        return ("结束" if over else "中止") if zh else ("over" if over else "broken off")
+    words = {
+        Kind.CLEAR: ("解除", "all clear"),
+        Kind.UPDATE: (f"降为{grade}", f"down to {grade}"),
+        Kind.ESCALATION: (f"{grade}·无人接手", f"{grade}, nobody has it"),
+        Kind.REMINDER: (f"{grade}·还在处理吗", f"{grade}, still on it?"),
+    }
+    if note.kind is Kind.ESCALATION and note.audience is not Audience.DUTY:
+        return grade
+    return words.get(note.kind, (grade, grade))[0 if zh else 1]
+
+
+def _counts(note: Notification, language: str) -> str:
+    zh = language == "zh"
+    peaks = [item.peak for item in note.items]
+    parts = [
+        f"{peaks.count(grade)} 个{grade_words(grade, language)}"
+        if zh
+        else f"{peaks.count(grade)} {grade_words(grade, language)}"
+        for grade in reversed(WARNING_GRADES)
+        if grade in peaks
+    ]
+    return ("、" if zh else ", ").join(parts)
 
 
 def lines(note: Notification, language: str) -> list[str]:
     """Return the whole text, most important line first."""
+    if note.kind in (Kind.TEST, Kind.NOTICE, Kind.DIGEST):
+        return [title(note, language), *_of_no_incident(note, language)]
+    if note.audience is Audience.RESIDENT:
+        return _resident(note, language)
+    text = [title(note, language), *_asked(note, language)]
+    text += _what(note, language)
+    if note.audience is Audience.STREET_OFFICE:
+        return [*text, _handled(note, language)]
+    if note.kind is not Kind.CLEAR and (first := note.first.in_language(language)):
+        text.append(f"先做：{first}" if language == "zh" else f"First: {first}")
+    return text + _links(note, language) + _why(note, language)
+
+
+def _of_no_incident(note: Notification, language: str) -> list[str]:
+    """Return what stands below the title of a self-test, a notice or a digest."""
+    if note.kind is Kind.TEST:
+        return [
+            "通道每日自检，无需处理。" if language == "zh" else "Daily self-test; nothing to do."
+        ]
+    if note.kind is Kind.NOTICE:
+        return [note.why.in_language(language), *_links(note, language)]
+    return _item_lines(note, language)
+
+
+def _what(note: Notification, language: str) -> list[str]:
+    """Return what is known: the fact, its worst, since when, and its number."""
     zh = language == "zh"
-    text = [title(note, language)]
+    text = []
     if note.kind is Kind.CLEAR:
         text.append("险情已解除" if zh else "The danger is over.")
     elif note.headline.in_language(language):
         text.append(note.headline.in_language(language))
-    if note.kind is not Kind.ALERT or note.peak > note.grade:
+    if note.kind in (Kind.UPDATE, Kind.CLEAR) or note.peak > note.grade:
         peak = grade_words(note.peak, language)
         text.append(f"曾达最高等级：{peak}" if zh else f"It had reached {peak}.")
     number = f"#{note.incident}-{note.seq}"
@@ -142,12 +145,124 @@ def lines(note: Notification, language: str) -> list[str]:
         text.append(f"自 {since} 起 {number}" if zh else f"Since {since} {number}")
     else:
         text.append(number)
-    if note.url:
-        text.append(f"处置：{note.url}" if zh else f"Take over: {note.url}")
-    why = note.why.in_language(language)
-    if why and note.kind is not Kind.CLEAR:
-        text.append(f"依据：{why}" if zh else f"Why: {why}")
     return text
+
+
+def _asked(note: Notification, language: str) -> list[str]:
+    """Return what is asked of the reader: why this comes again."""
+    zh = language == "zh"
+    if note.audience is not Audience.DUTY:
+        return []
+    if note.kind is Kind.ESCALATION:
+        waited = duration(note.waited_s, language)
+        return [
+            f"已 {waited}无人接手，请你接手" if zh else f"Nobody for {waited}: please take over"
+        ]
+    if note.kind is Kind.REMINDER:
+        left = duration(note.lapse_s, language)
+        return [
+            f"{left}内不确认，将重新呼叫其他人"
+            if zh
+            else f"Without your answer others are called in {left}"
+        ]
+    return []
+
+
+def _links(note: Notification, language: str) -> list[str]:
+    zh = language == "zh"
+    url = note.take_url if note.kind is not Kind.CLEAR else ""
+    if not (url or note.url):
+        return []
+    return [f"处置：{url or note.url}" if zh else f"Take over: {url or note.url}"]
+
+
+def _why(note: Notification, language: str) -> list[str]:
+    why = note.why.in_language(language)
+    if not why or note.kind is Kind.CLEAR:
+        return []
+    sure = _SURE[note.certainty][0 if language == "zh" else 1]
+    return [f"依据：{why}（{sure}）" if language == "zh" else f"Why ({sure}): {why}"]
+
+
+def _handled(note: Notification, language: str) -> str:
+    if language == "zh":
+        return "现场已有人负责处置" if note.taken else "尚无人接手，社区正在逐级呼叫"
+    return "Somebody has taken it over." if note.taken else "Nobody has it yet; people are called."
+
+
+def _resident(note: Notification, language: str) -> list[str]:
+    zh = language == "zh"
+    text = [title(note, language)]
+    if note.kind is Kind.CLEAR:
+        return [*text, "险情已解除，谢谢配合" if zh else "The danger is over. Thank you."]
+    public = note.public.in_language(language)
+    if public:
+        text.append(public)
+    return [*text, "来自本社区，非官方预警" if zh else "From your community; no official warning."]
+
+
+def _item_lines(note: Notification, language: str) -> list[str]:
+    zh = language == "zh"
+    text = []
+    for item in note.items[:MAX_ITEMS]:
+        state = ("（已结束）" if zh else " (over)") if item.over else ""
+        what = item.headline.in_language(language) or item.place.in_language(language)
+        since = local_time(item.since, note.timezone, language)
+        grade = grade_words(item.peak, language)
+        text.append(f"#{item.incident} {grade} {what} {since}{state}")
+    if len(note.items) > MAX_ITEMS:
+        more = len(note.items) - MAX_ITEMS
+        text.append(f"另有 {more} 个，见控制台" if zh else f"and {more} more, see the console")
+    return text + ([note.url] if note.url else [])
+
+
+def short(note: Notification, language: str, units: int = SMS_UNITS) -> str:
+    """Return the shortest useful text, for one SMS: what fits into *units* UTF-16 code units.
+
+    Grade, place and fact come first; the link to take it over, its number, the first thing to do
+    and since when follow where they fit, each whole or not at all.
+    """
+    zh = language == "zh"
+    if note.kind in (Kind.TEST, Kind.DIGEST, Kind.NOTICE):
+        return cut(title(note, language), units)
+    what = note.headline.in_language(language)
+    if what and note.kind in (Kind.ALERT, Kind.ESCALATION, Kind.REMINDER):
+        mark = _mark(note, language)
+        # Chinese needs no blanks around numbers, and each costs a character of the link.
+        told = f"【{mark}】{what}".replace(" ", "") if zh else f"[{mark}] {what}"
+        text = drill_mark(note, language) + told
+    elif note.kind is Kind.DRILL_END:
+        text = f"{title(note, language)} {what}"
+    else:
+        text = title(note, language)
+    if note.audience is Audience.RESIDENT:
+        extra = [note.public.in_language(language)]
+    else:
+        since = local_time(note.since, note.timezone, language)
+        extra = [note.take_url, f"#{note.incident}-{note.seq}", note.first.in_language(language)]
+        extra.append(f"自{since}" if zh and since else since)
+    for part in extra:
+        if part and ucs2(f"{text} {part}") <= units:
+            text = f"{text} {part}"
+    return cut(text, units)
+
+
+def ucs2(text: str) -> int:
+    """Return the length in UTF-16 code units, as SMS counts it.
+
+    >>> ucs2("水位"), ucs2("🌊")
+    (2, 2)
+    """
+    return len(text.encode("utf-16-le")) // 2
+
+
+def cut(text: str, units: int) -> str:
+    """Return *text* in at most *units* UTF-16 code units, cut between characters."""
+    if ucs2(text) <= units:
+        return text
+    while text and ucs2(text) > units - 1:
+        text = text[:-1]
+    return f"{text}…"
 
 
 def local_time(at_ms: int, timezone: str, language: str) -> str:
@@ -191,104 +306,6 @@ def harmless(text: str) -> str:
     return text.replace("<", "＜").replace(">", "＞")
 
 
-def journal_text(event: Event) -> Name:
-    """Return what a journal entry says to people; ids only, no names."""
-    grade = event.judgement.grade if event.judgement else event.grade
-    headline = event.judgement.headline if event.judgement else Name()
-    return Name(
-        zh=_journal_line(event, grade, headline, "zh"),
-        en=_journal_line(event, grade, headline, "en"),
-    )
-
-
-_JOURNAL = {
-    Happening.OPENED: ("发现险情，{grade}。{headline}", "opened at {grade}. {headline}"),
-    Happening.RAISED: ("升级为{grade}。{headline}", "rose to {grade}. {headline}"),
-    Happening.LOWERED: ("降为{grade}", "fell to {grade}"),
-    Happening.UNKNOWN: (
-        "数据中断，现状未知，保持{grade}，不等于安全",
-        "present state unknown, held at {grade}; this is not all clear",
-    ),
-    Happening.KNOWN: ("数据恢复，{grade}。{headline}", "known again, {grade}. {headline}"),
-    Happening.CLEARED: ("已恢复正常", "back to normal"),
-    Happening.EVIDENCE: ("依据变化，{grade}。{headline}", "other evidence, {grade}. {headline}"),
-    Happening.VOIDED: (
-        "已升为{grade}，{contact} 的接手失效，须重新接手",
-        "rose to {grade}: taken over by {contact} no longer counts",
-    ),
-    Happening.ACKNOWLEDGED: (
-        "{actor} 已接手（{grade}，{how}）",
-        "{actor} took over ({grade}, {how})",
-    ),
-    Happening.ANNOUNCED: (
-        "第 {seq} 次通知（{kind}，{grade}）",
-        "announcement {seq} ({kind}, {grade})",
-    ),
-    Happening.TOLD: (
-        "已送达通道 {channel}：{contact}（{grade}）",
-        "{channel} accepted the message to {contact} ({grade})",
-    ),
-    Happening.UNDELIVERED: (
-        "未能通知 {contact}（{channel}）：{detail}",
-        "{contact} was not told over {channel}: {detail}",
-    ),
-    Happening.ACTED: ("{ago}{act}", "{ago}{act}"),
-    Happening.CLOSED: ("关闭（{how}）", "closed ({how})"),
-}
-_WORDS = {
-    "settled": ("已平稳", "settled"),
-    "unattended": ("自动关闭：始终无人接手", "by itself: nobody ever took it over"),
-    "alert": ("警报", "alert"),
-    "update": ("更新", "update"),
-    "clear": ("解除", "all clear"),
-    "console": ("控制台", "console"),
-    "api": ("接口", "API"),
-    "link": ("链接", "link"),
-}
-
-
-def _journal_line(event: Event, grade: Grade | None, headline: Name, language: str) -> str:
-    index = 0 if language == "zh" else 1
-
-    def word(text: str) -> str:
-        return _WORDS[text][index] if text in _WORDS else text
-
-    return (
-        _JOURNAL[event.what][index]
-        .format(
-            grade=grade_words(grade, language) if grade is not None else "",
-            headline=headline.in_language(language),
-            actor=event.actor,
-            contact=event.contact,
-            channel=event.channel,
-            how=word(event.how),
-            kind=word(event.kind or ""),
-            seq=event.seq,
-            detail=event.detail,
-            act=act_sentence(event.act, event.station, language) if event.act else "",
-            ago=_ago(event, language),
-        )
-        .strip()
-    )
-
-
-def _ago(event: Event, language: str) -> str:
-    """Return how long before its entry an act was; what is told at once needs no such words."""
-    if event.act is None:
-        return ""
-    passed_s = (event.at - event.act.at) / 1000
-    zh = language == "zh"
-    if not event.act.sync:
-        return "更早（时间不详）：" if zh else "earlier, at an unknown time: "
-    if passed_s < _TOLD_AT_ONCE_S:
-        return ""
-    text = duration(passed_s, language)
-    return f"{text}前：" if zh else f"{text} before: "
-
-
-# An act that was told within this time was told when it happened.
-_TOLD_AT_ONCE_S = 60.0
-
-
-def _both(text: Callable[[str], str]) -> Name:
-    return Name(zh=text("zh"), en=text("en"))
+def is_low(grade: Grade) -> bool:
+    """Tell whether a grade may wait for a digest: blue and yellow; never orange, never red."""
+    return grade <= Grade.YELLOW

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from core.grade import WARNING_GRADES, Grade
 
 
 class Metrics:
@@ -36,6 +40,36 @@ class Metrics:
             "notify_attempt_seconds", "Wall time of one attempt.", ["channel"],
             registry=self.registry,
         )  # fmt: skip
+        self.selftest = Counter(
+            "channel_selftest", "Daily tests of channels; no alarms.", ["channel", "outcome"],
+            registry=self.registry,
+        )  # fmt: skip
+        self.first_accept = Histogram(
+            "time_to_accept_seconds", "From an alert to its acceptance by a channel, run time.",
+            ["grade"], buckets=(0.5, 1, 2, 5, 10, 30, 60, 300, 900, 1800), registry=self.registry,
+        )  # fmt: skip
+        self.breaker = Gauge(
+            "breaker_state", "0 closed, 1 half-open, 2 open: the channel rests.", ["channel"],
+            registry=self.registry,
+        )  # fmt: skip
         self.broker_linked = Gauge(
             "broker_linked", "1 while the broker answers.", registry=self.registry
         )
+
+    def measure(
+        self, counts: Mapping[str, int], oldest_ms: int, grades: Sequence[Grade], *, linked: bool
+    ) -> None:
+        """Bring the gauges up to date.
+
+        Args:
+            counts: Rows of the outbox by state.
+            oldest_ms: Age of the oldest unsent one.
+            grades: Of the open incidents.
+            linked: Whether the broker answers.
+        """
+        self.oldest_pending.set(max(oldest_ms, 0) / 1000)
+        for state, count in counts.items():
+            self.outbox.labels(state).set(count)
+        for grade in WARNING_GRADES:
+            self.incidents_open.labels(grade.word).set(list(grades).count(grade))
+        self.broker_linked.set(linked)

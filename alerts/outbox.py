@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -17,12 +17,15 @@ from sqlalchemy import Connection, and_, func, insert, select, update
 
 from alerts import tables
 from alerts.incident import Event, Happening, Kind
-from alerts.message import Notification
+from alerts.notification import Audience, Notification
 from alerts.routing import Address, deadline
+from alerts.waiting import Held
 from core.grade import Grade
 
 PENDING, ACCEPTED, FAILED = "pending", "accepted", "failed"
-DEAD, SUPERSEDED = "dead", "superseded"
+DEAD, SUPERSEDED, SUPPRESSED = "dead", "superseded", "suppressed"
+# (transaction, note, contact, urgency, run ms) -> why it waits for a digest, or None.
+Withhold = Callable[[Connection, Notification, str, Grade, int], Held | None]
 _NOTE = msgspec.json.Decoder(Notification)
 _o = tables.outbox.c
 
@@ -42,17 +45,32 @@ def enqueue(
     addresses: Sequence[Address],
     configured: Collection[str],
     times: Times,
+    *,
+    audiences: Mapping[str, Audience] | None = None,
+    withhold: Withhold | None = None,
 ) -> list[tuple[int, Event]]:
-    """Write one row for each address; return journal events of those that can't be sent.
+    """Write one row for each address; return journal events of those that are not sent.
 
     Unsent older rows of the same incident and recipient are superseded: the new one tells what they
     would have told, with their urgency.
+
+    Args:
+        connection: The writing transaction.
+        note: What is told; id, contact and audience are filled in.
+        addresses: Whom, over what.
+        configured: Names of the channels that can send.
+        times: The clocks.
+        audiences: For whom the text is written, by contact.
+        withhold: Decides what waits for a digest.
     """
-    rows, events = [], []
+    rows: list[dict[str, object]] = []
+    events: list[tuple[int, Event]] = []
     for address in addresses:
         worst, until = _supersede(connection, note, address, times)
-        urgency = max(note.grade, worst)
-        row = _row(note, address, urgency, times)
+        # The end of a drill never hurries, whatever it overtakes: an actual message goes first.
+        urgency = note.grade if note.kind is Kind.DRILL_END else max(note.grade, worst)
+        audience = (audiences or {}).get(address.contact, note.audience)
+        row = new_row(msgspec.structs.replace(note, audience=audience), address, urgency, times)
         row["deadline_at"] = max(until, deadline(urgency, times.now, times.speed))
         usable = [name for name in (address.channel, *address.fallback) if name in configured]
         if usable:
@@ -62,18 +80,25 @@ def enqueue(
         else:
             row |= {"state": FAILED, "detail": "channel is not configured"}
             events.append(undelivered(row, times.now))
+        held = withhold(connection, note, address.contact, urgency, times.now) if withhold else None
+        if held is not None and usable:
+            row |= {"state": SUPPRESSED, "detail": held.reason, "digest_at": held.until}
+            events.append(_event(row, Happening.HELD, times.now))
         rows.append(row)
     if rows:
         connection.execute(insert(tables.outbox), rows)
     return events
 
 
-def _row(note: Notification, address: Address, urgency: Grade, times: Times) -> dict[str, object]:
+def new_row(
+    note: Notification, address: Address, urgency: Grade, times: Times
+) -> dict[str, object]:
+    """Return the row of one message to one address, to be inserted."""
     own = msgspec.structs.replace(note, id=uuid.uuid4().hex, contact=address.contact)
     return {
         "id": own.id,
         "dedup": _dedup(note, address.channel, address.contact),
-        "incident": note.incident,
+        "incident": note.incident or None,
         "seq": note.seq,
         "grade": int(note.grade),
         "urgency": int(urgency),
@@ -93,6 +118,10 @@ def _row(note: Notification, address: Address, urgency: Grade, times: Times) -> 
         "vendor_id": "",
         "vendor_code": "",
         "detail": "",
+        "exercise": int(note.exercise),
+        "digest_at": 0,
+        "digest": "",
+        "used_at": 0,
     }
 
 
@@ -149,6 +178,24 @@ def abandon(
     return fail(connection, list(rows), FAILED, "channel is switched off or not configured", times)
 
 
+def step_aside(
+    connection: Connection, resting: Collection[str], well: Collection[str], times: Times
+) -> list[tuple[int, Event]]:
+    """Hand what waits for a resting channel to the next one of the same contact that is well."""
+    if not resting:
+        return []
+    rows = connection.execute(
+        select(_o.row, _o.fallback).where(
+            _o.state == PENDING,
+            _o.channel.in_(list(resting)),
+            _o.fallback != "[]",
+            _o.lease_until_wall <= times.wall,
+        )
+    )
+    found = [row.row for row in rows if not set(json.loads(row.fallback)).isdisjoint(well)]
+    return fail(connection, found, FAILED, "channel rests: it did not answer", times)
+
+
 def fail(
     connection: Connection, rows: Sequence[int], state: str, detail: str, times: Times
 ) -> list[tuple[int, Event]]:
@@ -182,7 +229,7 @@ def _fall_back(connection: Connection, row: dict[str, object], times: Times) -> 
         return
     note = _NOTE.decode(str(row["payload"]))
     address = Address(note.contact, rest[0], tuple(rest[1:]))
-    fresh = _row(note, address, Grade(int(str(row["urgency"]))), times)
+    fresh = new_row(note, address, Grade(int(str(row["urgency"]))), times)
     known = connection.execute(select(_o.row).where(_o.dedup == fresh["dedup"])).first()
     if known is None:
         connection.execute(insert(tables.outbox), [fresh])
@@ -194,7 +241,7 @@ def undelivered(row: Mapping[str, object], now: int) -> tuple[int, Event]:
 
 
 def _event(row: Mapping[str, object], what: Happening, now: int) -> tuple[int, Event]:
-    number = int(str(row["incident"]))
+    number = int(str(row["incident"] or 0))
     return number, Event(
         at=now,
         what=what,

@@ -1,28 +1,26 @@
 """Who is told what, over which channels, until when. Pure policy; the outbox carries it out.
 
-For now (the escalation ladder deepens it):
-
-* a rise goes to the contacts with role duty; orange and red also to deputies and leaders;
-* an update (fall between grades) and a clear go to everybody whom the peak concerned;
-* blue and yellow use a contact's first channel and fall back to the next on refusal; orange and red
-  use all of a contact's channels at once;
-* if nobody has a wanted role, everybody who has a channel is told: an alert without a recipient is
-  worse than one too many.
+* A rise goes to the first steps of its grade's ladder, a rung to its own people (`alerts.ladder`).
+* An update (fall between grades) and a clear go to whom the peak concerned, and to whoever was
+  called meanwhile, these over one channel only: nobody is rung up to hear that it is over.
+* If nobody has a wanted role, everybody who has a channel is told, residents excepted: an alert
+  without a recipient is worse than one too many.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from alerts.incident import Kind
+from alerts.ladder import ALL, FIRST, Step
 from core.community import Community, Contact
 from core.grade import Grade
 
 DUTY = ("duty",)
-COMMAND = ("duty", "deputy", "leader")
+# Told in plain words and only by a ladder or a plan that names them.
+PUBLIC = ("resident",)
 # How long a message is worth sending, run milliseconds. An alert that is told hours later misleads;
-# an incident that is still open is announced afresh (incident.Patience.untold_ms).
+# an incident that is still open is announced afresh by its ladder.
 MAX_AGE_MS = {
     Grade.RED: 1_800_000,
     Grade.ORANGE: 1_800_000,
@@ -43,40 +41,76 @@ class Address:
     fallback: tuple[str, ...] = ()
 
 
-def audience(kind: Kind, grade: Grade, peak: Grade, community: Community) -> list[Contact]:
-    """Return who is told."""
-    worst = grade if kind is Kind.ALERT else peak
-    roles = COMMAND if worst >= Grade.ORANGE else DUTY
-    reachable = [contact for contact in community.contact if contact.channels]
-    return [contact for contact in reachable if contact.role in roles] or reachable
-
-
-def addresses(
-    kind: Kind, grade: Grade, peak: Grade, community: Community, *, everybody: bool = False
+def of_steps(
+    steps: Iterable[Step], community: Community, duty: Community | None = None
 ) -> list[Address]:
-    """Return one address for each row of an announcement.
+    """Return the addresses of some steps; who stands in several is told over all they name.
 
     Args:
-        kind: Of the announcement.
-        grade: Of the announcement.
-        peak: Of its incident.
-        community: Contacts and their channels.
-        everybody: True if nobody could be told so far: roles don't matter any more.
+        steps: Some of a ladder.
+        community: Every contact, for those whom a step names.
+        duty: Only those on duty now, in the roles that they play (`alerts.roster`); a step's roles
+            mean these. None: everybody.
     """
-    worst = grade if kind is Kind.ALERT else peak
-    people = (
-        [contact for contact in community.contact if contact.channels]
-        if everybody
-        else audience(kind, grade, peak, community)
-    )
-    found = []
-    for contact in people:
-        channels = tuple(dict.fromkeys(channel_name(name) for name in contact.channels))
-        if worst >= Grade.ORANGE:
-            found += [Address(contact.id, channel) for channel in channels]
-        else:
-            found.append(Address(contact.id, channels[0], channels[1:]))
-    return found
+    acting = {contact.id: contact.role for contact in (duty or community).contact}
+    found: dict[str, list[Address]] = {}
+    for step in steps:
+        for contact in community.contact:
+            wanted = acting.get(contact.id) in step.roles or contact.id in step.contacts
+            if contact.channels and wanted:
+                found.setdefault(contact.id, []).extend(_over(contact, step.channels))
+    return [address for own in found.values() for address in _merged(own)]
+
+
+def announced(
+    steps: Sequence[Step], community: Community, grade: Grade, duty: Community | None = None
+) -> list[Address]:
+    """Return whom an announcement goes to: its steps, else everybody."""
+    return of_steps(steps, community, duty) or everybody(community, grade)
+
+
+def everybody(community: Community, grade: Grade) -> list[Address]:
+    """Return everybody who works for the community: nobody could be told so far."""
+    over = (ALL,) if grade >= Grade.ORANGE else (FIRST,)
+    return [
+        address
+        for contact in community.contact
+        if contact.channels and contact.role not in PUBLIC
+        for address in _over(contact, over)
+    ]
+
+
+def to_contact(name: str, community: Community, grade: Grade) -> list[Address]:
+    """Return the addresses of one contact; of the duty if the name is no contact's."""
+    over = (ALL,) if grade >= Grade.ORANGE else (FIRST,)
+    own = of_steps([Step(0.0, contacts=(name,), channels=over)], community)
+    return own or announced([Step(0.0, roles=DUTY, channels=over)], community, grade)
+
+
+def also(addresses: Sequence[Address], names: Iterable[str], community: Community) -> list[Address]:
+    """Return *addresses* and one for each of *names* that is not among them."""
+    known = {address.contact for address in addresses}
+    more = tuple(name for name in dict.fromkeys(names) if name not in known)
+    step = Step(0.0, contacts=more, channels=(FIRST,))
+    return [*addresses, *of_steps([step] if more else [], community)]
+
+
+def _over(contact: Contact, wanted: Sequence[str]) -> list[Address]:
+    channels = tuple(dict.fromkeys(channel_name(name) for name in contact.channels))
+    if FIRST in wanted:
+        return [Address(contact.id, channels[0], channels[1:])]
+    named = [channel for channel in channels if channel in wanted]
+    return [Address(contact.id, channel) for channel in named or channels]
+
+
+def _merged(addresses: Sequence[Address]) -> list[Address]:
+    """Return one address a channel: what is told anyway needs no fallback."""
+    channels = {address.channel for address in addresses}
+    merged: dict[str, Address] = {}
+    for address in addresses:
+        rest = tuple(name for name in address.fallback if name not in channels)
+        merged.setdefault(address.channel, Address(address.contact, address.channel, rest))
+    return list(merged.values())
 
 
 def channel_name(text: str) -> str:

@@ -16,28 +16,44 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.act_store import ActStore, KeptAct
 from alerts.acts import Acts
+from alerts.answers import Answers
 from alerts.channels import open_channels
 from alerts.channels.base import ChannelEntry
+from alerts.channels.callback import CalledBack
+from alerts.channels.sounder import OrdersStations
+from alerts.cycle_desk import CycleDesk
 from alerts.database import open_database
 from alerts.decisions import Patience
+from alerts.delivery import Delivery
+from alerts.delivery_views import ChannelView
 from alerts.desk import IncidentDesk
+from alerts.drill_calendar import DrillEntry
+from alerts.drill_desk import DrillDesk
+from alerts.drill_store import DrillStore
 from alerts.health import OwnHealth
 from alerts.heartbeat import HeartbeatPublisher
-from alerts.intake import decode
+from alerts.intake import decode, decode_of_drill
 from alerts.journal import Head
 from alerts.metrics import Metrics
+from alerts.orders import StationOrders
+from alerts.people import PeopleDesk
 from alerts.publisher import GradePublisher
+from alerts.reaching import STALLED_S, Reaching
+from alerts.response import Response
 from alerts.routing import unreachable
+from alerts.standards import Standards, StandardsSettings
+from alerts.statuses import Statuses
 from alerts.store import StaleError, Store
 from alerts.watch import Watch
-from alerts.worker import Worker
+from alerts.withholding_desk import WithholdingDesk
+from alerts.withholding_store import WithholdingStore
 from core import topics
 from core.broker import Broker, BrokerAddress, Message
 from core.clock import Clock
 from core.community import Community
+from core.drill import DrillStatement, encode_drill
 from core.finding import FindingError
-from core.grade import WARNING_GRADES
-from core.status import Receipt, StatusError, decode_status, encode_receipt
+from core.grade import Grade
 
 log = structlog.get_logger()
 
@@ -48,8 +64,6 @@ TICK_S = 0.2
 # How often it is checked that each announcement reached somebody, wall seconds.
 REMIND_S = 1.0
 ERROR_REST_S = 1.0
-# A loop that has not turned for this long is not ready, wall seconds.
-STALLED_S = 30.0
 
 
 class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,14 +74,22 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
         channels: `[[channel]]` of hub.toml.
         base_url: Of the console, for links in messages.
         patience: How long to wait with what is not urgent.
+        delivery: Ladders, digest, quiet hours, watchdog, self-test.
+        drills: The drill calendar.
+        response: Plans, roster and supplies (response.toml).
         owner: Name of this program; two of them on one database need two names.
+        standards: How we speak with other systems.
     """
 
     state_url: str
     channels: tuple[ChannelEntry, ...] = ()
     base_url: str = ""
     patience: Patience = Patience()
+    delivery: Delivery = Delivery()
+    drills: tuple[DrillEntry, ...] = ()
+    response: Response = Response()
     owner: str = "alerts"
+    standards: StandardsSettings = StandardsSettings()
 
 
 class AlertService(IncidentDesk):
@@ -79,10 +101,15 @@ class AlertService(IncidentDesk):
         broker: Where findings come from.
         clock: Clock of the run.
 
+    Attributes:
+        drills: Keeps drills.
+
     Raises:
         DatabaseError: The state can't be opened.
         ChannelError: A channel can't be configured like this.
     """
+
+    drills: DrillDesk
 
     def __init__(
         self,
@@ -94,11 +121,25 @@ class AlertService(IncidentDesk):
         self._community = community
         self.metrics = Metrics()
         self.registry = self.metrics.registry
-        self._channels = open_channels(settings.channels)
+        self._channels = open_channels(settings.channels, community.contact)
         self._database = open_database(settings.state_url)
-        store = Store(self._database, community, settings.base_url, self._channels)
+        store = Store(
+            self._database, community, settings.base_url, self._channels, settings.delivery
+        )
         watch = Watch(store, community, clock, settings.patience)
         super().__init__(store, watch, clock, self._ring)
+        withheld = WithholdingStore(self._database, community.site.id)
+        self.cycle = CycleDesk(store, watch, withheld, clock, self._ring)
+        self.withholding = WithholdingDesk(withheld, store, watch, community, clock, self._ring)
+        watch.withhold(withheld.standing())  # before anything is judged
+        self.standards = Standards(
+            settings.standards, store=store, watch=watch, community=community,
+            base_url=settings.base_url, clock=clock,
+        )  # fmt: skip
+        self.people = PeopleDesk(
+            settings.response, self._database, store, watch, community, clock, self._channels,
+            self._ring,
+        )  # fmt: skip
         self._health = OwnHealth(community, clock, self._watch.held_by_us())
         self._queue: queue.Queue[Message | None] = queue.Queue(QUEUE_SIZE)
         self._unacknowledged: list[Message] = []
@@ -108,22 +149,41 @@ class AlertService(IncidentDesk):
         site = community.site.id
         self._broker = Broker(
             broker,
-            f"safety-eye-alerts-{site}",
+            # Two programs on one database are two clients of the broker.
+            f"safety-eye-{settings.owner}-{site}",
             on_message=self._receive,
             on_link=self._link,
             manual_acknowledge=True,
         )
         self._broker.subscribe([topics.all_findings(site), topics.all_stations(site, "status")])
+        self._broker.subscribe([topics.all_drill_findings(site), topics.all_drill_ready(site)])
+        self.drills = DrillDesk(
+            DrillStore(self._database, site), store, community, clock,
+            lambda drill, twins: Watch(store, twins, clock, settings.patience, drill),
+            self._state_drill, settings.drills,
+        )  # fmt: skip
         self._publisher = GradePublisher(self._broker, site, clock)
-        self._heartbeat = HeartbeatPublisher(
-            self._broker, site, clock, lambda: self._health.judging
+        self._heartbeat = HeartbeatPublisher(self._broker, site, clock, self._would_tell)
+        self._orders = StationOrders(
+            lambda topic, payload, life_s: self._broker.publish(topic, payload, expiry_s=life_s),
+            site,
+            clock,
         )
         self._act_store = ActStore(self._database, site)
         zones = frozenset(zone.id for zone in community.zone)
         self._acts = Acts(self._act_store, watch, clock, zones)
-        self._worker = Worker(
-            self._database, self._channels, clock, self.metrics,
-            owner=settings.owner, told=self._was_told, health=self._health.delivered,
+        self._statuses = Statuses(self._acts, community, self._broker, heard=self._orders.heard)
+        self._reaching = Reaching(
+            self._database, self._channels, community, clock, self.metrics,
+            health=self._health, store=store, watch=watch, delivery=settings.delivery,
+            base_url=settings.base_url, owner=settings.owner, told=self._was_told,
+            turning=self._turning,
+        )  # fmt: skip
+        self._worker = self._reaching.worker
+        self.links = self._reaching.links
+        self._answers = Answers(
+            self._database, clock, acknowledge=self.acknowledge, grade_of=self._grade_of,
+            changed=self._was_told, health=self._health.delivered,
         )  # fmt: skip
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._turned_s = clock.monotonic_s()
@@ -132,17 +192,23 @@ class AlertService(IncidentDesk):
         """Resume open incidents, connect, and begin to tell people."""
         for problem in unreachable(self._community, self._channels):
             log.warning("not everybody can be told", problem=problem)
-        self._worker.start()
+        for channel in self._channels.values():
+            if isinstance(channel, OrdersStations):
+                channel.use_stations(self._orders)
+            channel.start(self._answers)
+        self._reaching.start()
         self._thread.start()
+        self.standards.start()
         self._broker.start()
 
     def stop(self) -> None:
         """End cleanly: settle what is under way, keep the rest in the outbox."""
         self._stop.set()
+        self.standards.stop()
         self._ring()
         if self._thread.ident is not None:
             self._thread.join(10)
-            self._worker.stop()
+            self._reaching.stop()
             self._broker.stop()
         for channel in self._channels.values():
             channel.close()
@@ -166,27 +232,40 @@ class AlertService(IncidentDesk):
         """Forget the name behind an id of the journal; True if it was known."""
         return self._store.erase_person(person)
 
+    @property
+    def called_back(self) -> dict[str, CalledBack]:
+        """Channels whose vendors call back over HTTP, by name."""
+        return {
+            name: channel
+            for name, channel in self._channels.items()
+            if isinstance(channel, CalledBack)
+        }
+
     def readiness(self) -> dict[str, bool]:
         """Return what must hold so that people would be told."""
-        now_s = self._clock.monotonic_s()
         return {
             "broker": self._broker.linked,
             "database": self._database.writable(),
-            "watch": now_s - self._turned_s < STALLED_S,
-            "outbox": now_s - self._worker.alive_s < STALLED_S,
+            **self._reaching.turning(),
         }
+
+    def channel_states(self) -> list[ChannelView]:
+        """Return how each channel stands."""
+        return self._reaching.channels()
+
+    def _would_tell(self) -> bool:
+        """Detectors are heard and messages go out; else stations had better act alone."""
+        return self._health.judging and all(self._reaching.turning().values())
+
+    def _turning(self) -> dict[str, bool]:
+        return {"watch": self._clock.monotonic_s() - self._turned_s < STALLED_S}
 
     def measure(self) -> None:
         """Bring the gauges up to date, before they are read."""
         counts, oldest = self._store.outbox_counts()
         age_ms = self._clock.now_ms() - oldest if oldest is not None else 0
-        self.metrics.oldest_pending.set(max(age_ms, 0) / 1000)
-        for state, count in counts.items():
-            self.metrics.outbox.labels(state).set(count)
         grades = [kept.incident.grade for kept in self._store.open_incidents()]
-        for grade in WARNING_GRADES:
-            self.metrics.incidents_open.labels(grade.word).set(grades.count(grade))
-        self.metrics.broker_linked.set(self._broker.linked)
+        self.metrics.measure(counts, age_ms, grades, linked=self._broker.linked)
 
     # --- inside ---
 
@@ -207,6 +286,10 @@ class AlertService(IncidentDesk):
         with contextlib.suppress(queue.Full):
             self._queue.put_nowait(None)
 
+    def _grade_of(self, number: int) -> Grade | None:
+        kept = self._store.kept(number)
+        return kept.incident.grade if kept is not None and kept.incident.open else None
+
     def _was_told(self, numbers: set[int]) -> None:
         with self._told_lock:
             self._told |= numbers
@@ -222,7 +305,9 @@ class AlertService(IncidentDesk):
                     self._pass_time()
                     due_s = now_s + TICK_S
                 if now_s >= remind_s:
+                    self.withholding.tick()
                     self._watch.remind()
+                    self.drills.remind()
                     remind_s = now_s + REMIND_S
                 self._tell_others()
                 self._turned_s = now_s
@@ -257,7 +342,10 @@ class AlertService(IncidentDesk):
     def _take(self, message: Message) -> None:
         where = topics.parse_station(message.topic)
         if where is not None:
-            self._take_status(where.station, message.payload)
+            self._statuses.take(where.station, message.payload)
+            return
+        if message.topic.startswith(f"{topics.drill(self._community.site.id)}/"):
+            self._take_of_drill(message)
             return
         try:
             finding = decode(message, self._community.site.id)
@@ -269,20 +357,30 @@ class AlertService(IncidentDesk):
         taken = self._watch.take(finding, message.expiry_s)
         self.metrics.findings.labels("taken" if taken else "refused").inc()
 
-    def _take_status(self, station: str, payload: bytes) -> None:
-        """A station says what it did by itself; it is told that we have it, after the commit."""
-        if station not in self._community.stations:
+    def _take_of_drill(self, message: Message) -> None:
+        """Take a finding of a drill, or the word of a program that takes part in one."""
+        site = self._community.site.id
+        head, _, program = message.topic.rpartition("/")
+        if head == topics.drill_ready(site, "")[:-1]:
+            self.drills.join(program, message.payload.decode("ascii", "replace"))
             return
         try:
-            status = decode_status(payload)
-        except StatusError as error:
-            log.warning("a status was refused", station=station, error=str(error)[:200])
+            finding = decode_of_drill(message, site)
+        except FindingError as error:
+            self.metrics.findings.labels("malformed").inc()
+            log.warning("a finding was refused", topic=message.topic[:200], error=str(error)[:200])
             return
-        ids = self._acts.take(station, status)
-        if ids:
-            site = self._community.site.id
-            receipt = Receipt(status.boot, (), ids)
-            self._broker.publish(topics.stored(site, station), encode_receipt(receipt))
+        taken = self.drills.take(finding, message.expiry_s)
+        self.metrics.findings.labels("taken" if taken else "refused").inc()
+
+    def _state_drill(self, statement: DrillStatement) -> bool:
+        """State which drill runs; a stated end is forgotten by the broker after a while."""
+        return self._broker.publish(
+            topics.drill(self._community.site.id),
+            encode_drill(statement),
+            retain=True,
+            expiry_s=topics.RETAINED_EXPIRY_S,
+        ).ok
 
     def _acknowledge(self) -> None:
         for message in self._unacknowledged:
@@ -290,21 +388,27 @@ class AlertService(IncidentDesk):
         self._unacknowledged.clear()
 
     def _pass_time(self) -> None:
-        for finding in self._health.findings():
+        for finding in (
+            *self._health.findings(),
+            *self.standards.findings(),
+            *self.people.findings(),
+        ):
             self._watch.take(finding, None)
         self._acts.tick()
         self._watch.tick()
+        self.drills.tick()
+        self.people.tick()
         self._heartbeat.beat()
 
     def _tell_others(self) -> None:
-        changes = self._watch.changes()
-        if changes.numbers:
+        changes, exercises = self._watch.changes(), self.drills.changes()
+        if changes.numbers or exercises:
             self._worker.wake()
         if self._publisher.due():
             self._publisher.publish([self._watch.grade(key) for key in self._watch.judged()])
         elif changes.keys:
             self._publisher.publish([self._watch.grade(key) for key in changes.keys], only_new=True)
         with self._told_lock:
-            numbers, self._told = changes.numbers | self._told, set()
+            numbers, self._told = changes.numbers | exercises | self._told, set()
         if numbers:
             self.spread(numbers)

@@ -6,21 +6,24 @@ a writer that saw an older one gets `StaleError`, reads again and decides again.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import msgspec
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from alerts import journal, outbox, tables
+from alerts.announcer import ANNOUNCING, Announcer
+from alerts.audit import audit
 from alerts.board import Key
 from alerts.database import Database
-from alerts.incident import Event, Happening, Incident, apply
-from alerts.message import notification
+from alerts.delivery import Delivery
+from alerts.fold import apply
+from alerts.incident import Event, Happening, Incident
 from alerts.outbox import Times
-from alerts.routing import addresses
+from alerts.records import Records
+from alerts.report_store import told_report
 from core.community import Community
 
 _o = tables.outbox.c
@@ -45,7 +48,7 @@ class Kept:
         return Key(self.incident.zone, self.incident.hazard)
 
 
-class Store:
+class Store(Records):
     """The incidents of one site.
 
     Args:
@@ -53,30 +56,48 @@ class Store:
         community: For contacts and names.
         base_url: Of the console, for links.
         configured: Names of the channels that can send.
+        delivery: Ladders, digest and quiet hours; the defaults if None.
     """
 
     def __init__(
-        self, database: Database, community: Community, base_url: str, configured: Collection[str]
+        self,
+        database: Database,
+        community: Community,
+        base_url: str,
+        configured: Collection[str],
+        delivery: Delivery | None = None,
     ) -> None:
-        self.database = database
+        super().__init__(database, community)
         self._community = community
-        self._base_url = base_url
-        self._configured = frozenset(configured)
+        self.announcer = Announcer(community, base_url, configured, delivery or Delivery())
 
     @property
     def site(self) -> str:
         """Whose incidents these are."""
         return self._community.site.id
 
-    def open_incidents(self) -> list[Kept]:
-        """Return every open incident."""
+    def open_incidents(self, drill: str | None = "") -> list[Kept]:
+        """Return the incidents that are not over: actual ones, those of a drill, or (None) all."""
+        query = select(tables.incident.c.state, tables.incident.c.version).where(
+            tables.incident.c.site == self.site, tables.incident.c.over_at == 0
+        )
+        if drill is not None:
+            query = query.where(tables.incident.c.drill == drill)
+        with self.database.read() as connection:
+            rows = connection.execute(query)
+            return [Kept(_DECODER.decode(row.state), row.version) for row in rows]
+
+    def under_review(self) -> list[Incident]:
+        """Return every incident that is over but not closed."""
         with self.database.read() as connection:
             rows = connection.execute(
-                select(tables.incident.c.state, tables.incident.c.version).where(
-                    tables.incident.c.site == self.site, tables.incident.c.closed_at == 0
+                select(tables.incident.c.state).where(
+                    tables.incident.c.site == self.site,
+                    tables.incident.c.over_at > 0,
+                    tables.incident.c.closed_at == 0,
                 )
-            )
-            return [Kept(_DECODER.decode(row.state), row.version) for row in rows]
+            ).scalars()
+            return [_DECODER.decode(row) for row in rows]
 
     def kept(self, number: int) -> Kept | None:
         """Return one incident."""
@@ -96,6 +117,15 @@ class Store:
         query = query.order_by(tables.incident.c.number.desc()).limit(limit)
         with self.database.read() as connection:
             return [_DECODER.decode(text) for text in connection.execute(query).scalars()]
+
+    def of_drill(self, drill: str) -> list[Incident]:
+        """Return every incident of a drill, oldest first."""
+        query = select(tables.incident.c.state).where(
+            tables.incident.c.site == self.site, tables.incident.c.drill == drill
+        )
+        with self.database.read() as connection:
+            rows = connection.execute(query.order_by(tables.incident.c.number)).scalars()
+            return [_DECODER.decode(text) for text in rows]
 
     def events(self, number: int) -> list[Event]:
         """Return the journal of one incident, oldest first."""
@@ -134,19 +164,22 @@ class Store:
         number = kept.incident.number if kept else self._new(connection, events[0])
         state = kept.incident if kept else None
         announced: list[tuple[Incident, Event]] = []
+        events = self.announcer.arm(events)
         for event in events:
             state = apply(state, event, number)
-            if event.what is Happening.ANNOUNCED:
+            if event.what in ANNOUNCING:
                 announced.append((state, event))
             elif event.what is Happening.ACTED and event.act is not None:
                 self._told(connection, number, event.station, event.act.id)
+            elif event.what is Happening.REPORTED:
+                told_report(connection, event.report, number)
         assert state is not None
         end = journal.append(connection, [(number, event) for event in events])
         version = kept.version + 1 if kept else 1
         self._update(connection, state, version)
         undone: list[tuple[int, Event]] = []
         for then, event in announced:
-            undone += self._announce(connection, then, event, end, times, everybody=everybody)
+            undone += self.announcer.write(connection, then, event, end, times, everybody=everybody)
         journal.append(connection, undone)
         return Kept(state, version)
 
@@ -165,9 +198,11 @@ class Store:
                 site=self.site,
                 zone=event.zone,
                 hazard=str(event.hazard),
+                drill=event.drill,
                 version=0,
                 grade=0,
                 opened_at=event.at,
+                over_at=0,
                 closed_at=0,
                 state="",
             )
@@ -185,32 +220,13 @@ class Store:
             .values(
                 version=version,
                 grade=int(state.grade),
+                over_at=state.over_at,
                 closed_at=state.closed_at,
                 state=_ENCODER.encode(state).decode(),
             )
         )
         if result.rowcount != 1:
             raise StaleError(f"incident {state.number} was changed meanwhile")
-
-    def _announce(
-        self,
-        connection: Connection,
-        incident: Incident,
-        event: Event,
-        end: journal.Head,
-        times: Times,
-        *,
-        everybody: bool,
-    ) -> list[tuple[int, Event]]:
-        assert event.kind is not None
-        assert event.grade is not None
-        note = notification(
-            incident, event, community=self._community, base_url=self._base_url, journal=end
-        )
-        whom = addresses(
-            event.kind, event.grade, incident.peak, self._community, everybody=everybody
-        )
-        return outbox.enqueue(connection, note, whom, self._configured, times)
 
     def untold(self, number: int, seq: int) -> bool:
         """Tell whether nobody was told an announcement, and nobody will be by what still waits."""
@@ -224,8 +240,7 @@ class Store:
 
     def can_tell(self) -> bool:
         """Tell whether any contact has a channel that is configured."""
-        everyone = {name for contact in self._community.contact for name in contact.channels}
-        return any(name.partition(":")[0] in self._configured for name in everyone)
+        return self.announcer.can_tell()
 
     def verify_journal(self, anchor: journal.Head | None = None) -> journal.Head:
         """Check the hash chain, and that every incident is the fold of its journal.
@@ -234,69 +249,7 @@ class Store:
             journal.JournalError: It is broken; the message says where.
         """
         with self.database.read() as connection:
-            end = journal.verify(connection, anchor)
-            rows = connection.execute(
-                select(tables.incident.c.number, tables.incident.c.state)
-            ).all()
-            for number, text in rows:
-                if journal.fold(journal.events_of(connection, number), number) != _DECODER.decode(
-                    text
-                ):
-                    raise journal.JournalError(
-                        f"incident {number} is not what its journal says: its row was changed"
-                    )
-            return end
-
-    # --- people ---
-
-    def person_id(self, who: str) -> str:
-        """Return the id of *who* for the journal: a contact's, or one made for a name."""
-        for contact in self._community.contact:
-            if who in (contact.id, contact.name):
-                return contact.id
-        with self.database.write() as connection:
-            known = connection.execute(
-                select(tables.person.c.id).where(tables.person.c.name == who)
-            ).scalar()
-            if known is not None:
-                return str(known)
-            fresh = f"person-{secrets.token_hex(4)}"
-            connection.execute(insert(tables.person).values(id=fresh, name=who))
-            return fresh
-
-    def names(self) -> dict[str, str]:
-        """Return the names that people typed, by id."""
-        with self.database.read() as connection:
-            return dict(connection.execute(select(tables.person.c.id, tables.person.c.name)).all())
-
-    def erase_person(self, person: str) -> bool:
-        """Forget a name; the journal keeps the bare id. True if it was known."""
-        with self.database.write() as connection:
-            result = connection.execute(tables.person.delete().where(tables.person.c.id == person))
-            return bool(result.rowcount)
-
-    # --- notifications ---
-
-    def notified(self, numbers: Collection[int]) -> dict[int, list[dict[str, object]]]:
-        """Return the outbox rows of some incidents, newest first."""
-        found: dict[int, list[dict[str, object]]] = {number: [] for number in numbers}
-        if not numbers:
-            return found
-        with self.database.read() as connection:
-            rows = connection.execute(
-                select(tables.outbox).where(_o.incident.in_(numbers)).order_by(_o.row.desc())
-            ).mappings()
-            for row in rows:
-                found[row["incident"]].append(dict(row))
-        return found
-
-    def outbox_counts(self) -> tuple[dict[str, int], int | None]:
-        """Return how many rows are in each state, and when the oldest pending one was written."""
-        with self.database.read() as connection:
-            counts: dict[str, int] = dict(
-                connection.execute(select(_o.state, func.count()).group_by(_o.state)).all()
-            )
-            oldest = connection.execute(
-                select(func.min(_o.created_at)).where(_o.state == outbox.PENDING)
-            ).scalar()
-        return counts, oldest
+            report = audit(connection, anchor)
+        if report.problems:
+            raise journal.JournalError(report.problems[0])
+        return report.head

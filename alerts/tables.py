@@ -29,30 +29,36 @@ incident = Table(
     Column("site", String(40), nullable=False),
     Column("zone", String(40), nullable=False),
     Column("hazard", String(20), nullable=False),
+    # The drill that it belongs to, "" for an actual incident: part of its identity.
+    Column("drill", String(40), nullable=False, server_default=""),
     Column("version", Integer, nullable=False),
     Column("grade", Integer, nullable=False),
     Column("opened_at", BigInteger, nullable=False),
+    # Nothing is left to be done on the spot; a review may still be owed.
+    Column("over_at", BigInteger, nullable=False),
     Column("closed_at", BigInteger, nullable=False),
     Column("state", Text, nullable=False),
-    # One open incident for each (site, zone, hazard), whoever tries.
+    # One that is not over for each (site, zone, hazard), whoever tries; one of a drill beside it.
     Index(
         "one_open_incident",
         "site",
         "zone",
         "hazard",
+        "drill",
         unique=True,
-        sqlite_where=text("closed_at = 0"),
-        postgresql_where=text("closed_at = 0"),
+        sqlite_where=text("over_at = 0"),
+        postgresql_where=text("over_at = 0"),
     ),
     sqlite_autoincrement=True,
 )
 
-# Append-only; triggers refuse UPDATE and DELETE. UNIQUE(prev): the chain can't fork.
+# Append-only; triggers refuse UPDATE and DELETE. UNIQUE(prev): the chain can't fork. Without an
+# incident it is an entry of the site.
 journal = Table(
     "journal",
     metadata,
     Column("seq", Integer, primary_key=True, autoincrement=False),
-    Column("incident", Integer, ForeignKey("incident.number"), nullable=False, index=True),
+    Column("incident", Integer, ForeignKey("incident.number"), nullable=True, index=True),
     Column("body", Text, nullable=False),
     Column("prev", String(64), nullable=False, unique=True),
     Column("hash", String(64), nullable=False),
@@ -64,7 +70,8 @@ outbox = Table(
     Column("row", Integer, primary_key=True, autoincrement=True),
     Column("id", String(40), nullable=False, unique=True),
     Column("dedup", String(200), nullable=False, unique=True),
-    Column("incident", Integer, ForeignKey("incident.number"), nullable=False),
+    # None for digests and tests: they belong to no single incident.
+    Column("incident", Integer, ForeignKey("incident.number"), nullable=True),
     Column("seq", Integer, nullable=False),
     Column("grade", Integer, nullable=False),
     # The worst grade that this row has to tell: its own, or that of an unsent one it replaced.
@@ -86,8 +93,16 @@ outbox = Table(
     Column("vendor_id", String(200), nullable=False),
     Column("vendor_code", String(40), nullable=False),
     Column("detail", Text, nullable=False),
-    Index("outbox_due", "state", text("urgency DESC"), "row"),
+    # Of a suppressed one: when its digest is due, and the id of the digest that told it.
+    Column("digest_at", BigInteger, nullable=False, server_default="0"),
+    Column("digest", String(40), nullable=False, server_default=""),
+    # When its one-time link was used, wall; 0 if not.
+    Column("used_at", BigInteger, nullable=False, server_default="0"),
+    # 1 for a message of a drill: it goes after every actual one.
+    Column("exercise", Integer, nullable=False, server_default="0"),
+    Index("outbox_due", "state", "exercise", text("urgency DESC"), "row"),
     Index("outbox_recipient", "incident", "contact", "channel"),
+    Index("outbox_contact", "contact", "created_at"),
     sqlite_autoincrement=True,
 )
 
@@ -99,6 +114,26 @@ spent = Table(
     Column("channel", String(80), nullable=False),
     Column("at_wall", BigInteger, nullable=False),
     Index("spent_window", "channel", "at_wall"),
+)
+
+# Channels that refuse or don't answer rest for a while; what is not here is well. Times are wall.
+breaker = Table(
+    "breaker",
+    metadata,
+    Column("channel", String(80), primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("opened_wall", BigInteger, nullable=False),
+    Column("rest_until_wall", BigInteger, nullable=False),
+    Column("probe_until_wall", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+# Few values that all programs on this database share: the key of one-time links.
+setting = Table(
+    "setting",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("value", Text, nullable=False),
 )
 
 # What stations switched by themselves; `running` until the station has said that it is off.
@@ -120,10 +155,43 @@ local_act = Table(
     sqlite_autoincrement=True,
 )
 
-# Names that people typed; may be erased, the journal keeps only the id.
+# What people are not told for a while: a cache of the fold over its events.
+withholding = Table(
+    "withholding",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("site", String(40), nullable=False),
+    Column("ended_at", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# Names and numbers that people gave; may be erased, everything else keeps only the id.
 person = Table(
     "person",
     metadata,
     Column("id", String(40), primary_key=True),
     Column("name", Text, nullable=False),
+    Column("phone", Text, nullable=False, server_default=""),
+)
+
+# The register of drills; `state` is the whole drill as JSON. At most one of a site runs at a time.
+drill = Table(
+    "drill",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("site", String(40), nullable=False),
+    Column("asked_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Index(
+        "one_running_drill",
+        "site",
+        unique=True,
+        sqlite_where=text("ended_at = 0"),
+        postgresql_where=text("ended_at = 0"),
+    ),
+    Index("drill_asked", "site", "asked_at"),
 )

@@ -6,14 +6,18 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from alerts import stages
+from alerts.fold import apply
 from alerts.grading import Judgement
-from alerts.incident import Event, Incident, StationAct, apply
-from alerts.message import journal_text
+from alerts.incident import Event, Incident, Kind, StationAct
+from alerts.journal_words import journal_text
+from alerts.notification import urgency
 from alerts.views import ActedView, IncidentView, JournalView, NotifiedView, OutboxView
 from core.act import ActEvent
 from core.act_wording import act_end, act_sentence
 from core.community import Name
-from core.grade import Grade
+from core.finding import Condition
+from core.grade import GRADE_FACTS, Grade
 
 
 def incident_view(
@@ -52,7 +56,31 @@ def incident_view(
         subjects=words.subjects,
         notified=tuple(notified_view(row) for row in rows),
         acted=acted_views(incident.acted),
+        over_at=incident.over_at,
+        severity=GRADE_FACTS[incident.grade or incident.peak].cap_severity,
+        urgency=_urgency(incident),
+        certainty=str(incident.judgement.certainty),
+        first=_first(incident),
+        first_since=incident.first.since if incident.first else 0,
+        missing=tuple(str(need) for need in stages.missing(incident)),
+        hidden=incident.open and incident.hidden,
+        withheld=tuple(sorted(set(incident.judgement.withheld.values()))),
+        drill=incident.drill,
+        exercise=incident.exercise,
     )
+
+
+def _urgency(incident: Incident) -> str:
+    past = incident.condition is Condition.CLEARED or not incident.open
+    kind = Kind.CLEAR if past else Kind.ALERT
+    return urgency(kind, incident.grade, forecast=incident.judgement.forecast)
+
+
+def _first(incident: Incident) -> Name:
+    """Return what came first, where something else has come to hold it since."""
+    first = incident.first
+    alone = first is not None and set(incident.judgement.holders) <= {first.name}
+    return Name() if first is None or alone else first.headline
 
 
 def acted_views(acted: Sequence[StationAct]) -> tuple[ActedView, ...]:

@@ -60,6 +60,30 @@ class ActedView(msgspec.Struct, frozen=True, kw_only=True):
     text: Name
 
 
+class LadderView(msgspec.Struct, frozen=True, kw_only=True):
+    """How far up its escalation ladder an incident is. Times are run time (ms), 0 for never.
+
+    Attributes:
+        grade: Of the ladder.
+        state: climbing, taken (somebody has it), over (it has cleared) or ended (nobody took it
+            over, and nobody is left to call).
+        began_at: From when its steps count.
+        taken: Steps climbed so far.
+        next_at, next_people: When the next step is due, and the ids of whom it calls.
+        reminded_at, lapse_at: When who has it was asked "still on it?", and until when they may
+            answer.
+    """
+
+    grade: str
+    state: str
+    began_at: int
+    taken: int = 0
+    next_at: int = 0
+    next_people: tuple[str, ...] = ()
+    reminded_at: int = 0
+    lapse_at: int = 0
+
+
 class IncidentView(msgspec.Struct, frozen=True, kw_only=True):
     """One incident as people see it. Times are run time in milliseconds since the epoch.
 
@@ -71,11 +95,21 @@ class IncidentView(msgspec.Struct, frozen=True, kw_only=True):
         acknowledged: True if somebody has taken it over and it has not risen since.
         acknowledged_by, acknowledged_at: Contact id or name given, and when; "" and 0 if nobody.
         stage: warned, deciding, acting, recovering, reviewing or closed.
-        opened_at, changed_at, closed_at: closed_at is 0 while open.
+        opened_at, changed_at, over_at, closed_at: The last two are 0 while not. Over means that
+            nothing is left to be done on the spot; orange and red are closed after a review.
         headline, why: One line and one sentence, in both languages.
         subjects: Subjects of the findings that hold it, worst first.
         notified: Its notifications, newest first.
         acted: What stations did by themselves, oldest first; a run from its on to its off is one.
+        ladder: Who is called next, and when; None once it is closed.
+        severity, urgency, certainty: CAP 1.2 words, three axes that never stand for one another.
+        first: What came first (first-out), in both languages; empty if that is what is there now.
+        first_since: Event time (ms) at which that began, 0 if unknown.
+        missing: What is needed before the present stage can be left (slugs of `Need`).
+        hidden: True if it holds only by what is withheld: nobody is told of it.
+        withheld: Numbers of the withholdings that concern it.
+        drill: Id of the drill that it belongs to, "" for an actual incident.
+        exercise: True if it belongs to a drill: it is no danger.
     """
 
     number: int
@@ -96,11 +130,23 @@ class IncidentView(msgspec.Struct, frozen=True, kw_only=True):
     subjects: tuple[str, ...] = ()
     notified: tuple[NotifiedView, ...] = ()
     acted: tuple[ActedView, ...] = ()
+    ladder: LadderView | None = None
+    over_at: int = 0
+    severity: str = ""
+    urgency: str = ""
+    certainty: str = ""
+    first: Name = Name()
+    first_since: int = 0
+    missing: tuple[str, ...] = ()
+    hidden: bool = False
+    withheld: tuple[int, ...] = ()
+    drill: str = ""
+    exercise: bool = False
 
     @property
     def open(self) -> bool:
-        """True until it is closed."""
-        return self.closed_at == 0
+        """True until it is over: there may be a danger on the spot."""
+        return self.over_at == 0 and self.closed_at == 0
 
 
 class JournalView(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,13 +10,15 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from alerts import dispatch, journal, outbox
+from alerts import breaker, dispatch, journal, outbox, settling
+from alerts.attempt import Attempts
+from alerts.breaker import Breaker
 from alerts.channels.base import Channel, Outcome, OutcomeKind
 from alerts.database import Database
 from alerts.dispatch import Claimed, Room
@@ -42,6 +44,10 @@ IDLE_S = 0.5
 ERROR_REST_S = 1.0
 
 
+# Something that is looked after every second, in the worker's transaction; returns journal events.
+Chore = Callable[[Connection, Times], list[tuple[int, Event]]]
+
+
 @dataclass(frozen=True, slots=True)
 class _Done:
     claimed: Claimed
@@ -59,6 +65,9 @@ class Worker:
         owner: Name of this worker; two workers on one database need two names.
         told: Called with the incident numbers whose notifications changed, on the worker's thread.
         health: Called with a channel's name and each outcome, on a sender's thread.
+        take_url: Signs a row's one-time link.
+        chores: What else is to be written every second: digests, self-tests.
+        rested: Called every second with the channels that have trouble.
     """
 
     def __init__(
@@ -71,6 +80,9 @@ class Worker:
         owner: str,
         told: Callable[[set[int]], None],
         health: Callable[[str, Outcome], None],
+        take_url: Callable[[Claimed], str] = lambda _row: "",
+        chores: Sequence[Chore] = (),
+        rested: Callable[[Sequence[Breaker]], None] = lambda _breakers: None,
     ) -> None:
         self._database = database
         self._channels = dict(channels)
@@ -79,6 +91,9 @@ class Worker:
         self._owner = owner
         self._told = told
         self._health = health
+        self._attempts = Attempts(self._channels, clock, metrics, take_url)
+        self._chores = tuple(chores)
+        self._rested = rested
         self._inbox: queue.SimpleQueue[_Done | None] = queue.SimpleQueue()
         self._unsettled: list[_Done] = []
         self._busy: dict[str, int] = dict.fromkeys(channels, 0)
@@ -168,90 +183,113 @@ class Worker:
         times = self.times()
         settled = list(self._unsettled)
         with self._database.write() as connection:
+            breakers = breaker.read(connection)
             events = self._settle(connection, settled, times)
-            events += self._give_up(connection, times)
-            claimed = self._claim(connection, times) if claim else []
+            self._judge(connection, breakers, settled, times.wall)
+            events += self._give_up(connection, breakers, times)
+            claimed = self._claim(connection, breakers, times) if claim else []
             due = None if claimed else dispatch.next_due(connection)
+            events = [(number, event) for number, event in events if number]
             journal.append(connection, events)
         del self._unsettled[: len(settled)]
         for row in claimed:
             self._busy[row.channel] += 1
             self._senders.submit(row)
-        changed = {number for number, _ in events} | {row.note.incident for row in claimed}
+        changed = {number for number, _ in events}
+        changed |= {row.note.incident for row in claimed if row.note.incident}
         if changed:
             self._told(changed)
         return self._wait_s(due, times)
 
-    def _give_up(self, connection: Connection, times: Times) -> list[tuple[int, Event]]:
+    def _judge(
+        self,
+        connection: Connection,
+        breakers: dict[str, Breaker],
+        settled: Sequence[_Done],
+        wall: int,
+    ) -> None:
+        """Let the outcomes open and close the breakers."""
+        for item in settled:
+            name = item.claimed.channel
+            before = breakers.get(name)
+            now = breaker.after(before, name, item.outcome, wall)
+            breaker.write(connection, before, now)
+            if now is None:
+                breakers.pop(name, None)
+            else:
+                breakers[name] = now
+
+    def _give_up(
+        self, connection: Connection, breakers: Mapping[str, Breaker], times: Times
+    ) -> list[tuple[int, Event]]:
         """Fail what is too old, and what waits for a channel that can't send any more."""
         events: list[tuple[int, Event]] = []
         now_s = self._clock.monotonic_s()
         if now_s >= self._expire_s:
             self._expire_s = now_s + EXPIRE_S
             events += outbox.expire(connection, times)
+            for chore in self._chores:
+                events += chore(connection, times)
+            self._show(breakers, times.wall)
         usable = frozenset(self._channels) - self._disabled
         if usable != self._swept or self._disabled:
             self._swept = usable
             events += outbox.abandon(connection, usable, times)
-        return events
+        resting = {
+            name for name, one in breakers.items() if one.state(times.wall) is breaker.State.OPEN
+        }
+        return events + outbox.step_aside(connection, resting, usable - resting, times)
+
+    def _show(self, breakers: Mapping[str, Breaker], wall: int) -> None:
+        for name in self._channels:
+            one = breakers.get(name)
+            state = one.state(wall) if one is not None else breaker.State.CLOSED
+            self._metrics.breaker.labels(name).set(list(breaker.State).index(state))
+        self._rested([one for one in breakers.values() if one.opened_wall])
 
     def _wait_s(self, due: int | None, times: Times) -> float:
         if due is None or due <= times.now:  # nothing, or it waits for room: an outcome wakes us
             return IDLE_S
         return min(IDLE_S, (due - times.now) / 1000 / times.speed)
 
-    def _claim(self, connection: Connection, times: Times) -> list[Claimed]:
-        rooms = {
-            name: Room(
-                channel.concurrency * LEASED_PER_THREAD - self._busy[name], channel.per_minute
-            )
-            for name, channel in self._channels.items()
-            if name not in self._disabled
-        }
+    def _claim(
+        self, connection: Connection, breakers: Mapping[str, Breaker], times: Times
+    ) -> list[Claimed]:
+        rooms = {}
+        for name, channel in self._channels.items():
+            slots = channel.concurrency * LEASED_PER_THREAD - self._busy[name]
+            if name in breakers:
+                slots = breakers[name].slots(times.wall, slots)
+            if name not in self._disabled:
+                rooms[name] = Room(slots, channel.per_minute)
         free = sum(max(room.slots, 0) for room in rooms.values())
-        return dispatch.claim(connection, self._owner, rooms, free, times) if free else []
+        claimed = dispatch.claim(connection, self._owner, rooms, free, times) if free else []
+        for name in {row.channel for row in claimed}:
+            one = breakers.get(name)
+            if one is not None and one.opened_wall:
+                probe = replace(one, probe_until_wall=times.wall + dispatch.LEASE_MS)
+                breaker.write(connection, one, probe)
+        return claimed
 
     def _settle(
         self, connection: Connection, done: Sequence[_Done], times: Times
     ) -> list[tuple[int, Event]]:
         accepted = [item for item in done if item.outcome.kind is OutcomeKind.ACCEPTED]
-        events = dispatch.accept(
+        events = settling.accept(
             connection, [(item.claimed, item.outcome) for item in accepted], times
         )
         for item in done:
             if item.outcome.kind is not OutcomeKind.ACCEPTED:
                 channel = self._channels[item.claimed.channel]
                 resend = channel.idempotent or item.claimed.urgency >= Grade.ORANGE
-                events += dispatch.settle(
+                events += settling.settle(
                     connection, item.claimed, item.outcome, resend_unknown=resend, times=times
                 )
         return events
 
     def _send(self, row: Claimed) -> None:
-        channel = self._channels[row.channel]
-        began_s = self._clock.monotonic_s()
-        try:
-            outcome = channel.send(row.note, self._clock.wall_ms() // 1000)
-        except Exception as error:  # noqa: BLE001  # a broken channel must not stop the others
-            # The class alone: the text may hold a key.
-            outcome = Outcome(
-                OutcomeKind.RETRY, vendor_code=type(error).__name__, detail="channel failed"
-            )
-            log.error(  # noqa: TRY400  # a traceback may hold the URL, and with it a key
-                "a channel failed",
-                channel=row.channel,
-                error=type(error).__name__,
-            )
-        self._metrics.attempt_seconds.labels(row.channel).observe(
-            self._clock.monotonic_s() - began_s
-        )
-        self._metrics.notify.labels(row.channel, row.note.grade.word, str(outcome.kind)).inc()
+        outcome = self._attempts.send(row)
         if outcome.disable:
             self._disabled.add(row.channel)
-        if outcome.kind in (OutcomeKind.PERMANENT, OutcomeKind.MISCONFIGURED):
-            log.error(
-                "a notification was refused", channel=row.channel, code=outcome.vendor_code,
-                detail=outcome.detail, incident=row.note.incident,
-            )  # fmt: skip
         self._inbox.put(_Done(row, outcome))
         self._health(row.channel, outcome)

@@ -179,12 +179,17 @@ class LimitEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Contact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Somebody who is told. Channels are names of hub.toml, or `sms:+86…`."""
+    """Somebody who is told. Channels are names of hub.toml, or `sms:+86…`.
+
+    Attributes:
+        quiet: Local hours in which what can wait waits, `22:00-07:00`; red never waits.
+    """
 
     id: str
     name: str
     role: str
     channels: tuple[str, ...] = ()
+    quiet: str = ""
 
 
 class JsonMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

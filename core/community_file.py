@@ -6,7 +6,7 @@ Errors name file, key, given and expected. Sensors' and limits' own rules are ch
 
 from __future__ import annotations
 
-import zoneinfo
+import re
 from collections.abc import Iterable
 from math import inf
 from pathlib import Path
@@ -22,6 +22,7 @@ from core.community import (
     gap_ms,
 )
 from core.configuration import ConfigurationError, parse_toml, read_toml
+from core.drill import PREFIX, is_drill
 from core.identity import is_slug
 from core.quantity import FACTS, Danger, Quantity, UnknownUnitError, factor_to_canonical
 
@@ -80,7 +81,20 @@ def problems(community: Community) -> list[str]:
         seen.add(key)
     for mapping in community.mapping:
         found += _mapping_problems(mapping, community.sensor_of(mapping.sensor))
+    found += [
+        f"contact {contact.id!r}: quiet {contact.quiet!r}: expected HH:MM-HH:MM, as in 22:00-07:00"
+        for contact in community.contact
+        if contact.quiet and (_HOURS.fullmatch(contact.quiet) is None or _is_no_time(contact.quiet))
+    ]
     return found + _habit_problems(community) + _site_problems(community.site)
+
+
+_HOURS = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d")
+
+
+def _is_no_time(hours: str) -> bool:
+    begin, _, end = hours.partition("-")
+    return begin == end
 
 
 def _habit_problems(community: Community) -> list[str]:
@@ -121,6 +135,8 @@ def _size_problems(zone: Zone) -> list[str]:
 
 
 def _site_problems(site: Site) -> list[str]:
+    import zoneinfo  # noqa: PLC0415  # 1 MB that a station, which reads no site, never needs
+
     found = []
     try:
         zoneinfo.ZoneInfo(site.timezone)
@@ -138,6 +154,12 @@ def _name_problems(community: Community) -> list[str]:
         "sensor": [sensor.id for sensor in community.sensor],
         "contact": [contact.id for contact in community.contact],
     }
+    reserved = [*kinds["zone"], *kinds["sensor"], *community.stations]
+    found += [
+        f"id {name!r}: names that begin with {PREFIX!r} are reserved for drills"
+        for name in sorted({*reserved})
+        if is_drill(name)
+    ]
     for kind, names in {"site": [community.site.id], **kinds}.items():
         found += [
             f"{kind} id {name!r}: expected 1 to 40 of a-z, 0-9 and hyphen"

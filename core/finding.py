@@ -62,6 +62,7 @@ class Because(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         expected_s: How often something should come, in seconds.
         members: Subjects that this finding explains (a lost station and its sensors).
         note: One slug that names a special case, e.g. "never-reported", "stopped".
+        source: Who says so, where it was none of our sensors: the sender of an upstream warning.
     """
 
     value: float | None = None
@@ -86,6 +87,7 @@ class Because(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     expected_s: float | None = None
     members: tuple[str, ...] = ()
     note: str = ""
+    source: str = ""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,6 +107,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         score: 0..1, 0.5 = firing.
         fault: One reason word if the sensor rather than the world is at fault, else "".
         because: Why.
+        drill: Id of the drill in which it was found, "" if it is actual. Whoever reads it believes
+            the topic, not this field.
     """
 
     subject: str
@@ -121,6 +125,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     score: float = 0.0
     fault: str = ""
     because: Because
+    drill: str = ""
 
 
 class FindingError(ValueError):

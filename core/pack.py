@@ -6,7 +6,9 @@ first record: `boot`, `seq`, `sync` (interfaces, MQTT), and what the ledger need
 * `made`: readings that this boot has produced up to and including this pack;
 * `thinned`: readings that were taken out of this very pack while it waited in a full spool;
 * `gone`: packs that were dropped, as `[boot, first seq, last seq, readings, reason]`;
-* `unknown`: what an earlier boot may have lost in memory, as `[boot, readings]` (upper bound).
+* `unknown`: what an earlier boot may have lost in memory, as `[boot, readings]` (upper bound);
+* `exercise`: id of the drill that the station of a drill plays. It marks, it does not decide: what
+  any other station sends is actual, whatever this label says (`core.drill`).
 
 A pack without a trusted clock carries `bm_` (seconds since boot) instead of `bt`; the trailing
 underscore makes readers that do not know it refuse the pack, as RFC 8428 section 4.4 wants.
@@ -58,6 +60,7 @@ class Pack(msgspec.Struct, frozen=True, kw_only=True):
         readings: In the order of the pack.
         rejected: Records that could not be read; `len(readings) + len(rejected)` is the count.
         made, thinned, gone, unknown: For the ledger, see the module text.
+        exercise: Id of the drill that it was made for, "" for none; a mark, no proof.
     """
 
     boot: str | None = None
@@ -69,6 +72,7 @@ class Pack(msgspec.Struct, frozen=True, kw_only=True):
     thinned: int = 0
     gone: tuple[Gone, ...] = ()
     unknown: tuple[Unknown, ...] = ()
+    exercise: str = ""
 
     @property
     def count(self) -> int:
@@ -107,6 +111,7 @@ def encode_pack(pack: Pack) -> bytes:
     head.thinned = pack.thinned or None
     head.gone = pack.gone or None
     head.unknown = pack.unknown or None
+    head.exercise = pack.exercise or None
     return encode_records(records or [head])
 
 
@@ -166,4 +171,5 @@ def decode_pack(payload: bytes) -> Pack:
         thinned=head.thinned or 0,
         gone=head.gone or (),
         unknown=head.unknown or (),
+        exercise=head.exercise if isinstance(head.exercise, str) else "",
     )

@@ -7,7 +7,7 @@ record that is not a reading is set apart with its reason, and its base values s
 from __future__ import annotations
 
 from math import isfinite
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -73,6 +73,7 @@ class Record(msgspec.Struct, omit_defaults=True, gc=False):
     thinned: int | None = None
     gone: tuple[Gone, ...] | None = None
     unknown: tuple[Unknown, ...] | None = None
+    exercise: Any = None  # a mark: whatever it is, it must not cost a reading
     n: str | None = None
     u: str | None = None
     v: float | None = None

@@ -53,6 +53,31 @@ def heartbeat(site: str) -> str:
     return f"{ROOT}/{site}/heartbeat"
 
 
+def drill(site: str) -> str:
+    """Where alerts states, retained, which drill runs (`core.drill`)."""
+    return f"{ROOT}/{site}/drill"
+
+
+def drill_ready(site: str, program: str) -> str:
+    """Where a program says that it takes part in a drill; the payload is the drill's id."""
+    return f"{ROOT}/{site}/drill/ready/{program}"
+
+
+def all_drill_ready(site: str) -> str:
+    """Filter for every program that says so."""
+    return f"{ROOT}/{site}/drill/ready/+"
+
+
+def drill_finding(site: str, drill: str, subject: str, rule: str) -> str:
+    """Where detectors publish what they find in a drill: apart from everything actual."""
+    return f"{ROOT}/{site}/drill/finding/{drill}/{subject}/{rule}"
+
+
+def all_drill_findings(site: str) -> str:
+    """Filter for every finding of every drill of a site."""
+    return f"{ROOT}/{site}/drill/finding/+/+/+"
+
+
 def grades_of(site: str, zone: str) -> str:
     """Filter for the grades of one zone."""
     return f"{ROOT}/{site}/grade/{zone}/+"

@@ -116,10 +116,27 @@ RULES: dict[str, tuple[str, str]] = {
         "该区域各传感器读数的组合与历史不同",
         "the readings of this zone together are unlike its history",
     ),
+    "resident-report": (
+        "居民上报，尚未核实",
+        "a resident reports it; nobody has looked yet",
+    ),
+    "observation": (
+        "现场人员目视确认",
+        "somebody on the spot has seen it",
+    ),
     "anomaly": (
         "与该读数以往的规律不符",
         "unlike anything this reading has shown before",
     ),
+}
+# The same for what others say; their rules go on with who says it and about which hazard.
+_OTHERS: dict[str, tuple[str, str]] = {
+    "upstream-cap-": ("上级部门的预警信号", "a warning signal from an authority"),
+    "upstream-feed": (
+        "上级预警源无法读取，其预警可能收不到",
+        "a feed of warnings can't be read: warnings may be missed",
+    ),
+    "hook-": ("其他系统的告警", "an alert of another system"),
 }
 _DIGITS = {"m": 2, "dB/m": 2, "[ppm]": 0, "ug/m3": 0, "Cel": 1, "{count}": 0, "{person}": 0}
 
@@ -246,11 +263,14 @@ def _standing(finding: Finding) -> tuple[str, str]:
 
 def _opening(finding: Finding, language: str) -> list[str]:
     """Return what the rule of a finding means, while it is not green."""
-    words = RULES.get(finding.rule)
+    others = (words for rule, words in _OTHERS.items() if finding.rule.startswith(rule))
+    words = RULES.get(finding.rule) or next(others, None)
     if words is None or finding.grade is Grade.GREEN:
         return []
     zh = language == "zh"
     told = words[0 if zh else 1]
+    if source := finding.because.source:
+        told += f"（{source}）" if zh else f" ({source})"
     kinds = dict.fromkeys(quantity_of(member) for member in finding.because.members)
     named = [QUANTITIES[kind][0 if zh else 1] for kind in kinds if kind is not None]
     if named and finding.subject.startswith("zone."):
@@ -298,6 +318,35 @@ def _lead_words(because: Because, language: str) -> list[str]:
     return [f"{text}（{low}–{high}）" if zh else f"{text} ({low} to {high})"]
 
 
+# What alerts finds wrong with itself (`alerts.health`, `alerts.auditor`).
+_OWN_NOTES = {
+    "refused": (
+        "通知通道拒收，须检查其配置",
+        "the channel refuses notifications: its configuration must be checked",
+    ),
+    "resting": (
+        "通知通道无应答，暂改用其他通道",
+        "the channel does not answer: others are used meanwhile",
+    ),
+    "test-failed": (
+        "通知通道未通过每日自检",
+        "the channel failed its daily test",
+    ),
+    "ladder": (
+        "逐级呼叫曾停滞，已恢复",
+        "calling people had come to a standstill and was set going again",
+    ),
+    "outbox": (
+        "有通知积压，未能送出",
+        "notifications are stuck in the outbox",
+    ),
+    "outside": (
+        "联系不上外部看门狗：外网可能中断",
+        "the watchdog outside can't be reached: the internet link may be down",
+    ),
+}
+
+
 def _reasons_zh(finding: Finding) -> list[str]:
     because = finding.because
     parts = _opening(finding, "zh")
@@ -310,8 +359,8 @@ def _reasons_zh(finding: Finding) -> list[str]:
         parts.append("站点已停止，其传感器状态未知")
     if because.note == "acted":
         parts.append("站点独立动作，经过见时间线")
-    if because.note == "refused":
-        parts.append("通知通道拒收，须检查其配置")
+    if because.note in _OWN_NOTES:
+        parts.append(_OWN_NOTES[because.note][0])
     if because.rate_per_h is not None:
         parts.append(_rate_words(because.rate_per_h, because.unit, "zh"))
     parts += _lead_words(because, "zh") + _numbers(because, "zh")
@@ -334,8 +383,8 @@ def _reasons_en(finding: Finding) -> list[str]:
         parts.append("station stopped: its sensors are unknown")
     if because.note == "acted":
         parts.append("the station acted by itself, see the timeline")
-    if because.note == "refused":
-        parts.append("the channel refuses notifications: its configuration must be checked")
+    if because.note in _OWN_NOTES:
+        parts.append(_OWN_NOTES[because.note][1])
     if because.rate_per_h is not None:
         parts.append(_rate_words(because.rate_per_h, because.unit, "en"))
     parts += _lead_words(because, "en") + _numbers(because, "en")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 
+import msgspec
+
 from core import topics
 from core.broker import Broker
 from core.finding import Finding, encode_finding
@@ -23,12 +25,17 @@ class Publication:
         site: Slug of the site.
         statement: Gives what is stated now under a number. A refresh asks for it at the moment of
             saying, so that it can never say what a change has overtaken.
+        drill: Id of the drill that all of it belongs to: it then goes out apart and marked. ""
+            for what is actual.
     """
 
-    def __init__(self, broker: Broker, site: str, statement: Callable[[int], Finding]) -> None:
+    def __init__(
+        self, broker: Broker, site: str, statement: Callable[[int], Finding], drill: str = ""
+    ) -> None:
         self._broker = broker
         self._site = site
         self._statement = statement
+        self._drill = drill
         self._urgent: deque[Finding] = deque()
         self._waiting: deque[int] = deque()
         self._per_s = 1.0
@@ -80,10 +87,13 @@ class Publication:
     def _say(self, finding: Finding) -> bool:
         """Publish one finding. What is found late is said once and not retained: it is not now."""
         topic = topics.finding(self._site, finding.subject, finding.rule)
+        if self._drill:
+            topic = topics.drill_finding(self._site, self._drill, finding.subject, finding.rule)
+            finding = msgspec.structs.replace(finding, drill=self._drill)
         publication = self._broker.publish(
             topic,
             encode_finding(finding),
-            retain=not finding.late,
+            retain=not (finding.late or self._drill),
             expiry_s=topics.RETAINED_EXPIRY_S,
         )
         self.published += publication.ok

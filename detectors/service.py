@@ -18,6 +18,7 @@ from detectors import approval
 from detectors.archive import Archive
 from detectors.intake import Intake
 from detectors.publication import Publication
+from detectors.rehearsal import Rehearsal
 from detectors.sentinel import Sentinel
 from detectors.snapshot import Copy, SnapshotError, Writer, load, restore
 from detectors.trail import Hole
@@ -81,6 +82,7 @@ class Detect:
             session_expiry_s=0,  # what is missed meanwhile comes from history
         )
         self._publication = Publication(self._broker, self._site, self._statement)
+        self._rehearsal = Rehearsal(community, clock, self._broker)
         self._said_s = self._ticked_s = self._saved_s = self._refreshed_s = 0.0
 
     def _allow(self) -> None:
@@ -107,7 +109,7 @@ class Detect:
         self._resume()
         leaves = ("readings", "status", "stored")
         self._broker.subscribe(topics.all_stations(self._site, leaf) for leaf in leaves)
-        self._broker.subscribe(self.sentinel.mappings.filters)
+        self._broker.subscribe([topics.drill(self._site), *self.sentinel.mappings.filters])
         self._broker.start()
         try:
             self._broker.wait_linked(_FIRST_LINK_S)
@@ -132,10 +134,12 @@ class Detect:
         arrived = self.intake.take(TICK_S / 2)
         monotonic_s = self._clock.monotonic_s()
         if arrived:
-            found, holes = self.sentinel.take(arrived, self._clock.now_ms(), monotonic_s)
+            actual, of_a_drill = self._rehearsal.split(arrived)
+            found, holes = self.sentinel.take(actual, self._clock.now_ms(), monotonic_s)
             self._publication.change(found)
             self._say(monotonic_s)
             self._fill(holes)
+            self._rehearsal.take(of_a_drill, self._clock.now_ms(), monotonic_s)
         if self._relinked.is_set():
             self._relinked.clear()
             self._renew(monotonic_s)
@@ -147,12 +151,14 @@ class Detect:
     def _say(self, monotonic_s: float) -> None:
         self._publication.flush(monotonic_s - self._said_s)
         self._said_s = monotonic_s
+        self._rehearsal.say(monotonic_s)
 
     def _tick(self, monotonic_s: float) -> None:
         self._ticked_s = monotonic_s
         if not self._broker.linked:
             return  # we hear nobody: nobody else is to blame
         self._publication.change(self.sentinel.tick(self._clock.now_ms()))
+        self._rehearsal.tick(self._clock.now_ms(), monotonic_s)
         self._fill(self.sentinel.trails.due(monotonic_s))
         if monotonic_s - self._refreshed_s >= topics.REFRESH_S and not self._publication.refreshing:
             self._refreshed_s = monotonic_s
@@ -164,6 +170,7 @@ class Detect:
         self._publication.forget_changes()
         self._publication.refresh(self.sentinel.statements, at_once=True)
         self._refreshed_s = monotonic_s
+        self._rehearsal.relinked(self._clock.now_ms())
 
     def _resume(self) -> None:
         try:

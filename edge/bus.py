@@ -22,6 +22,9 @@ REFUSED_CAP_S = 60.0
 OWED_S = 10.0
 # Unanswered requests in a row before a device is asked more rarely.
 PATIENCE = 3
+# Answers without a value (a start command, an identity) after which a device is asked again at
+# once: a reading that is wanted once a minute must not wait for minutes.
+HURRIES = 2
 # Room for the longest usual reply, in bytes (17 registers), and the factor on its time on the wire
 # (hardware notes 1.2).
 _REPLY_BYTES = 40
@@ -38,6 +41,7 @@ class Turn:
         due_s: When it is next.
         misses: Requests in a row without an answer.
         refusals: Refusals in a row.
+        hurries: Answers without a value in a row.
     """
 
     instrument: Instrument
@@ -45,11 +49,16 @@ class Turn:
     due_s: float = 0.0
     misses: int = 0
     refusals: int = 0
+    hurries: int = 0
 
-    def answered(self, now_s: float) -> None:
-        """Take note of a good answer."""
+    def answered(self, now_s: float, *, empty: bool = False) -> None:
+        """Take note of a good answer; *empty* if it held no value, as that to a start command."""
         self.misses = self.refusals = 0
-        self.due_s = max(self.due_s + self.every_s, now_s)
+        self.hurries = self.hurries + 1 if empty else 0
+        if 0 < self.hurries <= HURRIES:
+            self.due_s = now_s
+        else:
+            self.due_s = max(self.due_s + self.every_s, now_s)
 
     def missed(self, now_s: float) -> None:
         """Take note of silence."""

@@ -18,6 +18,7 @@ from core.broker import BrokerAddress
 from core.community import LimitEntry, SensorEntry
 from core.community_file import calibration_problems, limit_problems, quality_problems
 from core.configuration import ConfigurationError, read_toml
+from core.drill import PREFIX, is_drill
 from core.identity import is_slug
 from edge.acting.description import describe_acting
 from edge.acting.settings import ActEntry, ButtonEntry, CommandEntry, Mandate, OutputEntry
@@ -25,6 +26,7 @@ from edge.acting.settings_check import acting_problems
 from edge.drivers import DRIVERS
 from edge.drivers.base import DriverError, Mode
 from edge.instruments import driver_of
+from edge.sensor_words import sensor_advice, sensor_notes
 
 
 class StationEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,6 +40,8 @@ class StationEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             default what a hub keeps raw readings for (ingest, retention of the history).
         pack_interval_s: Wall seconds between two packs (and commits); 10 is kinder to SD cards.
         clock: "trusted" if the run's clock needs no proof, "auto" to ask the operating system.
+        exercise: Id of the drill that this station plays; only a station of a drill has one, and
+            it switches nothing.
     """
 
     id: str
@@ -47,6 +51,7 @@ class StationEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     spool_max_days: float = 30.0
     pack_interval_s: float = 1.0
     clock: Literal["auto", "trusted"] = "auto"
+    exercise: str = ""
 
 
 class PortEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -134,6 +139,8 @@ def problems(config: StationConfig) -> list[str]:
             found += _relay_problems(port, config)
     for limit in config.limit:
         found += limit_problems(limit)
+    if config.station.exercise and (config.output or config.act or config.mandate):
+        found.append("mandate, output, act: the station of a drill switches nothing")
     return found + acting_problems(
         config.mandate, config.output, config.act, config.button, config.sensor, config.limit, ports
     )
@@ -147,6 +154,11 @@ def _station_problems(station: StationEntry) -> list[str]:
         found.append(f"station.spool_max_mb {station.spool_max_mb}: expected 1 to 100000 MB")
     if not 1 <= station.spool_max_days <= 3650:
         found.append(f"station.spool_max_days {station.spool_max_days}: expected 1 to 3650 days")
+    if is_drill(station.id) != is_slug(station.exercise):
+        found.append(
+            f"station.exercise {station.exercise!r}: expected the id of a drill in the station of a"
+            f" drill ({PREFIX}…), and nothing in any other; this is {station.id!r}"
+        )
     return found
 
 
@@ -262,7 +274,9 @@ def describe_station(config: StationConfig) -> list[str]:
         words = ", ".join(str(quantity) for quantity in entry.quantities)
         doubt = "" if driver_of(entry).facts.verified else "  [profile not verified]"
         lines.append(f"  {entry.id:<12} {entry.driver:<18} on {entry.port:<10} {words}{doubt}")
+        lines += [f"  {'':<12} {note}" for note in sensor_notes(entry)]
     lines += describe_acting(
         config.mandate, config.output, config.act, config.button, config.command
     )
-    return lines + [f"  advice: {text}" for text in broker.advice]
+    advice = [text for entry in config.sensor for text in sensor_advice(entry)]
+    return lines + [f"  advice: {text}" for text in (*advice, *broker.advice)]

@@ -15,8 +15,10 @@ from edge.spool import Spool
 
 _TEMPERATURE = "sys/class/thermal/thermal_zone0/temp"
 # Raspberry Pi firmware: bit 0 under-voltage now, 1 to 3 slowed down now, 16 under-voltage since it
-# was switched on (hardware notes 7.3). Some kernels have only the voltage sensor.
-_THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
+# was switched on (hardware notes 7.3). The same that `vcgencmd get_throttled` says, but readable
+# without a group and a device of its own. The folder's name differs from board to board (soc,
+# scb); some kernels have only the voltage sensor.
+_THROTTLED = "sys/devices/platform/*/*firmware/get_throttled"
 _SENSORS = "sys/class/hwmon"
 _UNDERVOLTAGE, _SLOWED, _UNDERVOLTAGE_SEEN = 0x1, 0xE, 0x10000
 _MEMORY = Path("/proc/self/statm")
@@ -53,7 +55,8 @@ def machine_health(directory: Path, root: Path = Path("/")) -> dict[str, float]:
 
 
 def _power_health(root: Path) -> dict[str, float]:
-    bits = _number(root / _THROTTLED, base=16)
+    found = (_number(file, base=16) for file in root.glob(_THROTTLED))
+    bits = next((number for number in found if number is not None), None)
     if bits is not None:
         return {
             "throttled_bits": bits,

@@ -102,7 +102,7 @@ class Conversation:
         refused = counters.exceptions
         request = self._driver.request()
         self._port.write(request)
-        latency_s = self._entry.latency_ms / 1000
+        latency_s = max(self._entry.latency_ms / 1000, self._driver.facts.answer_s)
         end_s = now_s + reply_timeout_s(request, self._baud, latency_s)
         while (left_s := end_s - self._clock.monotonic_s()) > 0:
             frames = self._driver.feed(self._read(left_s))

@@ -26,16 +26,16 @@ from edge.pack_books import (
 )
 from edge.pack_code import expand, squeeze
 from edge.pack_tables import PackTables
-from edge.salvage import salvage
+from edge.salvage import Salvage
 
 # Packs with something urgent that go out with the newest ones after a reconnect.
 MOST_URGENT = 40
 
-_NAMES = "SELECT ordinal, boot, seq FROM pack"
+_NAMES = "SELECT ordinal, boot, seq FROM pack WHERE ordinal > ?"
 _OLDEST = f"{_NAMES} ORDER BY ordinal LIMIT ?"
-_OLDEST_URGENT = f"{_NAMES} WHERE alarm = 1 ORDER BY ordinal LIMIT ?"
+_OLDEST_URGENT = f"{_NAMES} AND alarm = 1 ORDER BY ordinal LIMIT ?"
 _NEWEST = f"{_NAMES} ORDER BY ordinal DESC LIMIT ?"
-_NEWEST_URGENT = f"{_NAMES} WHERE alarm = 1 ORDER BY ordinal DESC LIMIT ?"
+_NEWEST_URGENT = f"{_NAMES} AND alarm = 1 ORDER BY ordinal DESC LIMIT ?"
 
 
 class PackStore:
@@ -45,18 +45,25 @@ class PackStore:
         database: A connection of its own, in autocommit mode.
         max_bytes: Upper bound of what waits.
 
+    Attributes:
+        held_up_to: Packs up to this ordinal are not sent yet: a broken file that held them is
+            still being read, and only then the ends of its boots are known.
+
     Raises:
         sqlite3.Error: The database can't be used (also from every method).
     """
 
     def __init__(self, database: sqlite3.Connection, max_bytes: int) -> None:
+        self.held_up_to = 0
         self._db = database
         self._max_bytes = max_bytes
         self._tables = PackTables(database)
 
-    def salvage(self, broken: Path, at_risk: int) -> int:
-        """Take what can be read of a broken spool; return how many packs that were."""
-        return salvage(broken, self._tables, at_risk)
+    def salvage(self, broken: Path, at_risk: int) -> Salvage:
+        """Begin to take over what can be read of a broken spool; its packs wait until the end."""
+        begun = Salvage(broken, self._tables, at_risk)
+        self.held_up_to = max(self.held_up_to, begun.highest)
+        return begun
 
     def declare_holes(self, boot: str, top: int) -> None:
         """Declare gone what is not held of a boot's numbers up to *top*, readings not known.
@@ -146,7 +153,8 @@ class PackStore:
         """
         chosen: dict[int, PackId] = {}
         for query in (_OLDEST_URGENT, _OLDEST):
-            rows = self._db.execute(query, (limit + len(skip) + len(chosen),)).fetchall()
+            most = limit + len(skip) + len(chosen)
+            rows = self._db.execute(query, (self.held_up_to, most)).fetchall()
             for ordinal, *name in rows:
                 if len(chosen) < limit and PackId(*name) not in skip:
                     chosen[ordinal] = PackId(*name)
@@ -159,8 +167,8 @@ class PackStore:
 
         Marked as sent, oldest of them first; at most *limit* and `MOST_URGENT`.
         """
-        rows = self._db.execute(_NEWEST, (limit,)).fetchall()
-        rows += self._db.execute(_NEWEST_URGENT, (MOST_URGENT,)).fetchall()
+        rows = self._db.execute(_NEWEST, (self.held_up_to, limit)).fetchall()
+        rows += self._db.execute(_NEWEST_URGENT, (self.held_up_to, MOST_URGENT)).fetchall()
         names = [PackId(*row[1:]) for row in sorted(set(rows))]
         return self._sending([name for name in names if name not in skip])
 

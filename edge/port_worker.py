@@ -187,13 +187,13 @@ class PortWorker(threading.Thread):
         refused = driver.counters.exceptions
         request = driver.request()
         if self._owed.must_wait(request, self._clock.monotonic_s()):
-            self._let_pass(port, request)
+            self._let_pass(port, request, turn.instrument)
         port.write(request)
         frames, raw = self._await_answer(port, turn.instrument, request)
         now_s = self._clock.monotonic_s()
         if frames:
             self._backoff.reset()
-            turn.answered(now_s)
+            turn.answered(now_s, empty=not any(frame.measurements for frame in frames))
         elif driver.counters.exceptions > refused:
             self._backoff.reset()
             turn.refused(now_s, retry=may_retry(request, raw))
@@ -205,22 +205,23 @@ class PortWorker(threading.Thread):
             self._note_silence(turn)
         self._tally()
 
-    def _let_pass(self, port: BytePort, request: bytes) -> None:
+    def _let_pass(self, port: BytePort, request: bytes, instrument: Instrument) -> None:
         """Wait as long as an answer may take, and throw away what comes: it is an old one."""
-        end_s = self._clock.monotonic_s() + self._timeout_s(request)
+        end_s = self._clock.monotonic_s() + self._timeout_s(request, instrument)
         while (left_s := end_s - self._clock.monotonic_s()) > 0 and not self._stopping.is_set():
             self._counters.discarded_bytes += len(port.read(left_s))
 
-    def _timeout_s(self, request: bytes) -> float:
-        return reply_timeout_s(request, self._plan.baud, self._plan.entry.latency_ms / 1000)
+    def _timeout_s(self, request: bytes, instrument: Instrument) -> float:
+        thinks_s = max(self._plan.entry.latency_ms / 1000, instrument.driver.facts.answer_s)
+        return reply_timeout_s(request, self._plan.baud, thinks_s)
 
     def _await_answer(
         self, port: BytePort, instrument: Instrument, request: bytes
-    ) -> tuple[int, bytes]:
-        """Return how many frames came, and all bytes that came, within the time-out."""
+    ) -> tuple[list[Frame], bytes]:
+        """Return the frames that came, and all bytes that came, within the time-out."""
         driver = instrument.driver
         refused = driver.counters.exceptions
-        end_s = self._clock.monotonic_s() + self._timeout_s(request)
+        end_s = self._clock.monotonic_s() + self._timeout_s(request, instrument)
         raw = b""
         while (left_s := end_s - self._clock.monotonic_s()) > 0 and not self._stopping.is_set():
             data = port.read(left_s)
@@ -228,12 +229,12 @@ class PortWorker(threading.Thread):
             frames = driver.feed(data)
             if frames:
                 self._deliver(instrument, frames)
-                return len(frames), raw
+                return frames, raw
             if driver.counters.exceptions > refused:
-                return 0, raw
+                return [], raw
         frames = driver.flush()
         self._deliver(instrument, frames)
-        return len(frames), raw
+        return frames, raw
 
     def _deliver(self, instrument: Instrument, frames: list[Frame]) -> None:
         if self._stopping.is_set():

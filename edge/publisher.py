@@ -80,6 +80,9 @@ class Publisher(threading.Thread):
         self._online = False
         self._said = (False, False)
         self._pack_s = config.station.pack_interval_s
+        # Of a drill: said beside the pack, too, for whoever looks at no payload.
+        exercise = config.station.exercise
+        self._marks = {"exercise": exercise} if exercise else {}
         self._pack_due_s = self._status_due_s = self.beat_s = clock.monotonic_s()
         self.failed = False
         will = StationStatus(link=Link.OFFLINE, boot=spool.boot, at=clock.now_ms())
@@ -132,6 +135,7 @@ class Publisher(threading.Thread):
         self._follow_link(now_s)
         if self._tray.urgent or now_s >= self._pack_due_s:
             self._pack(now_s)
+        self._spool.take_over_some()
         if self._online:
             self._drain(now_s)
             # Said at once: a clock that is trusted now places what was seen before; a spool that
@@ -141,6 +145,8 @@ class Publisher(threading.Thread):
                 self._status_due_s = now_s + STATUS_S
 
     def _pause_s(self) -> float:
+        if self._spool.takes_over:
+            return _SHORTEST_PAUSE_S
         due_s = self._pack_due_s
         if self._online:
             due_s = min(due_s, self._status_due_s)
@@ -177,6 +183,7 @@ class Publisher(threading.Thread):
         if not self._online:
             return
         user = {"boot": pack.id.boot, "seq": str(pack.id.seq), "count": str(pack.count)}
+        user |= self._marks
         if self._broker.publish(self._readings_topic, pack.payload, user=user).ok:
             self._window.sent(pack.id, self._clock.monotonic_s(), backlog=backlog)
 

@@ -8,30 +8,39 @@ can tell which, once the station says that nothing more of the boot waits.
 from __future__ import annotations
 
 import sqlite3
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from core.pack import Pack, PackError, decode_pack
+from edge.pack_books import ROW_BYTES
 from edge.pack_code import expand
 from edge.pack_tables import UNUSABLE, PackTables
 
 _PAGE_BYTES = 4096
-# Packs copied in one transaction: bounds memory, and what a kill undoes.
-_PIECE_PACKS = 1000
-# Where the payload stands in a row.
-_PAYLOAD = 6
+# Packs copied in one transaction: bounds memory, what a kill undoes, and for how long something
+# urgent waits (30 ms on a PC, 0.3 s on a small Pi with a slow card).
+_PIECE_PACKS = 500
+# Where boot, count and payload stand in a row.
+_BOOT, _COUNT, _PAYLOAD = 1, 3, 7
+# Rows in a row that can't be read, until the search is given up: more than a page of the tree above
+# the packs can hide, and a second of a PC's time.
+_MOST_UNREADABLE = 20_000
 _PACKS = (
     "SELECT ordinal, boot, seq, count, thinned, sent, level, payload, alarm, newest_ms FROM pack"
     " WHERE ordinal > ? ORDER BY ordinal"
 )
 _KEEP_PACK = (
-    "INSERT OR IGNORE INTO pack(boot, seq, count, thinned, sent, level, payload, alarm, newest_ms)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT OR IGNORE INTO pack(ordinal, boot, seq, count, thinned, sent, level, payload, alarm,"
+    " newest_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
+_COUNT_FROM = (
+    "INSERT INTO sqlite_sequence(name, seq) SELECT 'pack', ?"
+    " WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'pack')"
+)
+_COUNT_ABOVE = "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'pack'"
 _BOOTS = "SELECT boot, ended, at_risk, produced, thinned, gone, unknown FROM boot ORDER BY ordinal"
 _KEEP_BOOT = (
     "INSERT OR IGNORE INTO boot(boot, ended, at_risk, produced, thinned, gone, unknown)"
@@ -52,52 +61,95 @@ _FREE_LOSSES = (
 )
 
 
-def salvage(broken: Path, tables: PackTables, at_risk: int) -> int:
-    """Copy what can be read of *broken* into *tables*; return how many packs that were.
+class Salvage:
+    """A broken file that is being taken over, piece by piece, while the station works.
 
-    What was copied stays copied if the process is killed; another call goes on.
+    What was copied stays copied if the process is killed; another start goes on. Packs keep their
+    place in the order: the new file begins to count above all that the broken one can hold.
 
     Args:
         broken: The file that was set aside, with its write-ahead log beside it.
         tables: Where to keep it.
         at_risk: For boots that are known from packs only: what they may have had in memory.
 
+    Attributes:
+        broken: The file.
+        highest: Packs up to this ordinal may come from it.
+        packs: How many packs were copied.
+
     Raises:
-        sqlite3.Error: *tables* can't be written.
+        sqlite3.Error, OSError: The file or *tables* can't be used now (also from `step`).
     """
-    _mend_first_page(broken)
-    source = sqlite3.connect(f"file:{broken}?mode=ro", uri=True, isolation_level=None)
-    database = tables.database
-    with closing(source):
-        with tables.transaction():
-            database.executemany(_KEEP_BOOT, _readable(source, _BOOTS))
-        packs = 0
-        newest: dict[str, bytes] = {}
-        rows = _packs(source)
-        while piece := list(islice(rows, _PIECE_PACKS)):
-            newest |= {row[0]: row[_PAYLOAD] for row in piece}
-            with tables.transaction():
-                packs += database.executemany(_KEEP_PACK, piece).rowcount
-        with tables.transaction():
-            for boot, kept in newest.items():
-                made = _decoded(kept).made or 0
-                database.execute(_KEEP_BOOT, (boot, 0, at_risk, made, 0, 0, 0))
-            if not database.execute("SELECT 1 FROM declaration").fetchone():
-                database.executemany(_KEEP_LOSS, _readable(source, _LOSSES))
-            database.execute(_FREE_LOSSES)
-    tables.recount()
-    return packs
 
-
-def _packs(source: sqlite3.Connection) -> Iterator[list[Any]]:
-    """Yield the rows of all packs that can be read and are what they say, without ordinals."""
-    last, ceiling = 0, _highest(source)
-    while last < ceiling:
+    def __init__(self, broken: Path, tables: PackTables, at_risk: int) -> None:
+        self.broken = broken
+        self.packs = 0
+        self._tables = tables
+        self._at_risk = at_risk
+        self._newest: dict[str, bytes] = {}
+        _mend_first_page(broken)
+        # Opened by the thread that starts the station, used by the one that owns the spool.
+        self._source = sqlite3.connect(
+            f"file:{broken}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+        )
+        self.highest = _highest(self._source)
+        self._rows = _packs(self._source, self.highest)
         try:
-            for ordinal, *row in source.execute(_PACKS, (last,)):
-                if not last < ordinal <= ceiling:
+            self._take_books()
+        except BaseException:
+            self.close()
+            raise
+
+    def step(self) -> bool:
+        """Copy the next packs; False after the last ones, when nothing is left to do."""
+        piece = list(islice(self._rows, _PIECE_PACKS))
+        if not piece:
+            self._finish()
+            return False
+        self._newest |= {row[_BOOT]: row[_PAYLOAD] for row in piece}
+        tables = self._tables
+        tables.waiting()  # asked before the rows are there that are counted below
+        with tables.transaction():
+            for row in piece:
+                if tables.database.execute(_KEEP_PACK, row).rowcount:
+                    self.packs += 1
+                    tables.count(1, row[_COUNT], len(row[_PAYLOAD]) + ROW_BYTES)
+        return True
+
+    def close(self) -> None:
+        """Let go of the broken file."""
+        self._rows.close()
+        self._source.close()
+
+    def _take_books(self) -> None:
+        """Take over boots and declarations, and leave the ordinals of all packs free."""
+        database = self._tables.database
+        with self._tables.transaction():
+            database.executemany(_KEEP_BOOT, _readable(self._source, _BOOTS))
+            if not database.execute("SELECT 1 FROM declaration").fetchone():
+                database.executemany(_KEEP_LOSS, _readable(self._source, _LOSSES))
+            database.execute(_COUNT_FROM, (self.highest,))
+            database.execute(_COUNT_ABOVE, (self.highest,))
+
+    def _finish(self) -> None:
+        database = self._tables.database
+        with self._tables.transaction():
+            for boot, kept in self._newest.items():
+                made = _decoded(kept).made or 0
+                database.execute(_KEEP_BOOT, (boot, 0, self._at_risk, made, 0, 0, 0))
+            database.execute(_FREE_LOSSES)
+        self.close()
+
+
+def _packs(source: sqlite3.Connection, ceiling: int) -> Generator[tuple[Any, ...]]:
+    """Yield the rows of all packs that can be read and are what they say."""
+    last, unreadable = 0, 0
+    while last < ceiling and unreadable < _MOST_UNREADABLE:
+        try:
+            for row in source.execute(_PACKS, (last,)):
+                if not last < row[0] <= ceiling:
                     break  # what this page says is not true
-                last = ordinal
+                last, unreadable = row[0], 0
                 if _is_whole(row):
                     yield row
             else:
@@ -106,25 +158,29 @@ def _packs(source: sqlite3.Connection) -> Iterator[list[Any]]:
             pass
         # Each look begins one row further, until it begins on a page that can be read.
         last += 1
+        unreadable += 1
 
 
 def _highest(source: sqlite3.Connection) -> int:
     """Return up to where rows are looked for."""
     tops = ("SELECT max(ordinal) FROM pack", "SELECT seq FROM sqlite_sequence WHERE name = 'pack'")
     found = [row[0] for query in tops for row in _readable(source, query)]
-    return max((top for top in found if isinstance(top, int)), default=0)
+    # A number of a broken page may be anything; above it the new file must still be able to count.
+    return max((top for top in found if isinstance(top, int) and 0 < top < 2**53), default=0)
 
 
-def _is_whole(row: list[Any]) -> bool:
+def _is_whole(row: tuple[Any, ...]) -> bool:
     """Tell whether a pack is what its row says; squeezed ones carry a checksum of their own."""
-    boot, seq, kept = row[0], row[1], row[_PAYLOAD]
-    if not (isinstance(boot, str) and isinstance(seq, int) and isinstance(kept, bytes)):
+    boot, seq, count, kept = row[_BOOT], row[_BOOT + 1], row[_COUNT], row[_PAYLOAD]
+    if not (isinstance(boot, str) and isinstance(kept, bytes)):
+        return False
+    if not (isinstance(seq, int) and isinstance(count, int)):
         return False
     payload = expand(kept)
     if payload is not kept:
         return f'"boot":"{boot}","seq":{seq},'.encode() in payload
     pack = _decoded(payload)
-    return (pack.boot, pack.seq, pack.count) == (boot, seq, row[2])
+    return (pack.boot, pack.seq, pack.count) == (boot, seq, count)
 
 
 def _decoded(kept: bytes) -> Pack:
@@ -152,11 +208,9 @@ def _mend_first_page(broken: Path) -> None:
     with closing(sqlite3.connect(f"file:{broken}?mode=ro", uri=True)) as source:
         if _readable(source, "SELECT 1 FROM sqlite_master"):
             return
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "new.db"
-        with closing(sqlite3.connect(path, isolation_level=None)) as database:
-            PackTables(database)
-        page = bytearray(path.read_bytes()[:_PAGE_BYTES])
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as database:
+        PackTables(database)
+        page = bytearray(database.serialize()[:_PAGE_BYTES])
     # Written and read in write-ahead mode; no free pages; the size is that of the file, because
     # "version valid for" differs from the change counter (SQLite file format, 1.3).
     page[18:20] = b"\x02\x02"

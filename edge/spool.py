@@ -24,7 +24,8 @@ from edge.eviction import MEMORY
 from edge.pack_books import Declaration, PackId, StoredPack, Waiting
 from edge.pack_store import PackStore
 from edge.pack_tables import UNUSABLE
-from edge.spool_file import connect, lock_spool, open_store
+from edge.salvage import Salvage
+from edge.spool_file import connect, lock_spool, open_store, put_away
 
 Result = TypeVar("Result")
 LOG = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class Spool:
         max_bytes: Upper bound of what waits on disk.
         at_risk: How many readings may be in memory between two commits.
         max_age_ms: Upper bound of the age of what waits, in run milliseconds; alarms stay.
+        exercise: Id of the drill that the packs are marked with, "" for none.
 
     Attributes:
         made: Readings that this boot has produced.
@@ -77,6 +79,7 @@ class Spool:
         max_bytes: int,
         at_risk: int,
         max_age_ms: int | None = None,
+        exercise: str = "",
     ) -> None:
         self.path = path
         self.boot = boot
@@ -89,11 +92,14 @@ class Spool:
         self._max_bytes = max_bytes
         self._at_risk = at_risk
         self._max_age_ms = max_age_ms
+        self._exercise = exercise
         self._age_due_s = clock.monotonic_s()
         self._out_of_reach: Waiting | None = None
         self._seq = 0
         self._receipts: set[PackId] = set()
         self._carried_elsewhere: list[tuple[int, PackId]] = []
+        self._salvages: list[Salvage] = []
+        self._holes_to = 0
         self._lock_file = lock_spool(path)
         self._memory = PackStore(connect(":memory:"), MEMORY_BYTES)
         self._memory.open_boot(boot, 0)
@@ -119,9 +125,14 @@ class Spool:
     @property
     def closed(self) -> dict[str, int] | None:
         """What earlier boots had produced, once no pack of them waits; see `StationStatus`."""
-        if self._memory.earlier_boots(self.boot, 0) is None:
+        if self._salvages or self._memory.earlier_boots(self.boot, 0) is None:
             return None
         return self._on_disk(lambda store: store.earlier_boots(self.boot, _MOST_BOOTS))
+
+    @property
+    def takes_over(self) -> bool:
+        """True while there is more to read of a broken file; its packs are not sent yet."""
+        return bool(self._salvages)
 
     @property
     def has_declarations(self) -> bool:
@@ -154,6 +165,11 @@ class Spool:
         carried = [(one.ordinal, packs[0].id) for one in declarations]
         self._keep(packs, sent, carried, self._oldest_ms(readings if sync else ()))
         return packs
+
+    def take_over_some(self) -> None:
+        """Read some more packs of a broken file; what is committed meanwhile hardly waits."""
+        if self._salvages:
+            self._on_disk(self._step)
 
     def receipt(self, names: Collection[PackId]) -> None:
         """Note receipts; the packs are deleted with the next commit, or soon if there are many."""
@@ -195,6 +211,7 @@ class Spool:
         self.settle()
         if not self._memory.waiting().packs:
             self._changed_disk(lambda store: store.close_boot(self.boot))
+        self._end_salvages()
         for store in (self._disk, self._memory):
             if store is not None:
                 with contextlib.suppress(*UNUSABLE):
@@ -225,6 +242,7 @@ class Spool:
                 made=self.made + len(piece),
                 gone=() if packs else tuple(one for one in labels if isinstance(one, Gone)),
                 unknown=() if packs else tuple(one for one in labels if isinstance(one, Unknown)),
+                exercise=self._exercise,
             )
             payload = encode_pack(pack)
             if len(payload) > MAX_PACK_BYTES and len(piece) > 1:
@@ -311,12 +329,42 @@ class Spool:
             LOG.error("spool %s: %s; keeping packs in memory", self.path, error)
         self.error = str(error)
         self._retry_s = self._clock.monotonic_s() + RETRY_S
+        self._end_salvages()
         disk, self._disk = self._disk, None
         if disk is not None:
             with contextlib.suppress(*UNUSABLE):
                 self._out_of_reach = disk.waiting()
             with contextlib.suppress(*UNUSABLE):
                 disk.close()
+
+    def _step(self, store: PackStore) -> None:
+        salvage = self._salvages[0]
+        before = salvage.packs
+        try:
+            more = salvage.step()
+            self.salvaged += salvage.packs - before
+            if more:
+                return
+            put_away(salvage)
+        except OSError as error:
+            LOG.error("spool: %s can't be put away: %s", salvage.broken.name, error)  # noqa: TRY400  # no stack trace reaches an operator
+        self._salvages.pop(0)
+        if not self._salvages:
+            self._taken_over(store)
+
+    def _taken_over(self, store: PackStore) -> None:
+        """Close the books of what a broken file held, and let its packs go."""
+        store.open_boot(self.boot, self._at_risk)  # boots that are known from their packs only
+        self.ended = store.ended_unsynced(self.boot, _MOST_BOOTS)
+        if self._holes_to:
+            store.declare_holes(self.boot, self._holes_to)
+            self._holes_to = 0
+        store.held_up_to = 0
+
+    def _end_salvages(self) -> None:
+        for salvage in self._salvages:
+            salvage.close()
+        self._salvages = []
 
     def _try_disk_again(self) -> None:
         if self._disk is None and self._clock.monotonic_s() >= self._retry_s:
@@ -327,15 +375,17 @@ class Spool:
             opened = open_store(self.path, self._max_bytes, self.boot, self._at_risk)
             store = opened.store
             self.corrupt |= opened.set_aside
-            self.salvaged += opened.salvaged
+            self._salvages = [*opened.salvages]
             killed = store.open_boot(self.boot, self._at_risk)
             self.ended = store.ended_unsynced(self.boot, _MOST_BOOTS)
             if self.made:
                 told = [] if opened.set_aside else self._carried_elsewhere
                 store.adopt(self._memory, self.boot, self.made, told)
                 self._memory.clear()
-                if opened.set_aside:
-                    store.declare_holes(self.boot, self._seq)
+                # Of the packs up to here some may have been on a page that can't be read.
+                self._holes_to = self._seq if opened.set_aside else 0
+            if not self._salvages:
+                self._taken_over(store)
         except (*UNUSABLE, OSError) as error:
             self._disk_failed(error)
             return

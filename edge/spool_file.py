@@ -12,12 +12,15 @@ from typing import IO, NamedTuple
 from edge.pack_books import read_totals, read_waiting
 from edge.pack_store import PackStore
 from edge.pack_tables import UNUSABLE
+from edge.salvage import Salvage
 
 LOG = logging.getLogger(__name__)
 
 _BUSY_MS = 5000
-# What a file says that is no spool of ours any more; SQLITE_ERROR: its tables are other ones.
 _DONE = "-done"
+# Broken files that wait to be taken over: a card that breaks one after the other must not fill.
+_MOST_OPEN = 2
+# What a file says that is no spool of ours any more; SQLITE_ERROR: its tables are other ones.
 _BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 
 
@@ -56,20 +59,21 @@ class OpenedStore(NamedTuple):
 
     Attributes:
         store: Its packs.
-        set_aside: True if the file before it was broken.
-        salvaged: Packs that were read from that one.
+        set_aside: True if there is a broken file that was not taken over yet.
+        salvages: Those of them that can be read.
     """
 
     store: PackStore
     set_aside: bool = False
-    salvaged: int = 0
+    salvages: tuple[Salvage, ...] = ()
 
 
 def open_store(path: Path, max_bytes: int, boot: str, at_risk: int) -> OpenedStore:
     """Open a spool's file.
 
-    A broken file is renamed to `*.corrupt-<boot>`, what can be read of it is taken over, and then
-    it is called `*.corrupt-<boot>-done`. Only the newest such file is kept.
+    A broken file is renamed to `*.corrupt-<boot>`. What can be read of it is taken over by the
+    steps of a `Salvage`, then `put_away` calls it `*.corrupt-<boot>-done`. Only the newest such
+    file is kept.
 
     Raises:
         sqlite3.Error, OSError: The disk can't be used now.
@@ -84,34 +88,50 @@ def open_store(path: Path, max_bytes: int, boot: str, at_risk: int) -> OpenedSto
         LOG.error("spool %s: %s; set aside", path, error)  # noqa: TRY400  # no stack trace reaches an operator
         _set_aside(path, boot)
         store = _open_checked(path, max_bytes)
-    # One is also there if a station was killed while it took over what could be read.
-    broken = [file for file in path.parent.glob(f"{path.name}.corrupt-*") if _is_open(file)]
-    salvaged = sum(_take_over(file, store, at_risk) for file in broken)
-    return OpenedStore(store, set_aside=bool(broken), salvaged=salvaged)
+    # One is also there if a station ended before it had taken over all of it.
+    broken = _set_aside_files(path)
+    begun = [_begin_salvage(file, store, at_risk) for file in reversed(broken)]
+    salvages = tuple(one for one in begun if one is not None)
+    return OpenedStore(store, set_aside=bool(broken), salvages=salvages)
 
 
-def _is_open(broken: Path) -> bool:
-    """Tell whether there may be more to take over of a file that was set aside."""
-    return not broken.name.endswith((_DONE, "-wal", "-shm"))
+def put_away(salvage: Salvage) -> None:
+    """Note that all that can be read of a broken file was taken over.
 
-
-def _take_over(broken: Path, store: PackStore, at_risk: int) -> int:
-    try:
-        salvaged = store.salvage(broken, at_risk)
-    except (*UNUSABLE, OSError) as error:
-        LOG.error("spool: %s can't be taken over now: %s", broken.name, error)  # noqa: TRY400  # no stack trace reaches an operator
-        return 0
-    LOG.warning("spool: %d packs taken over from %s", salvaged, broken.name)
+    Raises:
+        OSError: The disk can't be used now.
+    """
+    broken = salvage.broken
+    LOG.warning("spool: %d packs taken over from %s", salvage.packs, broken.name)
     for suffix in ("-wal", "-shm"):
         Path(f"{broken}{suffix}").unlink(missing_ok=True)
     broken.rename(f"{broken}{_DONE}")
-    return salvaged
+
+
+def _set_aside_files(path: Path) -> list[Path]:
+    """Return broken files of which there may be more to take over, the newest one last."""
+    found = path.parent.glob(f"{path.name}.corrupt-*")
+    kept = [file for file in found if not file.name.endswith((_DONE, "-wal", "-shm"))]
+    return sorted(kept, key=lambda file: file.stat().st_mtime)
+
+
+def _begin_salvage(broken: Path, store: PackStore, at_risk: int) -> Salvage | None:
+    try:
+        return store.salvage(broken, at_risk)
+    except (*UNUSABLE, OSError) as error:
+        LOG.error("spool: %s can't be taken over now: %s", broken.name, error)  # noqa: TRY400  # no stack trace reaches an operator
+        return None
 
 
 def _set_aside(path: Path, boot: str) -> None:
+    """Rename a broken file; of earlier ones only those that were not read to their end stay."""
+    kept = [file.name for file in _set_aside_files(path)[-_MOST_OPEN:]]
     for old in path.parent.glob(f"{path.name}.corrupt-*"):
-        old.unlink()
+        if old.name.removesuffix("-wal").removesuffix("-shm") not in kept:
+            old.unlink()
     broken = Path(f"{path}.corrupt-{boot}")
+    while broken.exists():  # the second one of this boot, before the first was taken over
+        broken = Path(f"{broken}-again")
     for suffix in ("", "-wal", "-shm"):
         part = Path(f"{path}{suffix}")
         if part.exists():

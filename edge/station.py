@@ -21,7 +21,7 @@ from core.clock import Clock
 from core.configuration import ConfigurationError
 from edge.acting.crew import Crew
 from edge.acting.line_jobs import LineJobs
-from edge.acting.muster import crew_of, jobs_of
+from edge.acting.muster import baud_of, crew_of, jobs_of
 from edge.chronometer import MOST_AHEAD_S, Chronometer
 from edge.configuration import StationConfig, load_station
 from edge.health import acting_health, flow_health, link_health, machine_health, port_health
@@ -51,9 +51,6 @@ _MOST_STUCK = 3
 _DAY_MS = 86_400_000
 # How long the crew may take to switch everything off (a dead relay module costs 3 s).
 _CREW_S = 6.0
-# Bits per second of a line with nothing but relay modules, unless its port says otherwise: what
-# such modules are shipped with.
-RELAY_BAUD = 9600
 
 
 @dataclass(slots=True)
@@ -111,6 +108,7 @@ class Station:
             # What arrives while the flush itself is under way comes on top.
             at_risk=at_risk + series,
             max_age_ms=round(config.station.spool_max_days * _DAY_MS),
+            exercise=config.station.exercise,
         )
         self._jobs: dict[str, LineJobs] = jobs_of(config)
         self._crew: Crew | None = None
@@ -126,8 +124,7 @@ class Station:
             if not made and jobs is None:
                 LOG.warning("port %s: no sensor uses it", port.id)
                 continue
-            baud = port.baud or (made[0].driver.facts.baud if made else RELAY_BAUD)
-            plan = PortPlan(port, baud, instruments, jobs)
+            plan = PortPlan(port, baud_of(port, config), instruments, jobs)
             counters = PortCounters()
             self._posts[port.id] = _Post(plan, counters, self._worker(plan, counters))
         self._publisher = Publisher(

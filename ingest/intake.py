@@ -10,17 +10,19 @@ import msgspec
 from core import topics
 from core.broker import Message
 from core.community import Community
+from core.drill import is_drill
 from core.finding import FindingError, decode_zone_grade
 from core.pack import Pack, PackError, decode_pack
 from core.status import Link, StatusError, decode_status
 from ingest.batch import Batch
 from ingest.boot_clock import BootClocks
+from ingest.exercise import Exercise
 from ingest.history.base import StationState
 from ingest.inbox import Delivery
 from ingest.ledger import Ledger
 from ingest.mapping import MappingError, Mappings, read_mapped
 from ingest.quarantine import Quarantined
-from ingest.validation import Registry, label_problem, valid_identity
+from ingest.validation import Judged, Registry, label_problem, valid_identity
 
 log = logging.getLogger(__name__)
 # A pack of 64 kB can't hold more records than this; a larger claim is not believed.
@@ -45,11 +47,13 @@ class Intake:
 
     def __init__(self, community: Community, ledger: Ledger) -> None:
         self._registry = Registry(community)
+        self.exercise = Exercise(community)
         self._mappings = Mappings(community)
         self._ledger = ledger
         self._clocks = BootClocks(ledger.connection)
         self._site = community.site.id
         self._topics: dict[str, topics.StationTopic | None] = {}
+        self._drill = topics.drill(self._site)
         self._grades = topics.grade(self._site, "", "")[:-1]
 
     @property
@@ -57,7 +61,7 @@ class Intake:
         """What to subscribe to."""
         site = self._site
         leaves = [topics.all_stations(site, leaf) for leaf in ("readings", "status")]
-        return [*leaves, topics.all_grades(site), *self._mappings.filters]
+        return [*leaves, topics.all_grades(site), topics.drill(site), *self._mappings.filters]
 
     def take(self, deliveries: Sequence[Delivery]) -> Batch:
         """Return what the messages become; the ledger's accounts are changed, not yet written.
@@ -125,7 +129,7 @@ class Intake:
             return
         if not pack.sync:
             pack = self._clocks.place(station, pack, now_ms)
-        judged = self._registry.judge(station, pack, now_ms)
+        judged = self._judge(station, pack, now_ms)
         problems = judged.problems
         if count > held:
             reason = f"the pack was sent with {count} readings and holds {held}"
@@ -145,10 +149,18 @@ class Intake:
         """Store a pack without a name, outside the ledger."""
         if not pack.sync:
             pack = self._clocks.place(station, pack, now_ms)
-        judged = self._registry.judge(station, pack, now_ms)
+        judged = self._judge(station, pack, now_ms)
         batch.points += judged.points
         batch.quarantine_problems(judged.problems, now_ms, station, None, None)
         self._ledger.count_apart(station, len(judged.points), len(judged.problems))
+
+    def _judge(self, station: str, pack: Pack, now_ms: int) -> Judged:
+        """Judge a pack by the profile; one of the station of a drill by the twins that run."""
+        if is_drill(station):
+            return self.exercise.judge(station, pack, now_ms)
+        if pack.exercise:
+            self.exercise.tell_false_mark(station, pack)
+        return self._registry.judge(station, pack, now_ms)
 
     def _set_apart(
         self,
@@ -194,7 +206,7 @@ class Intake:
                     if valid_identity(boot, count) and boot != status.boot
                 }
                 self._ledger.close_earlier(station, status.boot, made, now_ms)
-        if not message.retain:
+        if not (message.retain or is_drill(station)):
             online = status.link is Link.ONLINE
             batch.stations.append(
                 StationState(station=station, at=now_ms, online=online, health=status.health)
@@ -204,6 +216,9 @@ class Intake:
         message, now_ms = delivery.message, delivery.arrived_ms
         if message.topic.startswith(self._grades):
             self._take_grade(batch, message, now_ms)
+            return
+        if message.topic == self._drill:
+            self.exercise.hear(message.payload)
             return
         for mapping, entry in self._mappings.of(message.topic):
             if message.retain and not mapping.at:

@@ -21,6 +21,7 @@ from core.community import Community
 from core.status import encode_receipt
 from ingest.batch import Batch
 from ingest.courier import backoff_s
+from ingest.exercise import Exercise
 from ingest.history import HistorySettings, HistoryUnavailableError
 from ingest.inbox import Delivery, Inbox
 from ingest.intake import Intake
@@ -106,6 +107,7 @@ class Ingest:
             receive_maximum=settings.receive_maximum,
         )
         self._keeper: Keeper | None = None
+        self._exercise: Exercise | None = None
         self._tended_s = 0.0
         self._holes: frozenset[str] = frozenset()
         self.counters = IngestCounters()
@@ -147,6 +149,7 @@ class Ingest:
 
     def _serve(self, ledger: Ledger, keeper: Keeper, stop: threading.Event) -> None:
         intake = Intake(self._community, ledger)
+        self._exercise = intake.exercise
         self._broker.subscribe(intake.filters)
         self._broker.start()
         log.info("ingest of %s is running", self._site)
@@ -218,11 +221,21 @@ class Ingest:
         for station, receipt in batch.receipts_of():
             # Refused while there is no link: the station then sends the pack again.
             self._broker.publish(topics.stored(self._site, station), encode_receipt(receipt))
+        self._join_drill()
         connection = self._broker.reconnects
         for delivery in deliveries:
             # An acknowledgement belongs to the connection on which its message came.
             if delivery.connection == connection:
                 self._broker.acknowledge(delivery.message)
+
+    def _join_drill(self) -> None:
+        """Say that a drill that was just announced may begin."""
+        exercise = self._exercise
+        if exercise is None or not exercise.unanswered:
+            return
+        topic = topics.drill_ready(self._site, "ingest")
+        if self._broker.publish(topic, exercise.unanswered.encode()).ok:
+            exercise.unanswered = ""
 
     def _tend(self, ledger: Ledger, keeper: Keeper) -> None:
         now_s = self._clock.monotonic_s()

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from core.community import Community, SensorEntry
+from core.drill import is_drill, twin_name
 from core.pack import Pack
 from core.quality import Quality
 from core.quantity import FACTS, Quantity
@@ -132,6 +133,13 @@ class Registry:
         return problem or known.series
 
 
+def refused(pack: Pack, reason: str) -> Judged:
+    """Return a pack of which nothing is stored, all of it for one reason."""
+    problems = [Problem(item.index, item.reason, item.raw) for item in pack.rejected]
+    bad = [(place, reason) for place in range(len(pack.readings))]
+    return Judged([], problems + _problems(pack, bad))
+
+
 def time_bounds(now_ms: int) -> tuple[int, int]:
     """Return the earliest and the latest time to believe, in milliseconds.
 
@@ -180,9 +188,11 @@ def _sensor(site: str, entry: SensorEntry) -> _Sensor:
 
 def _known(site: str, entry: SensorEntry, quantity: Quantity) -> _Known:
     facts = FACTS[quantity]
+    # What a drill leaves in the history is found under no name of a real place.
+    zone = twin_name(entry.zone) if is_drill(entry.station) else entry.zone
     # Infinite bounds become the largest finite ones: infinity itself is never a value.
     return _Known(
-        Series(site, entry.station, entry.zone, entry.id, quantity),
+        Series(site, entry.station, zone, entry.id, quantity),
         quantity,
         max(facts.lowest, -sys.float_info.max),
         min(facts.highest, sys.float_info.max),

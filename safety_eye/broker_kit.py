@@ -21,6 +21,7 @@ import msgspec
 
 from core.community import Community
 from core.configuration import read_toml
+from core.drill import PREFIX, is_drill
 from core.identity import is_slug
 from core.topics import MAX_PAYLOAD_BYTES
 from safety_eye.authority import days_left, make_root, make_server
@@ -77,8 +78,10 @@ class BrokerKit:
         Raises:
             KitError: It is no slug, taken by the hub, or has a password already.
         """
-        if not is_slug(user) or user == HUB_USER:
-            raise KitError(f"user {user!r}: expected the name of a station, and not {HUB_USER!r}")
+        if not is_slug(user) or user == HUB_USER or is_drill(user):
+            raise KitError(
+                f"user {user!r}: expected the name of a station, not {HUB_USER!r} or {PREFIX!r}…"
+            )
         password = new_password()
         put_user(self.passwords, password_line(user, password), replace=replace)
         return password

@@ -13,9 +13,10 @@ from core.community_file import load_community
 from core.configuration import ConfigurationError
 from core.grade import WARNING_GRADES
 from core.limits import LimitRule
-from core.quantity import FACTS
+from core.quantity import FACTS, Quantity
 from edge.configuration import describe_station, load_station
 from edge.drivers import DRIVERS
+from edge.sensor_words import sensor_advice, sensor_notes
 from safety_eye.calibration import calibration_advice
 from safety_eye.hub import HubConfig, load_hub
 
@@ -72,8 +73,23 @@ def describe_community(community: Community, file: str) -> list[str]:
             lines.append(
                 f"  {sensor.id:<12} {sensor.zone:<14} {quantity:<18} {held or 'no limits here'}"
             )
+        lines += [f"  {'':<12} {note}" for note in sensor_notes(sensor)]
+    lines += _together_lines(community)
     lines += [f"  advice: {text}" for text in _advice(community)]
     return lines
+
+
+def _together_lines(community: Community) -> list[str]:
+    """Return what is judged from several sensors at once."""
+    lines = [
+        f"  {zone.id:<12} enclosed: who is inside is told from its people-in and people-out"
+        for zone in community.zone
+        if zone.enclosed
+    ]
+    return lines + [
+        f"  neighbours   {entry.quantity}: {', '.join(entry.sensors)} should agree"
+        for entry in community.neighbours
+    ]
 
 
 def _rule_words(rule: LimitRule, unit: str) -> str:
@@ -91,6 +107,14 @@ def _advice(community: Community) -> list[str]:
     advice = []
     if not any(contact.channels for contact in community.contact):
         advice.append("no contact has a channel: nobody would be told")
+    advice += [text for sensor in community.sensor for text in sensor_advice(sensor)]
+    advice += [
+        f"zone {zone.id} is enclosed, but no sensor counts {quantity} there"
+        for zone in community.zone
+        if zone.enclosed
+        for quantity in (Quantity.PEOPLE_IN, Quantity.PEOPLE_OUT)
+        if not any(quantity in one.quantities for one in community.sensor if one.zone == zone.id)
+    ]
     advice += [
         f"limit {_name(limit)} has no local reason: plans are not copied"
         for limit in community.limit

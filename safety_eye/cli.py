@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import structlog
 import typer
 
@@ -17,10 +18,14 @@ from core.community import Community
 from core.community_file import load_community
 from core.configuration import ConfigurationError
 from edge.simulator import load_scenario, scenario_names
+from safety_eye.audit_cli import audit_app
 from safety_eye.calibration_cli import calibration_app, today
-from safety_eye.hub import HubConfig, load_hub
+from safety_eye.drill_cli import drill_app
+from safety_eye.hub import HubConfig, load_hub, response_file
 from safety_eye.kit_cli import broker_app, station_app
+from safety_eye.kpi_cli import kpi
 from safety_eye.output import console, say
+from safety_eye.plan_cli import people_app, plan_app
 
 app = typer.Typer(
     help="Safety Eye (平安眼): early warning for a residential community.",
@@ -32,6 +37,11 @@ app = typer.Typer(
 app.add_typer(broker_app, name="broker")
 app.add_typer(station_app, name="station")
 app.add_typer(calibration_app, name="calibration")
+app.add_typer(plan_app, name="plan")
+app.add_typer(people_app, name="people")
+app.add_typer(audit_app, name="audit")
+app.command()(kpi)
+app.add_typer(drill_app, name="drill")
 
 CommunityOption = Annotated[
     Path, typer.Option("--community", help="The community profile, community.toml.")
@@ -57,7 +67,11 @@ def _language() -> str:
 
 def _load(community: Path, hub: Path | None) -> tuple[Community, HubConfig]:
     try:
-        return load_community(community), load_hub(hub)
+        profile, config = load_community(community), load_hub(hub)
+        plans = response_file(config, hub, community)
+        # The programs get a path that holds whatever directory they run in.
+        named = str(plans.resolve()) if plans is not None else ""
+        return profile, msgspec.structs.replace(config, response=named)
     except ConfigurationError as error:
         raise _fail(str(error)) from error
 

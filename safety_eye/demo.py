@@ -24,6 +24,8 @@ import httpx
 import msgspec
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from alerts.delivery import SelfTestEntry
+from alerts.response_file import FILE, load_response
 from core.clock import RunClock
 from core.community import Community
 from core.community_file import load_community
@@ -34,7 +36,7 @@ from edge.simulator import (
     load_scenario,
     with_window,
 )
-from safety_eye.demo_site import webhook_channel, write_hub, write_stations
+from safety_eye.demo_site import register_people, webhook_channel, write_hub, write_stations
 from safety_eye.embedded_broker import free_port, is_free
 from safety_eye.house import House, start_all
 from safety_eye.hub import BrokerEntry, HttpEntry, HubConfig
@@ -125,8 +127,11 @@ class Demo:
                 broker=BrokerEntry(kind=self.options.broker, port=free_port()),
                 http=HttpEntry(port=_page_port(self.options.port)),
                 channel=(channel,),
+                # Days pass in minutes here: a test a day would be one every few seconds.
+                selftest=SelfTestEntry(at=""),
             )
-            house = write_hub(self.state, community, config, clock)
+            response = load_response(SAMPLE.with_name(FILE), load_community(SAMPLE))
+            house = write_hub(self.state, community, response, config, clock)
             relays = {station: free_port() for station in scenario.relayed_stations}
             stations = write_stations(house, community, relays)
             supervisor = Supervisor(self.state, clock, say)
@@ -159,6 +164,7 @@ class Demo:
         """Start everybody; return the run time (ms) at which the scenario starts."""
         start_all(supervisor, house.programs())
         self._await_page(supervisor, house)
+        register_people(house, SAMPLE.with_name("volunteers.csv"))
         simulator = [
             "edge.simulator",
             *("--scenario", self.options.scenario),

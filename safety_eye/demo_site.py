@@ -6,9 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from alerts.channels.base import ChannelEntry
+from alerts.database import open_database
+from alerts.register_file import Registers, load_registers
+from alerts.register_store import RegisterStore
+from alerts.response import Response, within_zones
+from alerts.response_file import FILE
 from core.broker import BrokerAddress
 from core.clock import RunClock
 from core.community import Community
+from core.community_file import load_community
 from edge.configuration import PortEntry, StationConfig, StationEntry
 from edge.simulator import PortPlan, ports_of
 from safety_eye.house import House
@@ -31,12 +37,29 @@ def webhook_channel(state: Path, url: str, secret: str) -> ChannelEntry:
     )
 
 
-def write_hub(state: Path, community: Community, config: HubConfig, clock: RunClock) -> House:
-    """Write community.toml and hub.toml into *state*; return the house that they describe."""
+def write_hub(
+    state: Path, community: Community, response: Response, config: HubConfig, clock: RunClock
+) -> House:
+    """Write community.toml, response.toml and hub.toml into *state*; return the house they make."""
     profile, hub = state / "community.toml", state / "hub.toml"
     profile.write_text(to_toml(community), encoding="utf-8")
     hub.write_text(to_toml(config), encoding="utf-8")
+    plans = within_zones(response, frozenset(zone.id for zone in community.zone))
+    (state / FILE).write_text(to_toml(plans), encoding="utf-8")
     return House(profile, hub, load_hub(hub), state, clock)
+
+
+def register_people(house: House, file: Path) -> None:
+    """Take the volunteers of the sample into the register, as `safety-eye people import` does."""
+    community = load_community(house.community)
+    zones = {zone.id for zone in community.zone}
+    given = load_registers(file, load_community(file.with_name("community.toml")))
+    here = tuple(one for one in given.volunteer if not one.zones or zones & set(one.zones))
+    database = open_database(f"sqlite:///{house.state / 'alerts.db'}")
+    try:
+        RegisterStore(database, community.site.id).take(Registers(volunteer=here))
+    finally:
+        database.close()
 
 
 def write_stations(

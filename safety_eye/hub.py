@@ -10,8 +10,16 @@ from pathlib import Path
 
 import msgspec
 
+from alerts.cap.incoming import UpstreamSettings
+from alerts.cap.settings import CapSettings
 from alerts.channels.base import ChannelEntry
 from alerts.decisions import Patience
+from alerts.delivery import Delivery, DigestEntry, QuietEntry, SelfTestEntry, WatchdogEntry
+from alerts.delivery import problems as delivery_problems
+from alerts.hooks import HookEntry
+from alerts.ladder import Ladder
+from alerts.response_file import FILE
+from alerts.standards import StandardsSettings
 from core.broker import BrokerAddress
 from core.configuration import ConfigurationError, read_toml
 from ingest.history import HistorySettings
@@ -83,7 +91,15 @@ class HubConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         patience: How long alerts waits with what is not urgent (falls, closing).
+        escalation: Ladders, one a grade; the defaults of `alerts.ladder` for the others.
+        digest, quiet: What waits for a digest.
+        watchdog: Whom the hub calls every minute, so that its silence is noticed elsewhere.
+        selftest: When each channel is tested, daily.
         state_url: SQLAlchemy URL of the state of alerts; empty = SQLite in the state directory.
+        response: Path of response.toml; empty = the one beside community.toml, if there is one.
+        cap: How our CAP messages present themselves.
+        upstream: Whose CAP warnings count here, and what they mean.
+        hook: Which systems may tell us of their alerts.
     """
 
     broker: BrokerEntry = BrokerEntry()
@@ -91,8 +107,33 @@ class HubConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     http: HttpEntry = HttpEntry()
     channel: tuple[ChannelEntry, ...] = ()
     patience: Patience = Patience()
+    escalation: tuple[Ladder, ...] = ()
+    digest: DigestEntry = DigestEntry()
+    quiet: QuietEntry = QuietEntry()
+    watchdog: WatchdogEntry = WatchdogEntry()
+    selftest: SelfTestEntry = SelfTestEntry()
     state_url: str = ""
+    response: str = ""
     commands: CommandsEntry = CommandsEntry()
+    cap: CapSettings = CapSettings()
+    upstream: UpstreamSettings = UpstreamSettings()
+    hook: tuple[HookEntry, ...] = ()
+
+    @property
+    def standards(self) -> StandardsSettings:
+        """How alerts speaks with other systems."""
+        return StandardsSettings(cap=self.cap, upstream=self.upstream, hook=self.hook)
+
+    @property
+    def delivery(self) -> Delivery:
+        """How people are reached."""
+        return Delivery(
+            escalation=self.escalation,
+            digest=self.digest,
+            quiet=self.quiet,
+            watchdog=self.watchdog,
+            selftest=self.selftest,
+        )
 
 
 def load_hub(path: Path | None) -> HubConfig:
@@ -111,6 +152,8 @@ def load_hub(path: Path | None) -> HubConfig:
         raise ConfigurationError(
             file, f"commands.life_s {config.commands.life_s}: expected 1 to 3600 s"
         )
+    for problem in delivery_problems(config.delivery):
+        raise ConfigurationError(file, problem)
     names = [entry.name for entry in config.channel]
     for name in names:
         if names.count(name) > 1:
@@ -120,3 +163,14 @@ def load_hub(path: Path | None) -> HubConfig:
             file, f"http.host {config.http.host!r} is open to others: http.token_file is needed"
         )
     return config
+
+
+def response_file(config: HubConfig, hub: Path | None, community: Path) -> Path | None:
+    """Return where response.toml is: as named (from hub.toml's directory), else beside the profile.
+
+    None if none is named and there is none beside it.
+    """
+    if config.response:
+        return (hub.parent if hub is not None else Path()) / config.response
+    beside = community.parent / FILE
+    return beside if beside.is_file() else None

@@ -90,7 +90,7 @@ def broker_add(
     directory: KitArgument,
     user: Annotated[str, typer.Argument(help="A station, or the sensor of a JSON mapping.")],
     out: Annotated[Path, typer.Option("--out", help="File for the password; must not exist.")],
-    replace: Annotated[bool, typer.Option("--replace", help="Give it a new password.")] = False,  # noqa: FBT002
+    replace: Annotated[bool, typer.Option("--replace", help="Give it a new password.")] = False,
 ) -> None:
     """Give a station (or a device of a JSON mapping) a password."""
     from safety_eye.broker_kit import open_kit  # noqa: PLC0415  # slow imports

@@ -22,9 +22,12 @@ def to_toml(config: msgspec.Struct) -> str:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, msgspec.Struct):
-        return {
-            name: plain
-            for name in value.__struct_fields__
+        config = value.__struct_config__
+        tag = {config.tag_field: config.tag} if config.tag_field else {}
+        names = zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True)
+        return tag | {
+            key: plain
+            for name, key in names
             if (plain := _plain(getattr(value, name))) not in (None, "", [], {})
         }
     if isinstance(value, Enum):

@@ -16,7 +16,10 @@ from fastapi import FastAPI
 from alerts.api import build_api
 from alerts.channels.base import ChannelError
 from alerts.database import DatabaseError
+from alerts.response import Response
+from alerts.response_file import load_response
 from alerts.service import AlertService, AlertSettings
+from alerts.standards import standards_problems
 from core.clock import Clock
 from core.community import Community
 from core.configuration import ConfigurationError
@@ -85,11 +88,16 @@ def run_alerts(
     config: HubConfig, community: Community, state: Path, clock: Clock, stop: threading.Event
 ) -> None:
     """Keep incidents, tell people, and serve the API and the console until *stop*."""
+    if wrong := standards_problems(config.standards, community):
+        raise ConfigurationError("hub.toml", "; ".join(wrong))
     settings = AlertSettings(
         state_url=config.state_url or f"sqlite:///{state / 'alerts.db'}",
         channels=config.channel,
         base_url=config.http.url,
         patience=config.patience,
+        delivery=config.delivery,
+        standards=config.standards,
+        response=_response(config, community),
     )
     service = AlertService(settings, community, config.broker.address, clock)
     feed = LiveFeed(config.broker.address, community, clock)
@@ -112,6 +120,11 @@ def run_alerts(
     page.stop()
     forget()
     service.stop()
+
+
+def _response(config: HubConfig, community: Community) -> Response:
+    """Return plans and roster; an empty one where the place has none yet."""
+    return load_response(Path(config.response), community) if config.response else Response()
 
 
 def _reader(settings: HistorySettings) -> HistoryReader | None:

@@ -34,6 +34,9 @@ _KINDS = {
     "alert": ("预警", "alert"),
     "update": ("更新", "update"),
     "clear": ("解除", "clear"),
+    "escalation": ("无人接手，升级呼叫", "nobody has it, called:"),
+    "reminder": ("还在处理吗", "still on it?"),
+    "digest": ("汇总", "digest"),
 }
 
 

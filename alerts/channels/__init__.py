@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from alerts.channels.alertmanager import AlertmanagerWebhook
+from alerts.channels.aliyun_sms import AliyunSms
+from alerts.channels.aliyun_voice import AliyunVoice
 from alerts.channels.base import Channel, ChannelEntry, ChannelError
 from alerts.channels.dingtalk import DingTalkRobot
 from alerts.channels.feishu import FeishuBot
+from alerts.channels.gsm import Gsm
 from alerts.channels.ntfy import Ntfy
+from alerts.channels.smtp import Smtp
+from alerts.channels.sounder import Sounder
+from alerts.channels.tencent_sms import TencentSms
+from alerts.channels.twilio_voice import TwilioVoice
 from alerts.channels.webhook import Webhook
 from alerts.channels.wecom import WeComBot
+from alerts.channels.wecom_app import WeComApp
+from core.community import Contact
 
 KINDS: dict[str, Callable[[ChannelEntry], Channel]] = {
     "webhook": Webhook,
@@ -19,11 +28,25 @@ KINDS: dict[str, Callable[[ChannelEntry], Channel]] = {
     "feishu": FeishuBot,
     "ntfy": Ntfy,
     "alertmanager": AlertmanagerWebhook,
+    "aliyun-sms": AliyunSms,
+    "tencent-sms": TencentSms,
+    "wecom-app": WeComApp,
+    "smtp": Smtp,
+    "gsm": Gsm,
+    "twilio-voice": TwilioVoice,
+    "aliyun-voice": AliyunVoice,
+    "sounder": Sounder,
 }
 
 
-def open_channels(entries: Iterable[ChannelEntry]) -> dict[str, Channel]:
+def open_channels(
+    entries: Iterable[ChannelEntry], contacts: Sequence[Contact] = ()
+) -> dict[str, Channel]:
     """Return the configured channels by name.
+
+    Args:
+        entries: `[[channel]]` of hub.toml.
+        contacts: Whose personal addresses the channels need (`sms:+86…`).
 
     Raises:
         ChannelError: One can't be used; the message says which, and what to mend.
@@ -43,4 +66,16 @@ def open_channels(entries: Iterable[ChannelEntry]) -> dict[str, Channel]:
             if not text.startswith("channel"):
                 text = f"channel {entry.name!r}: {text}"
             raise ChannelError(text) from error
+    for name, channel in channels.items():
+        channel.recipients = _recipients(name, contacts)
     return channels
+
+
+def _recipients(channel: str, contacts: Sequence[Contact]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for contact in contacts:
+        parts = [text.partition(":") for text in contact.channels]
+        own = [address.strip() for name, _, address in parts if name == channel and address]
+        if own:
+            found[contact.id] = tuple(dict.fromkeys(own))
+    return found

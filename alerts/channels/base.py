@@ -12,13 +12,21 @@ from __future__ import annotations
 import os
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from alerts.message import Notification
+from alerts.reply_code import Said
+
+T = TypeVar("T")
+# An international telephone number (E.164).
+_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
 class OutcomeKind(StrEnum):
@@ -32,6 +40,19 @@ class OutcomeKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of one recipient of a message.
+
+    Attributes:
+        recipient: Number or address, masked: it ends in logs and in the journal.
+        outcome: What the vendor said of this one.
+    """
+
+    recipient: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What a channel made of the vendor's answer.
 
@@ -42,6 +63,7 @@ class Outcome:
         retry_after_s: How long the vendor asks to wait, wall seconds.
         detail: For people; never holds a key, token or URL with one.
         disable: True if the receiver asked never to be called again (HTTP 410).
+        fates: One for each recipient, where the vendor says so.
     """
 
     kind: OutcomeKind
@@ -50,6 +72,7 @@ class Outcome:
     retry_after_s: float | None = None
     detail: str = ""
     disable: bool = False
+    fates: tuple[Fate, ...] = ()
 
 
 class ChannelError(ValueError):
@@ -76,6 +99,7 @@ class ChannelEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         topic: Of `ntfy`: the topic.
         per_minute: Fewer messages a minute than the channel's own limit.
         timeout_s: Wall seconds for one attempt, at most 30.
+        options: What only this kind needs, as its module describes it.
     """
 
     name: str
@@ -91,6 +115,7 @@ class ChannelEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     topic: str = ""
     per_minute: int | None = None
     timeout_s: float = 15.0
+    options: dict[str, Any] = {}
 
 
 def read_secret(entry: ChannelEntry) -> str:
@@ -111,6 +136,19 @@ def read_secret(entry: ChannelEntry) -> str:
     if not text:
         raise ChannelError(f"channel {entry.name!r}: its secret is empty")
     return text
+
+
+def read_options(entry: ChannelEntry, form: type[T]) -> T:
+    """Return what an entry says in `options`, as the channel's own struct.
+
+    Raises:
+        ChannelError: A key is unknown, missing, or of another type.
+    """
+    try:
+        return msgspec.convert(entry.options, form)
+    except msgspec.ValidationError as error:
+        text = str(error).replace("`$.", "`options.").replace(" - at `$`", "")
+        raise ChannelError(f"channel {entry.name!r}: options: {text}") from error
 
 
 def check_style(entry: ChannelEntry) -> None:
@@ -152,6 +190,86 @@ def read_mobiles(entry: ChannelEntry) -> tuple[str, ...]:
     return tuple(read_secret(file).split())
 
 
+def is_number(text: str) -> bool:
+    """Tell whether *text* is a telephone number with its country.
+
+    >>> is_number("+8613800000000"), is_number("13800000000")
+    (True, False)
+    """
+    return _NUMBER.fullmatch(text) is not None
+
+
+def masked(recipient: str) -> str:
+    """Return a number or address that people can still tell apart, and nobody can call.
+
+    >>> masked("+8613812345678"), masked("li.wei@example.com"), masked("LiWei")
+    ('+86…5678', 'l…@example.com', 'L…')
+    """
+    if recipient.startswith("+"):
+        return f"{recipient[:3]}…{recipient[-4:]}"
+    name, at, host = recipient.partition("@")
+    return f"{name[:1]}…{at}{host}"
+
+
+def together(fates: Sequence[Fate]) -> Outcome:
+    """Return what several recipients of one contact come to: reached on one is reached.
+
+    Otherwise the kind that leaves most hope decides; the longest wait that was asked for holds.
+    """
+    for kind in OutcomeKind:  # their order: accepted, retry, …; unknown is worth more than refused
+        found = [fate for fate in fates if fate.outcome.kind is kind]
+        if kind in _REFUSED and any(fate.outcome.kind is OutcomeKind.UNKNOWN for fate in fates):
+            continue
+        if not found:
+            continue
+        first = found[0].outcome
+        failed = [fate for fate in fates if fate.outcome.kind is not OutcomeKind.ACCEPTED]
+        waits = [fate.outcome.retry_after_s for fate in found if fate.outcome.retry_after_s]
+        return Outcome(
+            kind,
+            vendor_id=first.vendor_id,
+            vendor_code=first.vendor_code,
+            retry_after_s=max(waits, default=None),
+            detail="; ".join(f"{fate.recipient}: {fate.outcome.detail}" for fate in failed),
+            fates=tuple(fates),
+        )
+    raise AssertionError("a message without a recipient")
+
+
+_REFUSED = (OutcomeKind.PERMANENT, OutcomeKind.MISCONFIGURED)
+
+
+def without_recipient(note: Notification, channel: str, example: str) -> Outcome:
+    """Return the outcome of a message to a contact whose address this channel does not know."""
+    return Outcome(
+        OutcomeKind.PERMANENT,
+        vendor_code="recipient",
+        detail=f"contact {note.contact}: community.toml gives no usable address for this channel;"
+        f' expected channels = ["{channel}:{example}"]',
+    )
+
+
+class Answers(Protocol):
+    """Where a channel brings what it hears after a message went out (`alerts.answers`)."""
+
+    def code(self, note: Notification, channel: str, *, digits: int = 4) -> str:
+        """Return the code that takes this over, "" if there is nothing to take over."""
+
+    def take(
+        self, channel: str, contacts: Collection[str], code: str, how: str
+    ) -> tuple[Said, int]:
+        """Somebody sent a code; return what became of it, and of which incident."""
+
+    def delivered(self, notification: str, detail: str) -> None:
+        """The recipient has it."""
+
+    def undelivered(self, notification: str, detail: str) -> None:
+        """It was accepted and has not arrived: the next channel is tried now."""
+
+    def health(self, channel: str, outcome: Outcome) -> None:
+        """A channel says by itself that it can't send, or can again."""
+
+
 class Channel(ABC):
     """Base of all channels. `send` is called from several threads at once.
 
@@ -161,12 +279,15 @@ class Channel(ABC):
         concurrency: Sends under way at once.
         idempotent: True if the receiver drops a repeated id, so that a message of unknown fate may
             always be sent again.
+        recipients: Personal addresses by contact, from `channels = ["sms:+86…"]` of community.toml:
+            the outbox and the journal hold ids only.
     """
 
     name: str
     per_minute: int | None = None
     concurrency: int = 4
     idempotent: bool = False
+    recipients: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
     @abstractmethod
     def send(self, note: Notification, now_s: int) -> Outcome:
@@ -176,6 +297,9 @@ class Channel(ABC):
             note: What to tell.
             now_s: Wall seconds since the epoch, for signatures.
         """
+
+    def start(self, answers: Answers) -> None:  # noqa: B027  # most channels only send
+        """Begin to listen, where answers can come back. Called once, before anything is sent."""
 
     def close(self) -> None:  # noqa: B027  # most channels hold nothing
         """Close connections."""

@@ -91,20 +91,47 @@ class Poster:
             headers={"user-agent": "safety-eye", "accept-encoding": "identity"},
         )
 
+    @property
+    def host(self) -> str:
+        """What stands in the Host header: name, and port unless it is the usual one."""
+        return self._url.netloc.decode()
+
     def post(
-        self, body: bytes, headers: Mapping[str, str], query: Mapping[str, str] | None = None
+        self,
+        body: bytes,
+        headers: Mapping[str, str],
+        query: Mapping[str, str] | str | None = None,
     ) -> Answer | Outcome:
         """Post once; return the answer, or the outcome where there was none.
 
         Args:
             body: What is posted.
             headers: Besides the usual ones.
-            query: Parameters of this post, added to those of the URL and encoded once.
+            query: Parameters of this post, added to those of the URL and encoded once; or the whole
+                query as it is to stand there, for vendors that sign it.
         """
+        return self._exchange("POST", body, headers, query)
+
+    def get(
+        self, query: Mapping[str, str], headers: Mapping[str, str] | None = None
+    ) -> Answer | Outcome:
+        """Ask once; see `post`."""
+        return self._exchange("GET", b"", headers or {}, query)
+
+    def _exchange(
+        self,
+        verb: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        query: Mapping[str, str] | str | None,
+    ) -> Answer | Outcome:
         until_s = _STEADY.monotonic_s() + self._timeout_s
         try:
-            url = self._url.copy_merge_params(query) if query else self._url
-            request = self._request(url, body, headers)
+            if isinstance(query, str):
+                url = self._url.copy_with(query=query.encode())
+            else:
+                url = self._url.copy_merge_params(query) if query else self._url
+            request = self._request(verb, url, body, headers)
             response = self._client.send(request, stream=True)
         except RefusedAddressError as error:
             return Outcome(OutcomeKind.MISCONFIGURED, vendor_code="address", detail=str(error))
@@ -123,13 +150,15 @@ class Poster:
         """Close the connection."""
         self._client.close()
 
-    def _request(self, url: httpx.URL, body: bytes, headers: Mapping[str, str]) -> httpx.Request:
+    def _request(
+        self, verb: str, url: httpx.URL, body: bytes, headers: Mapping[str, str]
+    ) -> httpx.Request:
         if self._allow_private:
-            return self._client.build_request("POST", url, content=body, headers=headers)
+            return self._client.build_request(verb, url, content=body, headers=headers)
         host = self._url.host
         address = checked_address(host, self._url.port or 443)
         return self._client.build_request(
-            "POST",
+            verb,
             url.copy_with(host=str(address)),
             content=body,
             headers={**headers, "host": self._url.netloc.decode()},

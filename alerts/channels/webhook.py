@@ -33,7 +33,7 @@ MIN_KEY_BYTES = 24
 
 
 class Webhook(Channel):
-    """Posts each notification as `{type, timestamp, data}`."""
+    """Posts each notification as `{type, timestamp, data}`; `exercise.…` is one of a drill."""
 
     idempotent = True
     concurrency = 8
@@ -84,7 +84,9 @@ def body_of(note: Notification, language: str, now_s: int) -> bytes:
     for key in ("headline", "why"):
         data[key] = {name: truncate_utf8(text, 1000) for name, text in data[key].items()}
     sent = dt.datetime.fromtimestamp(now_s, dt.UTC).isoformat().replace("+00:00", "Z")
-    body = msgspec.json.encode({"type": f"incident.{note.kind}", "timestamp": sent, "data": data})
+    # A program that knows nothing of drills must not take one for the real thing.
+    what = "exercise" if note.exercise else "incident"
+    body = msgspec.json.encode({"type": f"{what}.{note.kind}", "timestamp": sent, "data": data})
     assert len(body) < MAX_BODY_BYTES, "texts and names are bounded above"
     return body
 

@@ -14,6 +14,7 @@ from core.clock import Clock
 from core.community import Community
 from dashboards.console.api import api_router
 from dashboards.console.feed import LiveFeed
+from dashboards.console.figures_pages import figures_router
 from dashboards.console.pages import page_router
 from dashboards.console.site import STATIC, Site
 from ingest.history.base import HistoryReader
@@ -54,6 +55,7 @@ def mount(
     app.mount("/static/console", StaticFiles(directory=STATIC), name="console-static")
     app.include_router(api_router(site))
     app.include_router(page_router(site))
+    app.include_router(figures_router(site))
 
     def changed(view: IncidentView) -> None:
         feed.hub.publish("incidents", _news(view))

@@ -56,6 +56,16 @@ def access_of(request: Request) -> Access | None:
     return found if isinstance(found, Access) else None
 
 
+def refusal(request: Request, token: str) -> tuple[int, str] | None:
+    """Return why a form may not change anything, as status and phrase; None if it may."""
+    if not meant(request, token):
+        return 403, "refused_origin"
+    access = access_of(request)
+    if access is not None and access.refusal(request) is not None:
+        return (403, "refused_machine") if access.open_to_machine else (401, "refused_sign_in")
+    return None
+
+
 def meant(request: Request, token: str) -> bool:
     """Tell whether a POST comes from a form of this console in this browser."""
     cookie = request.cookies.get(TOKEN_COOKIE, "")

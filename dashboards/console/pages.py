@@ -10,10 +10,12 @@ from fastapi.responses import RedirectResponse
 from alerts.access import COOKIE as SESSION_COOKIE
 from alerts.access import SESSION_S
 from alerts.views import IncidentError
-from dashboards.console.guard import access_of, meant
+from dashboards.console.cycle_pages import add_cycle, incident_page
+from dashboards.console.guard import access_of, meant, refusal
 from dashboards.console.incident_views import IncidentCard, incident_card
 from dashboards.console.sensors import sensor_view
 from dashboards.console.site import WHO_COOKIE, Renderer, Site, overview
+from dashboards.console.withheld_pages import add_withholding
 
 _PARTS = ("incidents", "zones", "sensors", "stations", "charts", "station-cards")
 _PAGE_SIZE = 50
@@ -30,6 +32,8 @@ def page_router(site: Site) -> APIRouter:
     _add_incidents(router, site, render)
     _add_sensors(router, site, render)
     _add_acknowledge(router, site, render)
+    add_cycle(router, site, render)
+    add_withholding(router, site, render)
     _add_sign_in(router, site, render)
     return router
 
@@ -82,8 +86,7 @@ def _incident(site: Site, request: Request, number: int) -> dict[str, Any] | Non
     if view is None:
         return None
     words = site.words(request)
-    card = incident_card(view, site.community, site.sensors(words), words, every_notice=True)
-    return {"card": card, "journal": site.incidents.journal(number), "problem": ""}
+    return incident_page(site, words, view)
 
 
 def _add_sensors(router: APIRouter, site: Site, render: Renderer) -> None:
@@ -134,13 +137,9 @@ def _add_acknowledge(router: APIRouter, site: Site, render: Renderer) -> None:
     ) -> Response:
         words = site.words(request)
         person = (other.strip() if who in ("", "other") else who.strip())[:_WHO_LENGTH]
-        if not meant(request, token):
-            return _refusal(request, site, render, number, 403, words("refused_origin"))
-        access = access_of(request)
-        if access is not None and access.refusal(request) is not None:
-            key = "refused_machine" if access.open_to_machine else "refused_sign_in"
-            status = 403 if access.open_to_machine else 401
-            return _refusal(request, site, render, number, status, words(key))
+        refused = refusal(request, token)
+        if refused is not None:
+            return _refusal(request, site, render, number, refused[0], words(refused[1]))
         if not person:
             return _refusal(request, site, render, number, 422, words("refused_who"))
         try:

@@ -16,6 +16,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from alerts.cycle_views import CyclePort, WithholdingPort
 from alerts.views import IncidentPort
 from core.clock import Clock
 from core.community import Community
@@ -73,6 +74,16 @@ class Site:
     def stations(self, words: Words) -> list[StationView]:
         """Return every station as shown now; an unreadable ledger hides nothing else."""
         return station_views(self.community, self.feed, self.ledger_rows(), words)
+
+    @property
+    def cycle(self) -> CyclePort | None:
+        """How incidents go through their stages; None where they can't."""
+        return getattr(self.incidents, "cycle", None)
+
+    @property
+    def withholding(self) -> WithholdingPort | None:
+        """How something is withheld; None where nothing can be."""
+        return getattr(self.incidents, "withholding", None)
 
     def ledger_rows(self) -> Sequence[StationLedger] | None:
         """Return the ledger, None if there is none to read just now."""
@@ -206,4 +217,6 @@ def overview(site: Site, words: Words) -> dict[str, Any]:
         "stations": stations,
         "outbox": site.incidents.outbox(),
         "has_ledger": site.ledger is not None,
+        "withheld": site.withholding.standing() if site.withholding else [],
+        "owed": site.cycle.reviews_owed() if site.cycle else [],
     }

@@ -54,6 +54,11 @@ class ZoneGroup:
     name: str
     tiles: tuple[ZoneTile, ...]
 
+    @property
+    def worst(self) -> Mark:
+        """The worst mark within: what the whole of it stands at."""
+        return max((tile.mark for tile in self.tiles), key=lambda mark: mark.rank)
+
 
 def zone_groups(
     community: Community,

@@ -37,6 +37,7 @@ CREATE TABLE IF NOT EXISTS nonce(
     nonce TEXT NOT NULL UNIQUE
 );
 CREATE TABLE IF NOT EXISTS given_up(one INTEGER PRIMARY KEY CHECK (one = 1), acts INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS memory(one INTEGER PRIMARY KEY CHECK (one = 1), body BLOB NOT NULL);
 """
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(LocalAct)
@@ -97,6 +98,15 @@ class ActBook:
         rows = self._db.execute("SELECT body FROM running ORDER BY output").fetchall()
         return [_DECODER.decode(row[0]) for row in rows]
 
+    def memory(self) -> bytes:
+        """Return what was remembered last; empty if nothing was."""
+        row = self._db.execute("SELECT body FROM memory").fetchone()
+        return bytes(row[0]) if row else b""
+
+    def remember(self, body: bytes) -> None:
+        """Keep what a restart must not forget."""
+        self._change(lambda db: db.execute("INSERT OR REPLACE INTO memory VALUES (1, ?)", (body,)))
+
     def spend(self, nonce: str) -> None:
         """Remember a nonce, before its command is carried out."""
         self._nonces.add(nonce)
@@ -125,7 +135,7 @@ class ActBook:
     def _move_to_memory(self, error: sqlite3.Error) -> None:
         """Go on in memory with all that can still be read."""
         memory = _in_memory()
-        for table in ("act", "running", "nonce", "given_up"):
+        for table in ("act", "running", "nonce", "given_up", "memory"):
             with contextlib.suppress(sqlite3.Error):
                 rows = self._db.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608  # our own names
                 if rows:

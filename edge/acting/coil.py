@@ -43,16 +43,12 @@ class CoilOutput:
     Args:
         entry: Its part of station.toml.
         line: The jobs of its port.
-        baud: Bits per second of the line, for its pauses.
         clock: For time-outs.
     """
 
-    def __init__(
-        self, entry: OutputEntry, line: LineJobs, baud: int = 9600, clock: Clock | None = None
-    ) -> None:
+    def __init__(self, entry: OutputEntry, line: LineJobs, clock: Clock | None = None) -> None:
         self._entry = entry
         self._line = line
-        self._baud = baud
         self._clock = clock or RunClock()
 
     def switch(self, *, on: bool) -> None:
@@ -114,7 +110,7 @@ class CoilOutput:
         self._pause()
         port.discard_input()
         port.write(request)
-        end_s = self._clock.monotonic_s() + reply_timeout_s(request, self._baud, 0.3)
+        end_s = self._clock.monotonic_s() + reply_timeout_s(request, self._line.baud, 0.3)
         raw = b""
         refusal = bytes((request[0], request[1] | EXCEPTION_BIT))
         while (left_s := end_s - self._clock.monotonic_s()) > 0:
@@ -129,7 +125,7 @@ class CoilOutput:
         raise self._error("does not answer")
 
     def _pause(self) -> None:
-        threading.Event().wait(silence_s(self._baud))
+        threading.Event().wait(silence_s(self._line.baud))
 
     def _error(self, text: str) -> OutputError:
         return OutputError(f"relay module {self._entry.address} on {self._entry.port}: {text}")

@@ -6,6 +6,7 @@ it tells nobody. Retained messages prove nothing; they may be from an hour ago.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from core.finding import Condition, Hazard, ZoneGrade
@@ -35,6 +36,7 @@ class HubContact:
         self._linked = False
         self._beats = False
         self._heard = False
+        self._reached_s: float | None = None
 
     def link(self, *, linked: bool) -> None:
         """The broker answers, or does not."""
@@ -55,6 +57,15 @@ class HubContact:
         """Tell whether the hub can be reached."""
         patience_s = SILENT_AFTER_S if self._beats else GRADES_ONLY_S
         return self._linked and self._heard and now_s - self._sign_s <= patience_s
+
+    def has_settled(self, now_s: float) -> bool:
+        """Tell whether the hub was reachable for so long that it has said every grade."""
+        if not self.reachable(now_s):
+            self._reached_s = None
+            return False
+        if self._reached_s is None:
+            self._reached_s = now_s
+        return now_s - self._reached_s >= GRADES_ONLY_S
 
     def silent_ms(self, now_s: float) -> int:
         """Return for how many run ms the hub has not been heard; 0 while it can be reached."""
@@ -80,10 +91,33 @@ class HubWarnings:
     def __init__(self) -> None:
         self._grades: dict[tuple[str, Hazard], Grade] = {}
         self._known: dict[tuple[str, Hazard], Grade] = {}
+        self._recalled: set[tuple[str, Hazard]] = set()
+
+    def said(self) -> dict[tuple[str, Hazard], tuple[Grade, Grade]]:
+        """Return every warning, and up to which grade a person has it."""
+        return {
+            key: (grade, self._known.get(key, Grade.GREEN)) for key, grade in self._grades.items()
+        }
+
+    def recall(self, said: Mapping[tuple[str, Hazard], tuple[Grade, Grade]]) -> None:
+        """Take back what was said before the program was started anew."""
+        for key, (grade, known) in said.items():
+            self._grades[key] = grade
+            if known > Grade.GREEN:
+                self._known[key] = known
+            self._recalled.add(key)
+
+    def drop_recalled(self) -> None:
+        """The hub has been heard for a while: what it has not said again it does not say."""
+        for key in self._recalled:
+            self._grades.pop(key, None)
+            self._known.pop(key, None)
+        self._recalled.clear()
 
     def take(self, said: ZoneGrade) -> None:
         """Note a grade. What has cleared is over; what is unknown goes on as it was."""
         key = (said.zone, said.hazard)
+        self._recalled.discard(key)
         if said.condition is Condition.CLEARED or said.grade is Grade.GREEN:
             self._grades.pop(key, None)
             self._known.pop(key, None)

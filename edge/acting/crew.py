@@ -32,6 +32,7 @@ from edge.acting.contact import HubContact
 from edge.acting.duties import Duties, mandate_holds, mandate_words
 from edge.acting.local import LocalGrade, LocalLimits
 from edge.acting.machine import Change
+from edge.acting.memory import Remembrance
 from edge.acting.people import People
 from edge.acting.post import OpenOutput, OutputPost
 from edge.acting.record import Recorder
@@ -99,6 +100,7 @@ class Crew(threading.Thread):
         self._counted = (0, 0)
         self._silent_ms = 1
         self._book = ActBook(config.spool_path.with_name("acts.db"))
+        self._remembrance = Remembrance(self._book, self._posts, self._duties.warnings, clock)
         self._recorder = Recorder(boot, mandate_words(config.mandate))
         self._people = People(
             config, key, self._posts, self._duties, self._book, self._recorder, reload
@@ -166,6 +168,8 @@ class Crew(threading.Thread):
         acts = self._take_messages(instant, now_s)
         acts += self._take_news(instant)
         self._silent_ms = self._contact.silent_ms(now_s)
+        if self._contact.has_settled(now_s):
+            self._duties.warnings.drop_recalled()
         due = self._duties.due(instant.elapsed_ms, self._silent_ms)
         refused = self._refused(instant)
         for name, post in self._posts.items():
@@ -173,6 +177,7 @@ class Crew(threading.Thread):
             changes = post.step(instant.elapsed_ms, due.get(name, []), refused)
             acts += self._noted(post, changes, instant)
         self._keep(acts, instant, refused)
+        self._remembrance.keep(instant.elapsed_ms)
 
     def _refused(self, instant: Instant) -> Why | None:
         now_ms = instant.at if instant.sync else self._clock.now_ms()
@@ -250,6 +255,8 @@ class Crew(threading.Thread):
         acts = []
         for post in self._posts.values():
             acts += self._noted(post, post.step(instant.elapsed_ms, (), None), instant)
+        slowest_ms = max((act.delay_ms for act in self._config.act), default=0.0)
+        self._remembrance.recall(instant.elapsed_ms, slowest_ms)
         acts += [self._recorder.killed(began, instant) for began in self._book.running()]
         self._keep(acts, instant, self._refused(instant))
 
@@ -263,6 +270,7 @@ class Crew(threading.Thread):
                 LOG.exception("output %s: could not be ended", post.entry.id)
         try:
             self._keep(acts, instant, self._refused(instant))
+            self._remembrance.keep(instant.elapsed_ms)
         finally:
             self._book.close()
 

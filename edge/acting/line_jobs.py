@@ -15,6 +15,9 @@ from edge.ports import BytePort, PortLostError
 
 # What a job does with an open line.
 Job = Callable[[BytePort], None]
+# Bits per second of a line with nothing but relay modules, unless its port says otherwise: what
+# such modules are shipped with.
+RELAY_BAUD = 9600
 # Jobs that wait at most; there is one crew, which waits for each.
 _MOST = 8
 # Wall seconds that a job may wait and take: a bus turn of a silent device is below half a second.
@@ -32,11 +35,16 @@ class _Ticket:
 class LineJobs:
     """The jobs of one port.
 
+    Args:
+        baud: Bits per second of the line.
+
     Attributes:
+        baud: The same, for the pauses and time-outs of a job.
         wake: Set while a job may wait; the port's thread sleeps on it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, baud: int = RELAY_BAUD) -> None:
+        self.baud = baud
         self._tickets: queue.Queue[_Ticket] = queue.Queue(_MOST)
         self.wake = threading.Event()
 

@@ -77,6 +77,24 @@ class Change(NamedTuple):
     sounded: bool | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """What a machine knew before the program was started anew; also what it knows now.
+
+    Attributes:
+        changed_ms: When it was switched last, run ms since this boot; None if it never was.
+        silenced, spent: Worst grade for which it is.
+        ran_ms: How long the run had lasted, run ms.
+        grade: What the run was for.
+    """
+
+    changed_ms: int | None = None
+    silenced: Grade | None = None
+    spent: Grade | None = None
+    ran_ms: float = 0.0
+    grade: Grade = Grade.GREEN
+
+
 class OutputMachine:
     """Decides over one output.
 
@@ -97,6 +115,23 @@ class OutputMachine:
         self._feedback_on = False
         self._feedback_ms: int | None = None
         self._stuck = False
+        self._ran_ms = 0.0  # of the present run, before the program was started anew
+        self._ran_for = Grade.GREEN
+        self._recalled_until_ms = float("-inf")
+
+    def recall(self, known: Recalled, until_ms: float) -> None:
+        """Go on after a restart; until *until_ms* the demand may take to be seen again."""
+        self.changed_ms = known.changed_ms
+        self._silenced, self._spent = known.silenced, known.spent
+        self._ran_ms, self._ran_for = known.ran_ms, known.grade
+        self._recalled_until_ms = until_ms
+        if known.ran_ms >= self._timing.max_run_ms:
+            self._spent = max(known.grade, known.spent or Grade.GREEN)
+
+    def state(self) -> Recalled:
+        """Return what must outlive the program."""
+        grade = self.run.grade if self.run is not None else self._ran_for
+        return Recalled(self.changed_ms, self._silenced, self._spent, self._ran_ms, grade)
 
     @property
     def silenced(self) -> bool:
@@ -127,7 +162,7 @@ class OutputMachine:
     def step(self, now_ms: int, demands: Sequence[Demand]) -> list[Change]:
         """Let time pass; *demands* are those that may act now. Return what changed."""
         self._manual_passes(now_ms)
-        wanted = self._wanted(demands)
+        wanted = self._wanted(now_ms, demands)
         changes = []
         if self.on:
             why = self._why_off(now_ms, wanted)
@@ -148,11 +183,14 @@ class OutputMachine:
         if self._manual is not None and now_ms >= self._manual_until_ms:
             self._manual = None
 
-    def _wanted(self, demands: Sequence[Demand]) -> Demand | None:
+    def _wanted(self, now_ms: int, demands: Sequence[Demand]) -> Demand | None:
         worst = _worst(demands)
         if worst is None:
-            self._silenced = self._spent = None
+            if now_ms >= self._recalled_until_ms:
+                self.forget()
         else:
+            # From now on an end of the demand is an end of the danger.
+            self._recalled_until_ms = float("-inf")
             if self._silenced is not None and worst.grade > self._silenced:
                 self._silenced = None
             if self._spent is not None and worst.grade > self._spent:
@@ -161,11 +199,17 @@ class OutputMachine:
                 return worst
         return self._manual
 
+    def forget(self) -> None:
+        """The danger is over: the next one sounds, and may run its whole time."""
+        self._silenced = self._spent = None
+        if not self.on:
+            self._ran_ms, self._ran_for = 0.0, Grade.GREEN
+
     def _why_off(self, now_ms: int, wanted: Demand | None) -> Why | None:
         assert self.run is not None
         assert self.changed_ms is not None
         ran_ms = now_ms - self.changed_ms
-        if ran_ms >= self._timing.max_run_ms:
+        if ran_ms + self._ran_ms >= self._timing.max_run_ms:
             # Also what a person ordered counts: nothing runs for ever by being asked again.
             self._spent = max(self.run.grade, self._spent or Grade.GREEN)
             self._manual = None
@@ -189,6 +233,8 @@ class OutputMachine:
 
     def _switch_on(self, demand: Demand, now_ms: int) -> Change:
         self.on, self.changed_ms, self.run = True, now_ms, demand
+        if demand.grade > self._ran_for:
+            self._ran_ms = 0.0  # something worse may run its whole time
         self.sounded = None
         # What is "heard" before anything sounds proves nothing.
         self._stuck = self._feedback_on
@@ -196,8 +242,14 @@ class OutputMachine:
 
     def _switch_off(self, why: Why, now_ms: int) -> Change:
         assert self.run is not None
+        assert self.changed_ms is not None
         change = Change(ActEvent.OFF, why, self.run, self.sounded)
+        ran_ms = now_ms - self.changed_ms
         self.on, self.changed_ms, self.run = False, now_ms, None
+        if why is Why.STOPPED:  # the next start of the program goes on
+            self._ran_ms, self._ran_for = self._ran_ms + ran_ms, change.demand.grade
+        else:
+            self._ran_ms, self._ran_for = 0.0, Grade.GREEN
         self._stuck = False
         return change
 

@@ -8,20 +8,27 @@ from functools import partial
 from core.clock import Clock
 from edge.acting.coil import CoilOutput
 from edge.acting.crew import Crew, watched_inputs
-from edge.acting.line_jobs import LineJobs
+from edge.acting.line_jobs import RELAY_BAUD, LineJobs
 from edge.acting.local import LocalLimits
 from edge.acting.output import OutputError
 from edge.acting.outputs import open_output
 from edge.acting.settings import OutputEntry
 from edge.chronometer import Chronometer
-from edge.configuration import StationConfig
+from edge.configuration import PortEntry, StationConfig
 from edge.instruments import instruments_on
 from edge.ports import PortLostError, open_serial
 
 
 def jobs_of(config: StationConfig) -> dict[str, LineJobs]:
     """Return a queue of jobs for each port with a relay module."""
-    return {output.port: LineJobs() for output in config.output if output.kind == "modbus-coil"}
+    ports = {output.port for output in config.output if output.kind == "modbus-coil"}
+    return {port.id: LineJobs(baud_of(port, config)) for port in config.port if port.id in ports}
+
+
+def baud_of(port: PortEntry, config: StationConfig) -> int:
+    """Return the bits per second of a line: as the port says, or as its devices are shipped."""
+    on_line = instruments_on(port.id, config.sensor)
+    return port.baud or (on_line[0].driver.facts.baud if on_line else RELAY_BAUD)
 
 
 def crew_of(
@@ -68,10 +75,9 @@ def switch_off(config: StationConfig, clock: Clock) -> list[str]:
 
 def _switch_off_coil(config: StationConfig, entry: OutputEntry) -> None:
     port = next(port for port in config.port if port.id == entry.port)
-    on_line = instruments_on(port.id, config.sensor)
-    baud = port.baud or (on_line[0].driver.facts.baud if on_line else 9600)
+    baud = baud_of(port, config)
     line = open_serial(port, baud)
     try:
-        CoilOutput(entry, LineJobs(), baud).write(line, on=False)
+        CoilOutput(entry, LineJobs(baud)).write(line, on=False)
     finally:
         line.close()

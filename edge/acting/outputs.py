@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from core.clock import Clock
 from edge.acting.coil import CoilOutput
@@ -42,10 +42,10 @@ class SimulatedOutput:
         """See `Output.close`."""
 
     def _write(self, state: str) -> None:
-        line = json.dumps({"at": self._clock.now_ms(), "output": self._id, "state": state})
+        said = {"at": self._clock.now_ms(), "output": self._id, "state": state}
         try:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
+            with self._path.open("ab") as file:
+                file.write(msgspec.json.encode(said) + b"\n")
         except OSError as error:
             raise OutputError(f"{self._path}: {error.strerror}") from error
 
@@ -62,6 +62,8 @@ class CommandOutput:
 
     def switch(self, *, on: bool) -> None:
         """See `Output.switch`."""
+        import subprocess  # noqa: PLC0415  # only where a program is run: most stations run none
+
         arguments = list(self._entry.on if on else self._entry.off)
         try:
             done = subprocess.run(  # noqa: S603  # a list from the station's own file, no shell
@@ -169,4 +171,4 @@ def open_output(entry: OutputEntry, clock: Clock, jobs: Callable[[str], LineJobs
             line = jobs(entry.port)
             if line is None:
                 raise OutputError(f"port {entry.port}: is not served")
-            return CoilOutput(entry, line)
+            return CoilOutput(entry, line, clock)

@@ -93,6 +93,8 @@ class DriverFacts:
         quantities: What the device can contribute, canonical quantities.
         source: Where the protocol is documented.
         fields: The numbers that it sends; what the simulator may set and tests vary.
+        answer_s: How long it measures before it answers, where that is longer than a port's
+            `latency_ms` usually allows.
     """
 
     name: str
@@ -106,6 +108,7 @@ class DriverFacts:
     quantities: tuple[Quantity, ...]
     source: str
     fields: tuple[Field, ...] = ()
+    answer_s: float = 0.0
 
 
 class Measurement(msgspec.Struct, frozen=True):

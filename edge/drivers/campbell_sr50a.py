@@ -4,6 +4,12 @@
 bytes. Source: Campbell SR50A manual, page 28 (its printed example gives 2C). -999 or 0 is no
 reading; quality numbers of 162 to 600 go from good to poor; of the diagnostics the first digit is
 the ROM, the second the watchdog.
+
+It sends by itself, or (`polled`) when asked with `p`, its two-digit address (33 as shipped) and a
+carriage return, within about a second (manual, 3.7.2; manual of its sibling SR50AT, D.4.3 and
+D.5.2); only then several of them may share an RS-485 line. Read is its text with quality and
+diagnostics in mm; with other settings its packets are refused. SDI-12 is another wire and needs an
+adapter.
 """
 
 from __future__ import annotations
@@ -21,6 +27,7 @@ from edge.framing import BAD_CHECKSUM, NOT_A_FRAME, UNKNOWN_YET, Rejection
 _LONGEST = 48
 _BLIND_MM, _MAX_MM = 500, 10_000
 _POOR_QUALITY = 600
+_ANSWER_S = 1.5  # "typically within 1 second", with a margin
 _TEXT = re.compile(rb"\x02(\d{1,3});(-?\d{1,5});(\d{1,3});([01]{5});([0-9A-F]{2})\r\n\x03")
 _DISTANCE = Field("distance", "mm", Quantity.DISTANCE, _BLIND_MM, _MAX_MM, 1, 2000)
 
@@ -40,7 +47,9 @@ class CampbellSr50a(StreamDriver):
         quantities=(Quantity.DISTANCE, Quantity.WATER_LEVEL),
         source="Campbell SR50A manual, page 28",
         fields=(_DISTANCE,),
+        answer_s=_ANSWER_S,
     )
+    READ = b"p"
     OPTIONS: ClassVar[Mapping[str, Option]] = {
         "max_mm": Option(_MAX_MM, "end of the range in mm", 1000, 20_000),
     }
@@ -61,8 +70,24 @@ class CampbellSr50a(StreamDriver):
         if match is None:
             return Rejection(checksum=False, why="not addr;distance;quality;diagnostics;CC")
         start, end = match.span(5)
-        summed = twos_complement(raw[:start] + raw[end:])
-        return None if int(match[5], 16) == summed else BAD_CHECKSUM
+        if int(match[5], 16) != twos_complement(raw[:start] + raw[end:]):
+            return BAD_CHECKSUM
+        if self._polled and int(match[1]) != self._address:
+            return Rejection(checksum=False, why=f"a packet of address {int(match[1])}")
+        return None
+
+    @property
+    def _address(self) -> int:
+        return self.settings.whole("address")
+
+    def request(self) -> bytes:
+        """Return the poll command where it waits for one."""
+        return b"%b%02d\r" % (self.READ, self._address) if self._polled else b""
+
+    def respond(self, request: bytes, values: Mapping[str, Value]) -> bytes:
+        """Answer a poll of this address; silent to anything else."""
+        asked = self.request()
+        return self.encode(values) if asked and request == asked else b""
 
     def decode(self, raw: bytes) -> tuple[Measurement, ...]:
         """Return distance, quality number and diagnostics."""
@@ -98,5 +123,5 @@ class CampbellSr50a(StreamDriver):
         check_names(self.FACTS.name, values, ("distance",))
         distance = counts(self.FACTS.name, values, _DISTANCE, 99_999)
         middle = b"-999;000" if distance is None else b"%d;180" % distance
-        head, tail = b"\x02%d;%b;11011;" % (self.settings.whole("address"), middle), b"\r\n\x03"
+        head, tail = b"\x02%d;%b;11011;" % (self._address, middle), b"\r\n\x03"
         return head + b"%02X" % twos_complement(head + tail) + tail

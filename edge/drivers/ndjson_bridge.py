@@ -10,6 +10,7 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from math import isfinite
 from typing import ClassVar
 
@@ -149,7 +150,9 @@ class NdjsonBridge(Driver):
 
     @property
     def facts(self) -> DriverFacts:
-        """What is known of the device."""
+        """What is known of the device; nothing protects lines that may come without a CRC."""
+        if self.settings.text("crc") == "optional":
+            return replace(self.FACTS, check=Check.NONE)
         return self.FACTS
 
     @property

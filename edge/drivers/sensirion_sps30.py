@@ -2,8 +2,9 @@
 
 Sources: Sensirion SPS30 data sheet v1.0 (2020), captures of PyPMS. A reply is
 `7E address command state length data check 7E`; 7E, 7D, 11 and 13 are stuffed. Measuring is started
-by the first request, and again when the sensor says that it does not measure. The status register
-is read now and then: with a stopped fan or a broken laser plausible numbers go on to come.
+by the first request, and again when the sensor says that it does not measure. Then it is asked what
+it is: another product of the same maker speaks the same frames. The status register is read now and
+then: with a stopped fan or a broken laser plausible numbers go on to come.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from edge.framing import BAD_CHECKSUM, NOT_A_FRAME, UNKNOWN_YET, Rejection
 
 _FLAG, _ESCAPE = 0x7E, 0x7D
 _STUFFED = frozenset({_FLAG, _ESCAPE, 0x11, 0x13})
-_START, _READ, _STATUS = 0x00, 0x03, 0xD2
+_START, _READ, _IDENTITY, _STATUS = 0x00, 0x03, 0xD0, 0xD2
 _ERROR_FLAG, _WRONG_STATE = 0x80, 0x43
 _LONGEST = 2 * (255 + 5) + 2
 _FLOATS, _WORDS = struct.Struct(">10f"), struct.Struct(">10H")
@@ -36,6 +37,12 @@ _RANGE_UGM3 = 1000
 _MASSES = 4  # the first fields: PM1, PM2.5, PM4, PM10
 START_REQUEST = bytes.fromhex("7E 00 00 02 01 03 F9 7E")
 READ_REQUEST = bytes.fromhex("7E 00 03 00 FC 7E")
+IDENTITY_REQUEST = bytes.fromhex("7E 00 D0 01 00 2E 7E")  # 00: product type
+# What an SPS30 answers (metebalci/shdlc-sps30, output of its test.py on a device; data sheet v1.0,
+# device information). Old firmware refuses the question: that is no other device.
+PRODUCT_TYPE = "00080000"
+# How often it is asked after each start; who does not answer this is believed.
+_IDENTITY_ASKS = 2
 STATUS_REQUEST = bytes.fromhex("7E 00 D2 01 00 2C 7E")  # 00: read, don't clear
 # Bits of the status register (data sheet, device status register): fan off, laser current. Bit 21,
 # fan speed out of range, clears itself: a warning.
@@ -77,18 +84,27 @@ class SensirionSps30(StreamDriver):
     )
     HEADERS = (bytes((_FLAG,)),)
 
-    __slots__ = ("_measuring", "_reads", "_status")
+    __slots__ = ("_asks", "_measuring", "_mistaken", "_reads", "_status")
 
     def __init__(self, options: Options | None = None) -> None:
         super().__init__(options)
         self._measuring = False
+        self._asks = _IDENTITY_ASKS  # how often it may still be asked what it is
+        self._mistaken = False
         self._reads = 0
         self._status = 0  # the status register, as last read
 
     def request(self) -> bytes:
-        """Return the start command until it was answered, then reads; some are of the status."""
+        """Return the start command until it was answered, then reads; some are of the status.
+
+        The first one asks what the sensor is.
+        """
         if not self._measuring:
+            self._asks = _IDENTITY_ASKS
             return START_REQUEST
+        if self._asks:
+            self._asks -= 1
+            return IDENTITY_REQUEST
         self._reads += 1
         if self._reads <= _STATUS_EVERY:
             return READ_REQUEST
@@ -117,6 +133,8 @@ class SensirionSps30(StreamDriver):
             self._measuring = state in (0, _WRONG_STATE)  # 43: it measures already
         elif command == _READ and state == _WRONG_STATE:
             self._measuring = False
+        elif command == _IDENTITY:
+            self._asks = 0
         if state:
             self.counters.exceptions += 1
             self.counters.last_error = f"command {command:#04x}: the sensor says error {state:#04x}"
@@ -126,27 +144,38 @@ class SensirionSps30(StreamDriver):
         """Return the values of a reading, the status register, or nothing."""
         body = _unstuffed(raw[1:-1]) or b""
         command, state, data = body[1], body[2], body[4:-1]
+        if command == _IDENTITY and data:
+            return self._identified(data)
         if command == _STATUS and len(data) == 5:
-            register = self._status = int.from_bytes(data[:4], "big")
-            text = f"0x{register:08X}"
-            if register:
-                return (bad("status_register", None, "1", Reason.DEVICE_FAULT, text),)
-            return (Measurement("status_register", None, text, "1"),)
+            return self._stands(data)
         if command != _READ or state & ~_ERROR_FLAG:
             return ()
-        if len(data) == _FLOATS.size:
-            values: tuple[float, ...] = _FLOATS.unpack(data)
-        elif len(data) == _WORDS.size:
-            *whole, size = _WORDS.unpack(data)
-            values = (*map(float, whole), size / 1000)
-        else:
+        values = _numbers(data)
+        if values is None:
             return ()
-        if self._status & _BROKEN_BITS:
-            return tuple(
-                bad(field.name, field.quantity, field.unit, Reason.DEVICE_FAULT)
-                for field in _FIELDS
-            )
+        if self._mistaken or self._status & _BROKEN_BITS:
+            why = Reason.CONFIGURATION if self._mistaken else Reason.DEVICE_FAULT
+            return tuple(bad(field.name, field.quantity, field.unit, why) for field in _FIELDS)
         return _reading(values, broken=bool(state & _ERROR_FLAG or self._status))
+
+    def _stands(self, data: bytes) -> tuple[Measurement, ...]:
+        """Take note of the status register."""
+        register = self._status = int.from_bytes(data[:4], "big")
+        text = f"0x{register:08X}"
+        if register:
+            return (bad("status_register", None, "1", Reason.DEVICE_FAULT, text),)
+        return (Measurement("status_register", None, text, "1"),)
+
+    def _identified(self, data: bytes) -> tuple[Measurement, ...]:
+        """Take note of what it is; nothing is said where it is what it should be."""
+        text = data.rstrip(b"\x00").decode("ascii", errors="replace")
+        self._mistaken = text != PRODUCT_TYPE
+        if not self._mistaken:
+            return ()
+        self.counters.last_error = (
+            f"product type {text!r}: expected {PRODUCT_TYPE!r}: another device than an SPS30"
+        )
+        return (bad("product_type", None, "1", Reason.CONFIGURATION, text),)
 
     def encode(self, values: Mapping[str, Value]) -> bytes:
         """Return the reply to a reading; None is NaN."""
@@ -161,12 +190,25 @@ class SensirionSps30(StreamDriver):
         return _sealed(bytes((0, _READ, 0, _FLOATS.size)) + _FLOATS.pack(*numbers))
 
     def respond(self, request: bytes, values: Mapping[str, Value]) -> bytes:
-        """Answer the start command and the reads; silent to anything else."""
+        """Answer the start command, the questions and the reads; silent to anything else."""
         if request == START_REQUEST:
             return _sealed(bytes((0, _START, 0, 0)))
+        if request == IDENTITY_REQUEST:
+            answer = PRODUCT_TYPE.encode() + b"\x00"
+            return _sealed(bytes((0, _IDENTITY, 0, len(answer))) + answer)
         if request == STATUS_REQUEST:
             return _sealed(bytes((0, _STATUS, 0, 5)) + bytes(5))
         return self.encode(values) if request == READ_REQUEST else b""
+
+
+def _numbers(data: bytes) -> tuple[float, ...] | None:
+    """Return the ten numbers of a reading (floats or words); None where there are none."""
+    if len(data) == _FLOATS.size:
+        return tuple(_FLOATS.unpack(data))
+    if len(data) == _WORDS.size:
+        *whole, size = _WORDS.unpack(data)
+        return (*map(float, whole), size / 1000)
+    return None
 
 
 def _reading(values: tuple[float, ...], *, broken: bool) -> tuple[Measurement, ...]:

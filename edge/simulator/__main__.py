@@ -19,6 +19,7 @@ from types import FrameType
 from core.clock import RunClock, parse_clock
 from core.community_file import load_community
 from core.configuration import ConfigurationError
+from core.drill import drill_community
 from edge.drivers.base import DriverError
 from edge.simulator import (
     Scenario,
@@ -84,7 +85,10 @@ def _play(options: argparse.Namespace, stop: threading.Event) -> int:
         load_scenario(options.scenario), options.from_at, options.to_at
     )
     clock = _clock(options.clock, scenario)
-    community = derive_community(scenario, load_community(Path(options.community)), clock.speed)
+    profile = load_community(Path(options.community))
+    if options.drill:
+        profile = drill_community(profile, options.drill.split(","))
+    community = derive_community(scenario, profile, clock.speed)
     relays = _relays(options.relay, options.broker)
     start_ms = options.start if options.start is not None else clock.epoch_ms
     stage = Stage(
@@ -141,6 +145,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--broker", default="", help="HOST:PORT behind the relays")
     parser.add_argument(
         "--relay", action="append", default=[], help="STATION=PORT: relay for a station's uplink"
+    )
+    parser.add_argument(
+        "--drill", default="", help="SENSOR,SENSOR: play to the twins of these sensors"
     )
     parser.add_argument("--seed", type=int, default=None, help="replaces the scenario's seed")
     parser.add_argument("--from", dest="from_at", default="", help="first instant of a recording")

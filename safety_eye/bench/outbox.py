@@ -124,8 +124,8 @@ def _community() -> Community:
 def _fill(store: Store, clock: RunClock) -> None:
     """Open incidents until enough notifications wait: 50 duty contacts are told of each."""
     judgement = Judgement(
-        grade=Grade.YELLOW, condition=Condition.ACTIVE, holders={"gauge x": Grade.YELLOW},
-        headline=Name("水位 0.16 m，已达到黄线 0.15 m", "water level 0.16 m"),
+        grade=Grade.ORANGE, condition=Condition.ACTIVE, holders={"gauge x": Grade.ORANGE},
+        headline=Name("水位 0.21 m，已达到橙线 0.20 m", "water level 0.21 m"),
     )  # fmt: skip
     for index in range(MESSAGES // 50):
         times = Times(clock.now_ms(), clock.wall_ms(), 1.0)

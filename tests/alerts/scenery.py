@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from alerts.board import Board, Key
+from alerts.cycle_desk import CycleDesk
 from alerts.database import Database, open_database
 from alerts.decisions import Patience
+from alerts.delivery import Delivery
 from alerts.grading import Judgement, judge
 from alerts.store import Store
 from alerts.watch import Watch
+from alerts.withholding_desk import WithholdingDesk
+from alerts.withholding_store import WithholdingStore
 from core.clock import ManualClock
 from core.community import Community
 from core.community_file import parse_community
@@ -135,22 +139,34 @@ class Scene:
         channels: tuple[str, ...] = ("hook", "second"),
         patience: Patience | None = None,
         clock: ManualClock | None = None,
+        delivery: Delivery | None = None,
+        community: Community | None = None,
     ) -> None:
-        self.community = place()
+        self.community = community or place()
+        self.delivery = delivery or Delivery()
         self.clock = clock or ManualClock()
         self.url = url or f"sqlite:///{directory}/alerts.db"
         self.channels = channels
         self.patience = patience or Patience()
+        self._begin()
+
+    def _begin(self) -> None:
         self.database: Database = open_database(self.url)
-        self.store = Store(self.database, self.community, "http://hub", channels)
+        self.store = Store(
+            self.database, self.community, "http://hub", self.channels, self.delivery
+        )
         self.watch = Watch(self.store, self.community, self.clock, self.patience)
+        rows = WithholdingStore(self.database, self.community.site.id)
+        self.cycle = CycleDesk(self.store, self.watch, rows, self.clock, lambda: None)
+        self.withholding = WithholdingDesk(
+            rows, self.store, self.watch, self.community, self.clock, lambda: None
+        )
+        self.watch.withhold(rows.standing())
 
     def restart(self) -> None:
         """As after SIGKILL: nothing but the database is left."""
         self.close()
-        self.database = open_database(self.url)
-        self.store = Store(self.database, self.community, "http://hub", self.channels)
-        self.watch = Watch(self.store, self.community, self.clock, self.patience)
+        self._begin()
 
     def say(self, *findings: Finding) -> None:
         for finding in findings:
@@ -163,6 +179,7 @@ class Scene:
             step = min(left, 60.0)
             self.clock.advance(step)
             self.say(*refreshed)
+            self.withholding.tick()
             self.watch.tick()
             left -= step
 
@@ -191,4 +208,4 @@ def judged(
     board = Board()
     for finding in findings:
         board.put(finding, now_s, 120)
-    return judge(board.of(FLOOD), holders or {}, board.explained(), place(), FLOOD.zone)
+    return judge(board.of(FLOOD), holders or {}, board.explained(), place(), FLOOD)

@@ -77,6 +77,20 @@ def test_the_acts_of_stations_can_be_listed(client: Client, service: AlertServic
     assert web.get("/api/v1/acts", params={"limit": 0}).status_code == 422
 
 
+def test_cap_messages_and_their_feed_are_served(client: Client, service: AlertService) -> None:
+    web = client()
+    feed = web.get("/api/v1/cap/feed.atom")
+    assert feed.headers["content-type"] == "application/atom+xml"
+    (message,) = service.standards.cap.active()
+    assert message.identifier in feed.text
+    assert message.identifier not in web.get("/api/v1/cap/feed.atom?exercises=1").text
+    document = web.get(f"/api/v1/cap/{message.identifier}.xml")
+    assert document.headers["content-type"] == "application/cap+xml"
+    assert b"<msgType>Alert</msgType>" in document.content
+    missing = web.get("/api/v1/cap/riverside.1.77.1.xml")
+    assert (missing.status_code, missing.json()["title"]) == (404, "refused")
+
+
 def acknowledge(client: Web, **headers: str) -> Any:
     return client.post("/api/v1/incidents/1/acknowledge", json=WHO, headers=headers)
 

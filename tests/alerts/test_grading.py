@@ -74,7 +74,7 @@ def test_a_finding_runs_out_when_its_message_expires_and_becomes_unknown() -> No
 
     assert board.expire(1029.9) == set()
     assert board.expire(1030.0) == {FLOOD}
-    judgement = judge(board.of(FLOOD), HELD, frozenset(), place(), FLOOD.zone)
+    judgement = judge(board.of(FLOOD), HELD, frozenset(), place(), FLOOD)
     assert judgement.condition is Condition.UNKNOWN
 
 
@@ -92,7 +92,7 @@ def test_the_loss_of_a_station_explains_the_silence_of_its_sensors() -> None:
     for finding in (link(lost=True), silence("gauge-1"), silence("gauge-2")):
         board.put(finding, 0.0, 120)
 
-    judgement = judge(board.of(EQUIPMENT), {}, board.explained(), place(), EQUIPMENT.zone)
+    judgement = judge(board.of(EQUIPMENT), {}, board.explained(), place(), EQUIPMENT)
 
     assert judgement.subjects == ("station.north-1",)
     assert "north-1" in judgement.headline.zh
@@ -103,7 +103,7 @@ def test_the_silence_of_a_sensor_counts_again_once_its_station_is_back() -> None
     for finding in (link(lost=True), silence("gauge-1"), link(lost=False)):
         board.put(finding, 0.0, 120)
 
-    judgement = judge(board.of(EQUIPMENT), {}, board.explained(), place(), EQUIPMENT.zone)
+    judgement = judge(board.of(EQUIPMENT), {}, board.explained(), place(), EQUIPMENT)
 
     assert judgement.subjects == ("gauge-1.water-level",)
 

@@ -12,7 +12,8 @@ from sqlalchemy.exc import IntegrityError
 
 from alerts import tables
 from alerts.desk import IncidentDesk
-from alerts.incident import Event, Stage
+from alerts.evidence import Stage
+from alerts.incident import Event
 from alerts.outbox import Times
 from alerts.store import Kept, StaleError, Store
 from alerts.views import IncidentError
@@ -157,7 +158,7 @@ def test_taking_over_is_written_with_who_when_and_how(scene: Scene) -> None:
     incident = scene.watch.acknowledge(1, "duty-1", "console")
 
     assert incident.acknowledged
-    assert incident.stage is Stage.ACTING
+    assert incident.stage is Stage.DECIDING
     event = scene.store.events(1)[-1]
     assert (event.actor, event.how, event.at) == ("duty-1", "console", scene.clock.now_ms())
 
@@ -246,7 +247,7 @@ def test_a_closed_incident_cannot_be_taken_over_and_an_unknown_one_neither(scene
     scene.say(level(Grade.YELLOW), level(Grade.GREEN))
     scene.later(2000, level(Grade.GREEN))
 
-    with pytest.raises(IncidentError, match="closed"):
+    with pytest.raises(IncidentError, match="is over"):
         scene.watch.acknowledge(1, "duty-1", "console")
     with pytest.raises(IncidentError, match="there is none"):
         scene.watch.acknowledge(99, "duty-1", "console")

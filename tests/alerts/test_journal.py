@@ -76,7 +76,7 @@ def test_an_entry_of_another_incident_does_not_pass(scene: Scene) -> None:
     tamper(
         scene,
         "INSERT INTO incident SELECT 9, site, 'north', hazard, version, grade, opened_at,"
-        " closed_at, state FROM incident",
+        " closed_at, state, over_at, drill FROM incident",
         "UPDATE journal SET incident = 9 WHERE seq = 4",
     )
 

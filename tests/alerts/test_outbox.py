@@ -10,8 +10,9 @@ import msgspec
 import pytest
 from sqlalchemy import select, update
 
-from alerts import dispatch, outbox, tables
+from alerts import dispatch, outbox, settling, tables
 from alerts.channels.base import Outcome, OutcomeKind
+from alerts.delivery import Delivery, DigestEntry
 from alerts.dispatch import Claimed, Room
 from core.grade import Grade
 from tests.alerts.scenery import Scene, level
@@ -39,9 +40,9 @@ class Desk:
         with self.scene.database.write() as connection:
             times = self.scene.watch.times()
             if outcome.kind is OutcomeKind.ACCEPTED:
-                events = dispatch.accept(connection, [(row, outcome)], times)
+                events = settling.accept(connection, [(row, outcome)], times)
             else:
-                events = dispatch.settle(
+                events = settling.settle(
                     connection, row, outcome, resend_unknown=resend, times=times
                 )
             return [str(event.what) for _, event in events]
@@ -120,7 +121,7 @@ def test_retries_back_off_with_full_jitter_up_to_the_cap(scene: Scene, desk: Des
 
     for attempts, cap_s in ((1, 1), (3, 4), (50, 30)):
         row = Claimed(red.row, red.channel, Grade.RED, attempts, red.deadline_at, red.note)
-        waits = [(dispatch.next_try(row, RETRY, times) - times.now) / 1000 for _ in range(200)]
+        waits = [(settling.next_try(row, RETRY, times) - times.now) / 1000 for _ in range(200)]
         assert all(0.05 <= wait <= cap_s for wait in waits)
         assert max(waits) - min(waits) > cap_s / 2
 
@@ -131,7 +132,7 @@ def test_retry_after_is_the_vendors_wall_time_whatever_the_speed(scene: Scene, d
     scene.clock.speed = 60.0
     times = scene.watch.times()
 
-    due = dispatch.next_try(row, Outcome(OutcomeKind.RETRY, retry_after_s=7), times)
+    due = settling.next_try(row, Outcome(OutcomeKind.RETRY, retry_after_s=7), times)
 
     assert due - times.now == 7 * 60 * 1000
 
@@ -235,8 +236,10 @@ def test_red_goes_first(scene: Scene, desk: Desk) -> None:
 
 
 def test_the_rate_budget_holds_over_a_restart_and_keeps_a_reserve_for_red(
-    scene: Scene, desk: Desk
+    tmp_path: Path,
 ) -> None:
+    scene = Scene(tmp_path, delivery=Delivery(digest=DigestEntry(after=100)))
+    desk = Desk(scene)
     blue = level(Grade.BLUE)
     for index in range(30):
         scene.say(msgspec.structs.replace(blue, zone=f"zone-{index}", subject=f"zone.zone-{index}"))
@@ -253,6 +256,7 @@ def test_the_rate_budget_holds_over_a_restart_and_keeps_a_reserve_for_red(
 
     scene.clock.advance(dispatch.WINDOW_MS / 1000)
     assert len(desk.claim(rooms)) == 10
+    scene.close()
 
 
 def test_a_channel_is_given_no_more_than_it_can_take_and_others_go_on(

@@ -21,8 +21,6 @@ from core.grade import Grade
 from tests.alerts.samples import SECRET, note
 from tests.alerts.vendor import Reply, Vendor
 
-NOW_S = RunClock().wall_ms() // 1000
-
 
 @pytest.fixture
 def vendor() -> Iterator[Vendor]:
@@ -52,12 +50,13 @@ def webhook(vendor: Vendor, tmp_path: Path) -> Iterator[Callable[..., Webhook]]:
 def test_a_receiver_verifies_the_signature_and_reads_the_body(
     vendor: Vendor, webhook: Callable[..., Webhook]
 ) -> None:
-    webhook().send(note(), NOW_S)
+    now_s = RunClock().wall_ms() // 1000
+    webhook().send(note(), now_s)
 
     [request] = vendor.requests
     body = Receiver(SECRET).verify(request.body, request.headers)
     assert body["type"] == "incident.alert"
-    assert dt.datetime.fromisoformat(body["timestamp"]).timestamp() == NOW_S
+    assert dt.datetime.fromisoformat(body["timestamp"]).timestamp() == now_s
     data = body["data"]
     assert (data["incident"], data["seq"], data["grade"]) == (12, 3, "red")
     assert (data["severity"], data["urgency"], data["certainty"]) == (
@@ -68,7 +67,8 @@ def test_a_receiver_verifies_the_signature_and_reads_the_body(
 
 
 def test_a_changed_body_does_not_verify(vendor: Vendor, webhook: Callable[..., Webhook]) -> None:
-    webhook().send(note(), NOW_S)
+    now_s = RunClock().wall_ms() // 1000
+    webhook().send(note(), now_s)
 
     [request] = vendor.requests
     with pytest.raises(WebhookVerificationError):
@@ -78,11 +78,12 @@ def test_a_changed_body_does_not_verify(vendor: Vendor, webhook: Callable[..., W
 def test_every_attempt_has_the_same_id_and_a_signature_of_its_own_time(
     vendor: Vendor, webhook: Callable[..., Webhook]
 ) -> None:
+    now_s = RunClock().wall_ms() // 1000
     channel = webhook()
     vendor.reply = Reply(500)
-    channel.send(note(), NOW_S - 5)
+    channel.send(note(), now_s - 5)
     vendor.reply = Reply(204)
-    channel.send(note(), NOW_S)
+    channel.send(note(), now_s)
 
     first, second = vendor.requests
     assert first.headers["webhook-id"] == second.headers["webhook-id"] == note().id
@@ -93,8 +94,9 @@ def test_every_attempt_has_the_same_id_and_a_signature_of_its_own_time(
 def test_during_a_rotation_both_keys_verify(
     vendor: Vendor, webhook: Callable[..., Webhook]
 ) -> None:
+    now_s = RunClock().wall_ms() // 1000
     fresh = "whsec_" + base64.b64encode(b"f" * 32).decode()
-    webhook(SECRET, fresh).send(note(), NOW_S)
+    webhook(SECRET, fresh).send(note(), now_s)
 
     [request] = vendor.requests
     Receiver(SECRET).verify(request.body, request.headers)
@@ -102,9 +104,10 @@ def test_during_a_rotation_both_keys_verify(
 
 
 def test_gone_switches_the_channel_off(vendor: Vendor, webhook: Callable[..., Webhook]) -> None:
+    now_s = RunClock().wall_ms() // 1000
     vendor.reply = Reply(410)
 
-    outcome = webhook().send(note(), NOW_S)
+    outcome = webhook().send(note(), now_s)
 
     assert outcome.kind is OutcomeKind.MISCONFIGURED
     assert outcome.disable
@@ -119,9 +122,10 @@ def test_a_weak_or_broken_key_is_refused(secret: str, webhook: Callable[..., Web
 
 @pytest.mark.parametrize("kind", list(Kind))
 def test_the_body_stays_below_20_kb_whatever_names_are_in_it(kind: Kind) -> None:
+    now_s = RunClock().wall_ms() // 1000
     long = Name(zh="水" * 30_000, en="w" * 30_000)
 
-    body = body_of(note(Grade.RED, kind, headline=long, why=long), "zh", NOW_S)
+    body = body_of(note(Grade.RED, kind, headline=long, why=long), "zh", now_s)
 
     assert len(body) < 20_000
     assert json.loads(body)["data"]["title"]

@@ -62,7 +62,7 @@ def test_a_person_reads_grade_place_what_since_when_link_and_why(bot: Make) -> N
         "下穿通道水位 0.28 m，已达到红线 0.27 m",
         "自 11月30日 18:53 起 #12-3",
         "处置：http://hub:8765/incidents/12",
-        "依据：已持续 3 秒",
+        "依据：已持续 3 秒（已测得）",
     ]
 
 

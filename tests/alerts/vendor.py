@@ -19,6 +19,7 @@ class Request:
     path: str
     headers: dict[str, str]
     body: bytes
+    verb: str = "POST"
 
     @property
     def json(self) -> Any:
@@ -54,12 +55,16 @@ class Vendor:
             disable_nagle_algorithm = True
             wbufsize = -1
 
+            def do_GET(self) -> None:
+                self.do_POST()
+
             def do_POST(self) -> None:
                 length = int(self.headers.get("content-length") or 0)
                 request = Request(
                     self.path,
                     {name.lower(): value for name, value in self.headers.items()},
                     self.rfile.read(length),
+                    self.command,
                 )
                 if len(request.body) < length:  # the client died while it was sending
                     self.close_connection = True

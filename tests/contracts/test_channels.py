@@ -8,17 +8,19 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from alerts.channels import KINDS, open_channels
 from alerts.channels.base import Channel, ChannelEntry, ChannelError, Outcome, OutcomeKind
 from alerts.channels.post import MAX_ANSWER_BYTES
+from core.community import Contact
 from core.grade import Grade
 from tests.alerts.samples import BOT_KEY, SECRET, note
-from tests.alerts.vendor import Reply, Vendor
+from tests.alerts.vendor import Reply, Request, Vendor
 from tests.servers import free_port
 
 NOW_S = 1_764_500_003
@@ -32,11 +34,23 @@ class Sample:
         secret: A key that belongs to nobody.
         accepted: What its vendor answers when it takes a message.
         refusals: Answers of its vendor and the outcome that they mean.
+        options: What its entry needs besides.
+        address: Of the contact, where the channel needs a personal one.
+        aside: What its vendor answers to requests that send nothing; None for one that does.
     """
 
     secret: str
     accepted: Reply
     refusals: tuple[tuple[Reply, OutcomeKind], ...]
+    options: dict[str, Any] = field(default_factory=dict)
+    address: str = ""
+    aside: Callable[[Request], Reply | None] = lambda _request: None
+
+    def sent(self, vendor: Vendor) -> list[Request]:
+        return [request for request in vendor.requests if self.aside(request) is None]
+
+    def answer(self, reply: Reply) -> Callable[[Request], Reply]:
+        return lambda request: self.aside(request) or reply
 
 
 def wecom(errcode: int, errmsg: str = "") -> Reply:
@@ -115,6 +129,128 @@ SAMPLES |= {
         ((Reply(400), OutcomeKind.PERMANENT), (Reply(422), OutcomeKind.PERMANENT)),
     ),
 }
+
+
+def aliyun(code: str, message: str = "", status: int = 200) -> Reply:
+    body = {"Code": code, "Message": message, "RequestId": "R-1", "BizId": "900", "CallId": "901"}
+    return Reply(status, json.dumps(body).encode())
+
+
+def of_number(code: str, message: str = "") -> Reply:
+    status = {"SerialNo": "2019:538", "PhoneNumber": "+8613800000000", "Fee": 1, "Code": code,
+              "SessionContext": "", "Message": message, "IsoCode": "CN"}  # fmt: skip
+    return Reply(body=json.dumps({"Response": {"SendStatusSet": [status]}}).encode())
+
+
+def of_call(code: str, message: str = "") -> Reply:
+    error = {"Error": {"Code": code, "Message": message}, "RequestId": "R-1"}
+    return Reply(body=json.dumps({"Response": error}).encode())
+
+
+def asks_for_details(request: Request) -> Reply | None:
+    if request.headers.get("x-acs-action") == "QuerySendDetails":
+        return Reply(body=b'{"Code":"OK","TotalCount":"0","SmsSendDetailDTOs":{}}')
+    return None
+
+
+def asks_for_token(request: Request) -> Reply | None:
+    if "gettoken" in request.path:
+        body = b'{"errcode":0,"access_token":"nobodystoken","expires_in":7200}'
+        return Reply(body=body)
+    return None
+
+
+def of_twilio(status: int, code: int, message: str = "") -> Reply:
+    body = {"code": code, "message": message, "status": status, "more_info": "https://x"}
+    return Reply(status, json.dumps(body).encode())
+
+
+SAMPLES |= {
+    "aliyun-sms": Sample(
+        "LTAInobodyskeyid\nnobodyskeysecret",
+        aliyun("OK", "OK"),
+        (
+            (aliyun("isv.BUSINESS_LIMIT_CONTROL", "触发分钟级流控Permits:1"), OutcomeKind.RETRY),
+            (aliyun("isv.BUSINESS_LIMIT_CONTROL", "触发天级流控Permits:10"), OutcomeKind.PERMANENT),
+            (aliyun("isv.DAY_LIMIT_CONTROL"), OutcomeKind.PERMANENT),
+            (aliyun("isv.OUT_OF_SERVICE"), OutcomeKind.MISCONFIGURED),
+            (aliyun("isv.SMS_TEMPLATE_ILLEGAL"), OutcomeKind.MISCONFIGURED),
+            (aliyun("isv.MOBILE_NUMBER_ILLEGAL"), OutcomeKind.PERMANENT),
+            (aliyun("isp.SYSTEM_ERROR"), OutcomeKind.RETRY),
+            (aliyun("SignatureDoesNotMatch", "no", 400), OutcomeKind.MISCONFIGURED),
+            (aliyun("Throttling.User", "slow down", 400), OutcomeKind.RETRY),
+            (aliyun("ServiceUnavailable", "busy", 503), OutcomeKind.RETRY),
+            (HTML, OutcomeKind.UNKNOWN),
+            (Reply(body=b'{"Code":0}'), OutcomeKind.UNKNOWN),
+        ),
+        {"sign_name": "平安眼", "template": "SMS_1"},
+        "+8613800000000",
+        asks_for_details,
+    ),
+    "tencent-sms": Sample(
+        "AKIDnobodyssecretid\nnobodyssecretkey",
+        of_number("Ok", "send success"),
+        (
+            (of_number("LimitExceeded.DeliveryFrequencyLimit"), OutcomeKind.RETRY),
+            (of_number("LimitExceeded.PhoneNumberDailyLimit"), OutcomeKind.PERMANENT),
+            (of_number("FailedOperation.PhoneNumberInBlacklist"), OutcomeKind.PERMANENT),
+            (
+                of_number("FailedOperation.TemplateIncorrectOrUnapproved"),
+                OutcomeKind.MISCONFIGURED,
+            ),
+            (of_call("AuthFailure.SignatureExpire"), OutcomeKind.MISCONFIGURED),
+            (of_call("RequestLimitExceeded"), OutcomeKind.RETRY),
+            (of_call("InternalError"), OutcomeKind.RETRY),
+            (HTML, OutcomeKind.UNKNOWN),
+            (Reply(body=b'{"Response":{"SendStatusSet":[]}}'), OutcomeKind.UNKNOWN),
+        ),
+        {"app_id": "1400000000", "sign_name": "平安眼", "template": "1"},
+        "+8613800000000",
+    ),
+    "twilio-voice": Sample(
+        "AC0123456789abcdef0123456789abcdef\nnobodysauthtoken",
+        Reply(201, b'{"sid":"CA0123456789abcdef0123456789abcdef","status":"queued"}'),
+        (
+            (of_twilio(400, 21211, "Invalid 'To' Phone Number"), OutcomeKind.PERMANENT),
+            (of_twilio(400, 21210, "'From' number not verified"), OutcomeKind.MISCONFIGURED),
+            (of_twilio(401, 20003, "Authenticate"), OutcomeKind.MISCONFIGURED),
+            (of_twilio(429, 20429, "Too Many Requests"), OutcomeKind.RETRY),
+            (Reply(201, b"<html>guest network</html>"), OutcomeKind.UNKNOWN),
+            (HTML, OutcomeKind.UNKNOWN),
+        ),
+        {"sender": "+14158675310", "public_url": "https://hub.example"},
+        "+8613800000000",
+    ),
+    "aliyun-voice": Sample(
+        "LTAInobodyskeyid\nnobodyskeysecret",
+        aliyun("OK", "OK"),
+        (
+            (aliyun("isv.BUSINESS_LIMIT_CONTROL", "触发天级流控Permits:20"), OutcomeKind.PERMANENT),
+            (aliyun("isv.OUT_OF_SERVICE"), OutcomeKind.MISCONFIGURED),
+            (aliyun("isv.TTS_TEMPLATE_ILLEGAL"), OutcomeKind.MISCONFIGURED),
+            (aliyun("isv.MOBILE_NUMBER_ILLEGAL"), OutcomeKind.PERMANENT),
+            (aliyun("Forbidden.RAM", "no", 403), OutcomeKind.MISCONFIGURED),
+            (HTML, OutcomeKind.UNKNOWN),
+        ),
+        {"template": "TTS_1"},
+        "+8613800000000",
+    ),
+    "wecom-app": Sample(
+        "ww0123456789abcdef\nnobodysapplicationsecret",
+        Reply(body=b'{"errcode":0,"errmsg":"ok","invaliduser":"","msgid":"m"}'),
+        (
+            (wecom(-1, "system busy"), OutcomeKind.RETRY),
+            (wecom(45009, "api freq out of limit"), OutcomeKind.RETRY),
+            (wecom(40056, "invalid agentid"), OutcomeKind.MISCONFIGURED),
+            (wecom(60020, "not allow to access from your ip"), OutcomeKind.MISCONFIGURED),
+            (wecom(81013, "all invalid"), OutcomeKind.PERMANENT),
+            (HTML, OutcomeKind.UNKNOWN),
+        ),
+        {"agent_id": 1000002},
+        "LiWei",
+        asks_for_token,
+    ),
+}
 # However a channel is spoken to, these mean the same.
 COMMON = (
     (Reply(429, headers={"retry-after": "7"}), OutcomeKind.RETRY),
@@ -146,9 +282,12 @@ def opened(tmp_path: Path) -> Iterator[Open]:
         secret.write_text(SAMPLES[kind].secret + "\n")
         keys = {
             "name": "duty", "kind": kind, "url": url, "secret_file": str(secret),
-            "allow_private": True, "timeout_s": 0.5, "topic": "duty", **changes,
+            "allow_private": True, "timeout_s": 0.3, "topic": "duty",
+            "options": SAMPLES[kind].options, **changes,
         }  # fmt: skip
-        channel = open_channels([ChannelEntry(**keys)])["duty"]  # type: ignore[arg-type]  # a table
+        contact = Contact("duty-1", "Li Wei", "duty", (f"duty:{SAMPLES[kind].address}",))
+        entry = ChannelEntry(**keys)  # type: ignore[arg-type]  # a table
+        channel = open_channels([entry], [contact])["duty"]
         channels.append(channel)
         return channel
 
@@ -168,32 +307,42 @@ def send(channel: Channel, grade: Grade = Grade.RED) -> Outcome:
     return channel.send(note(grade), NOW_S)
 
 
+# Channels that speak no HTTP meet the same demands in a suite of their own.
+ELSEWHERE = {
+    "smtp": "tests/alerts/test_smtp.py",
+    "gsm": "tests/alerts/test_gsm.py",
+    "sounder": "tests/alerts/test_sounder.py",
+}
+
+
 def test_every_registered_channel_is_under_contract() -> None:
-    assert set(SAMPLES) == set(KINDS)
+    assert set(SAMPLES) | set(ELSEWHERE) == set(KINDS)
+    root = Path(__file__).parents[2]
+    assert all((root / suite).is_file() for suite in ELSEWHERE.values())
 
 
 @pytest.mark.parametrize("kind", SAMPLES)
 def test_an_accepted_message_is_accepted_and_sent_once(
     kind: str, opened: Open, vendor: Vendor
 ) -> None:
-    vendor.reply = SAMPLES[kind].accepted
+    vendor.reply = SAMPLES[kind].answer(SAMPLES[kind].accepted)
 
     outcome = send(opened(kind, vendor.url))
 
     assert outcome.kind is OutcomeKind.ACCEPTED
-    assert len(vendor.requests) == 1
+    assert len(SAMPLES[kind].sent(vendor)) == 1
 
 
 @pytest.mark.parametrize(("kind", "reply", "wanted"), CASES)
 def test_each_answer_means_what_it_means(
     kind: str, reply: Reply, wanted: OutcomeKind, opened: Open, vendor: Vendor
 ) -> None:
-    vendor.reply = reply
+    vendor.reply = SAMPLES[kind].answer(reply)
 
     outcome = send(opened(kind, vendor.url))
 
     assert outcome.kind is wanted
-    assert len(vendor.requests) == 1
+    assert len(SAMPLES[kind].sent(vendor)) == 1
     assert outcome.vendor_code
 
 
@@ -209,16 +358,13 @@ def test_retry_after_is_honoured_in_seconds_and_as_a_date(
     kind: str, opened: Open, vendor: Vendor
 ) -> None:
     channel = opened(kind, vendor.url)
-    vendor.reply = Reply(429, headers={"retry-after": "7"})
+    answer = SAMPLES[kind].answer
+    vendor.reply = answer(Reply(429, headers={"retry-after": "7"}))
     assert send(channel).retry_after_s == 7
-    vendor.reply = Reply(
-        503,
-        headers={
-            "date": "Sun, 30 Nov 2025 10:53:23 GMT", "retry-after": "Sun, 30 Nov 2025 10:54:23 GMT",
-        },
-    )  # fmt: skip
+    date, later = "Sun, 30 Nov 2025 10:53:23 GMT", "Sun, 30 Nov 2025 10:54:23 GMT"
+    vendor.reply = answer(Reply(503, headers={"date": date, "retry-after": later}))
     assert send(channel).retry_after_s == pytest.approx(60, abs=5)
-    vendor.reply = Reply(503, headers={"retry-after": "soon"})
+    vendor.reply = answer(Reply(503, headers={"retry-after": "soon"}))
     assert send(channel).retry_after_s is None
 
 
@@ -226,7 +372,7 @@ def test_retry_after_is_honoured_in_seconds_and_as_a_date(
 def test_an_oversized_answer_is_not_read_to_its_end(
     kind: str, opened: Open, vendor: Vendor
 ) -> None:
-    vendor.reply = Reply(500, b"x" * (50 * MAX_ANSWER_BYTES))
+    vendor.reply = SAMPLES[kind].answer(Reply(500, b"x" * (50 * MAX_ANSWER_BYTES)))
 
     assert send(opened(kind, vendor.url, timeout_s=5.0)).kind is OutcomeKind.RETRY
 
@@ -235,10 +381,10 @@ def test_an_oversized_answer_is_not_read_to_its_end(
 def test_redirects_are_not_followed_and_proxies_of_the_environment_not_used(
     kind: str, opened: Open, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    elsewhere = Vendor(SAMPLES[kind].accepted)
+    elsewhere = Vendor(SAMPLES[kind].answer(SAMPLES[kind].accepted))
     monkeypatch.setenv("HTTP_PROXY", elsewhere.url)
     monkeypatch.setenv("ALL_PROXY", elsewhere.url)
-    vendor.reply = Reply(307, headers={"location": elsewhere.url})
+    vendor.reply = SAMPLES[kind].answer(Reply(307, headers={"location": elsewhere.url}))
 
     outcome = send(opened(kind, vendor.url))
 
@@ -254,7 +400,7 @@ def test_redirects_are_not_followed_and_proxies_of_the_environment_not_used(
 def test_the_key_is_never_in_a_log_or_an_outcome(
     kind: str, reply: Reply, opened: Open, vendor: Vendor, caplog: pytest.LogCaptureFixture
 ) -> None:
-    vendor.reply = reply
+    vendor.reply = SAMPLES[kind].answer(reply)
     caplog.set_level(logging.WARNING)
 
     outcome = send(opened(kind, vendor.url))

@@ -10,7 +10,7 @@ import httpx
 import msgspec
 import pytest
 
-from alerts.views import ActedView
+from alerts.views import ActedView, LadderView
 from core.act import ActingState, OutputState
 from core.community import Name
 from core.finding import Condition, Hazard, ZoneGrade
@@ -222,6 +222,27 @@ def token_of(page: str) -> str:
     found = re.search(r'name="token" value="([^"]+)"', page)
     assert found is not None
     return found[1]
+
+
+def test_an_incident_says_who_is_called_next_and_when(
+    console: Stage, browser: httpx.Client
+) -> None:
+    ladder = LadderView(
+        grade="red", state="climbing", began_at=1, taken=1, next_at=1_764_500_300_000,
+        next_people=("duty-1",),
+    )  # fmt: skip
+    name = sample_community().contact[0].name
+    said = []
+    for state in ("climbing", "ended", "taken", "over"):
+        changed = msgspec.structs.replace(ladder, state=state, lapse_at=1_764_500_300_000)
+        console.incidents.put(an_incident(77, ladder=changed))
+        said.append(browser.get("/incidents/77?lang=zh").text)
+
+    assert f"下一个呼叫 <b>{name}</b>" in said[0]
+    assert "第 2 步" in said[0]
+    assert "18:58:20" in said[0]
+    assert "仍无人接手" in said[1]
+    assert all("逐级呼叫" not in text for text in said[2:])  # nobody is called and nobody is asked
 
 
 def test_taking_over_needs_the_token_the_cookie_and_our_own_origin(

@@ -18,11 +18,12 @@ from core.grade import Grade
 from edge.acting.coil import CoilOutput
 from edge.acting.line_jobs import LineJobs
 from edge.acting.machine import Demand
+from edge.acting.muster import jobs_of
 from edge.acting.output import Output, OutputError
 from edge.acting.outputs import open_output
 from edge.acting.post import OutputPost
 from edge.acting.settings import DeadMan, OutputEntry
-from edge.configuration import PortEntry
+from edge.configuration import PortEntry, StationConfig, StationEntry
 from edge.drivers.base import Frame
 from edge.instruments import Instrument
 from edge.port_worker import PortCounters, PortPlan, PortWorker
@@ -271,3 +272,12 @@ def test_a_pin_that_somebody_else_has_is_an_error_and_not_the_end() -> None:
         open_output(entry, RunClock(), lambda _port: None)
     first.close()
     open_output(entry, RunClock(), lambda _port: None).close()
+
+
+@pytest.mark.parametrize(("asked", "baud"), [(None, 9600), (1200, 1200), (38400, 38400)])
+def test_a_relay_module_is_spoken_to_at_the_speed_of_its_line(asked: int | None, baud: int) -> None:
+    entry = OutputEntry("pump", "modbus-coil", port="rs485")
+    config = StationConfig(
+        StationEntry("s1", "a"), port=(PortEntry("rs485", "p", baud=asked),), output=(entry,)
+    )
+    assert jobs_of(config)["rs485"].baud == baud

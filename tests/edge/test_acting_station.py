@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from core import topics
 from core.act import ActEvent, Why
 from core.command import Verb
 from core.grade import Grade
-from tests.edge.acting_stage import Stage, ready
+from tests.edge.acting_stage import SPEED, Stage, ready
 from tests.servers import wait_until
 
 
@@ -208,3 +210,35 @@ def test_after_a_kill_the_outputs_can_be_switched_off_without_a_station(stage: S
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert not stage.relays.is_on(2)
+
+
+def test_killed_while_the_hub_is_gone_it_knows_what_was_warned_of_and_who_was_silenced(
+    stage: Stage,
+) -> None:
+    process = stage.run()
+    ready(stage)
+    stage.voice.grade(Grade.ORANGE)
+    book = sqlite3.connect(stage.directory / "acts.db")
+    wait_until(lambda: book.execute("SELECT 1 FROM memory").fetchone(), 10, "the note on disk")
+    stage.mosquitto.kill()
+    process.kill()
+    process.wait(10)
+    process = stage.run()
+    wait_until(lambda: stage.sounds, 40, "the siren, although nobody could say it again")
+    stage.inputs["di1"] = 1
+    wait_until(lambda: not stage.sounds, 10, "the button")
+    wait_until(lambda: b'"silenced":' in memory_of(book), 10)
+    process.kill()
+    process.wait(10)
+    before = len(stage.trail())
+    stage.run()
+    wait_until(lambda: len(stage.trail()) > before, 20)
+    # The act waits for 60 s of run time; twice as much passes.
+    threading.Event().wait(120 / SPEED)
+    assert stage.trail()[before:] == ["off"]
+    book.close()
+
+
+def memory_of(book: sqlite3.Connection) -> bytes:
+    row = book.execute("SELECT body FROM memory").fetchone()
+    return bytes(row[0])

@@ -8,7 +8,7 @@ import pytest
 
 from core.quality import Quality, Reason
 from edge.drivers import make_driver
-from edge.drivers.base import Driver, Frame, Measurement, Options, Value
+from edge.drivers.base import Check, Driver, Frame, Measurement, Options, Value
 from edge.drivers.ndjson_bridge import MAX_LINE_BYTES, NdjsonBridge, seal
 from edge.modbus import Request, exception_frame, reply_frame
 
@@ -372,6 +372,8 @@ def test_a_line_without_a_crc_is_taken_only_where_the_options_say_so() -> None:
     assert strict.feed(plain) == []
     assert strict.counters.framing_errors == 1
     loose = make_driver("ndjson_bridge", {"crc": "optional"})
+    assert make_driver("ndjson_bridge").facts.check is Check.STRONG
+    assert loose.facts.check is Check.NONE, "one such line must not sound a siren"
     found = values(loose.feed(plain))["x"]
     assert (found.value, found.quality) == (5, Quality.UNCERTAIN)
     assert found.reasons == (Reason.NO_CHECKSUM,)

@@ -121,13 +121,45 @@ def test_an_sps30_is_started_again_when_it_says_that_it_does_not_measure() -> No
     driver, device = make_driver("sensirion_sps30"), make_driver("sensirion_sps30")
     start = driver.request()
     assert driver.feed(device.respond(start, {}))[0].measurements == ()
+    identity = driver.request()
+    assert driver.feed(device.respond(identity, {}))[0].measurements == ()
     read = driver.request()
-    assert read != start
+    assert len({start, identity, read}) == 3
     assert values(driver.feed(device.respond(read, {"pm25": 12.5})))["pm25"].value == 12.5
     driver.feed(bytes.fromhex("7E 00 03 43 00 B9 7E"))  # it lost its power
     assert driver.request() == start
     driver.feed(bytes.fromhex("7E 00 00 43 00 BC 7E"))  # or it measures already
-    assert driver.request() == read
+    assert driver.request() == identity, "what was without power may be another one now"
+
+
+def sps30_frame(body: str) -> bytes:
+    plain = bytes.fromhex(body)
+    return bytes((0x7E,)) + plain + bytes((~sum(plain) & 0xFF, 0x7E))
+
+
+def test_another_product_that_speaks_the_frames_of_an_sps30_gives_no_dust() -> None:
+    driver, device = make_driver("sensirion_sps30"), make_driver("sensirion_sps30")
+    driver.feed(device.respond(driver.request(), {}))
+    driver.request()
+    text = b"00090000\x00"
+    said = values(driver.feed(sps30_frame(f"00 D0 00 {len(text):02X} {text.hex()}")))
+    assert said["product_type"].value == "00090000"
+    assert "another device than an SPS30" in driver.counters.last_error
+    dust = values(driver.feed(device.respond(driver.request(), {"pm25": 12.5})))["pm25"]
+    assert (dust.value, dust.reasons) == (None, (Reason.CONFIGURATION,))
+
+
+@pytest.mark.parametrize("answer", ["", "00 D0 02 00", "00 D0 04 00"])
+def test_an_sps30_that_does_not_say_what_it_is_is_believed(answer: str) -> None:
+    driver, device = make_driver("sensirion_sps30"), make_driver("sensirion_sps30")
+    driver.feed(device.respond(driver.request(), {}))
+    asked = 0
+    while (request := driver.request()) == bytes.fromhex("7E 00 D0 01 00 2E 7E"):
+        asked += 1
+        assert asked <= 2
+        driver.feed(sps30_frame(answer) if answer else b"")
+    assert asked == (1 if answer else 2)
+    assert values(driver.feed(device.respond(request, {"pm25": 12.5})))["pm25"].value == 12.5
 
 
 def status_of_sps30(register: str) -> bytes:
@@ -139,6 +171,7 @@ def test_an_sps30_is_asked_for_its_status_now_and_then_and_a_stopped_fan_spoils_
     None
 ):
     driver, device = make_driver("sensirion_sps30"), make_driver("sensirion_sps30")
+    driver.feed(device.respond(driver.request(), {}))
     driver.feed(device.respond(driver.request(), {}))
     requests = [driver.request() for _ in range(200)]
     status = [request for request in requests if request[2] == 0xD2]
@@ -306,3 +339,25 @@ def test_all_bits_set_are_a_broken_smoke_transmitter_not_smoke(name: str) -> Non
     assert (broken.quality, broken.at_least) == (Quality.BAD, None)
     dense = values(driver.feed(crc_of(3, "07D1")))["smoke"]
     assert (dense.quality, dense.at_least) == (Quality.UNCERTAIN, 2000)
+
+
+def test_a_polled_sr50a_is_asked_by_its_address_and_another_ones_answer_is_not_its_own() -> None:
+    options: dict[str, str | int | float | bool] = {"polled": True, "address": 33}
+    driver, device = (make_driver("campbell_sr50a", options) for _ in range(2))
+    assert driver.request() == b"p33\r"
+    answer = device.respond(b"p33\r", {"distance": 1838})
+    assert values(driver.feed(answer))["distance"].value == 1838
+    assert device.respond(b"p34\r", {"distance": 1838}) == b""
+    other = make_driver("campbell_sr50a", {"polled": True, "address": 34})
+    assert other.feed(answer) == []
+    assert other.counters.framing_errors
+    assert other.counters.last_error == "a packet of address 33"
+
+
+@pytest.mark.parametrize("text", ["33;1.838;194;11011;", "33;1838;11011;", "33;6.03;194;11011;"])
+def test_an_sr50a_with_other_settings_gives_no_number(text: str) -> None:
+    head, tail = b"\x02" + text.encode(), b"\r\n\x03"
+    packet = head + b"%02X" % (-sum(head + tail) & 0xFF) + tail
+    driver = make_driver("campbell_sr50a")
+    assert driver.feed(packet) == []
+    assert driver.counters.framing_errors

@@ -25,10 +25,11 @@ def test_what_a_machine_does_not_tell_is_absent_and_not_zero(tmp_path: Path) -> 
     ("bits", "now", "slowed", "seen"),
     [("0", 0, 0, 0), ("50005", 1, 1, 1), ("0x50000", 0, 0, 1), ("1", 1, 0, 0), ("8", 0, 1, 0)],
 )
+@pytest.mark.parametrize("folder", ["soc/soc:firmware", "scb/soc:firmware"])
 def test_the_firmwares_bits_are_said_one_by_one(
-    tmp_path: Path, bits: str, now: int, slowed: int, seen: int
+    tmp_path: Path, folder: str, bits: str, now: int, slowed: int, seen: int
 ) -> None:
-    put(tmp_path, "sys/devices/platform/soc/soc:firmware/get_throttled", f"{bits}\n")
+    put(tmp_path, f"sys/devices/platform/{folder}/get_throttled", f"{bits}\n")
     put(tmp_path, "sys/class/thermal/thermal_zone0/temp", "48312\n")
     put(tmp_path, "proc/meminfo", "MemTotal: 900000 kB\nMemAvailable:     500000 kB\n")
     health = machine_health(tmp_path, tmp_path)

@@ -254,6 +254,26 @@ def test_a_silent_device_never_holds_up_the_others_on_the_bus(line: Line) -> Non
     devices.close()
 
 
+def test_a_device_that_measures_before_it_answers_is_waited_for(line: Line) -> None:
+    options: dict[str, str | int | float | bool] = {"polled": True}
+    ranger = make_driver("campbell_sr50a", {**options, "address": 33})
+
+    def answer() -> None:
+        request = line.read(0.2)
+        if request:
+            threading.Event().wait(0.9)  # "typically within 1 second"
+            line.write(ranger.respond(request, {"distance": 1838}))
+
+    device = Background(answer, 0.0)
+    sensors = [sensor("ranger", "campbell_sr50a", address=33, options=options)]
+    worker, sink, counters = worker_on(line, sensors)
+    wait_until(lambda: sink.of("ranger"), 10)
+    assert counters.timeouts == 0
+    worker.stop()
+    worker.join(5)
+    device.close()
+
+
 def test_a_late_answer_is_never_taken_for_that_of_another_register(line: Line) -> None:
     slow = make_driver("modbus_registers", {"register": 10})
     other = make_driver("modbus_registers", {"register": 11})
@@ -340,6 +360,22 @@ def test_turns_grow_for_the_silent_and_the_refusing_but_never_beyond_their_caps(
     for _ in range(12):
         turn.refused(300.0, retry=False)
     assert turn.due_s - 300.0 == REFUSED_CAP_S
+
+
+def test_an_answer_without_a_value_is_followed_by_the_next_question_at_once_but_not_for_ever() -> (
+    None
+):
+    instrument = Instrument(make_driver("sensirion_sps30"), (sensor("dust", "sensirion_sps30"),))
+    turn = Turn(instrument, every_s=60.0, due_s=100.0)
+    due = []
+    for now_s in (100.0, 101.0, 102.0, 163.0):
+        turn.answered(now_s, empty=True)
+        due.append(turn.due_s)
+    assert due[:2] == [100.0, 101.0]
+    assert due[2] >= 160.0, "a device that never has a value is not asked without a pause"
+    turn.answered(222.0)
+    turn.answered(282.0, empty=True)
+    assert turn.due_s == 282.0
 
 
 def test_whoever_waits_longest_is_asked_next() -> None:

@@ -303,3 +303,25 @@ def test_the_birth_tells_when_earlier_boots_without_a_clock_ended(
         assert hub.last_status.ended == {"early": 7000}
     finally:
         sender.stop()
+
+
+def test_a_broken_spool_is_taken_over_between_packs_and_then_sent(
+    mosquitto: Mosquitto, hub: Hub, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    before = Sender(mosquitto.address, tmp_path, "b1", site_of(request))
+    for start in range(1100):
+        reading = Reading("s", Quantity.TEMPERATURE, 1_764_500_000_000 + start, 20.0)
+        before.spool.commit([reading], sync=True, sent=False)
+    before.spool.close()
+    data = before.path.read_bytes()
+    before.path.write_bytes(b"\xa5" * 64 + data[64:])
+    station = Sender(mosquitto.address, tmp_path, "b2", site_of(request))
+    assert station.spool.takes_over
+    hub.receipts = True
+    station.publisher.start()
+    station.make(1, urgent=True)
+    wait_until(lambda: len(hub.packs) >= 1101, 20)
+    assert hub.packs[0].boot == "b2", "what is new does not wait"
+    assert {pack.seq for pack in hub.packs if pack.boot == "b1"} == {*range(1, 1101)}
+    wait_until(lambda: hub.last_status is not None and hub.last_status.closed == {"b1": 1100}, 15)
+    station.stop()

@@ -277,6 +277,25 @@ def test_every_shipped_profile_is_registered_and_says_whether_it_is_verified() -
     assert not make_driver("renke_rs_yg_n01").facts.verified
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "calectro_ug3_mb",  # zero-based or one-based addresses
+        "faast_alarms",  # order of the bits
+        "jxbs3001_smoke",  # meaning of the register
+        "renke_rs_yg_n01",  # everything
+        "sonbest_sm7571b",  # scale
+        "system_sensor_faast",  # word order
+        "terabee_evo_people_counter",  # byte order
+        "tl136_4_20ma",  # register map of the input module
+        "winsen_ze03",  # resolution for carbon monoxide
+        "winsen_zh03b",  # layout without a capture
+    ],
+)
+def test_what_no_document_or_capture_confirms_is_not_called_verified(name: str) -> None:
+    assert not make_driver(name).facts.verified
+
+
 def test_the_profile_of_the_readme_is_one(tmp_path: Path) -> None:
     readme = Path(__file__).parents[2] / "edge" / "drivers" / "README.md"
     text = readme.read_text(encoding="utf-8").split("# gas-panel.toml\n")[1].split("```")[0]

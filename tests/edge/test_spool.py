@@ -75,6 +75,12 @@ def commit(spool: Spool, count: int, start: int = 0) -> list[StoredPack]:
     return spool.commit(readings(count, start), sync=True, sent=False)
 
 
+def take_over(spool: Spool) -> None:
+    """Let the spool read a broken file to its end, as the publisher does between two packs."""
+    while spool.takes_over:
+        spool.take_over_some()
+
+
 def waiting(spool: Spool) -> list[StoredPack]:
     return spool.oldest(100_000, ())
 
@@ -347,6 +353,7 @@ def test_of_a_broken_spool_all_whole_packs_are_taken_over(tmp_path: Path, damage
     path.write_bytes(before[:offset] + b"\xa5" * size + before[offset + size :])
     second = open_spool(path, "b2")
     assert second.corrupt
+    take_over(second)
     assert (tmp_path / "s.db.corrupt-b2-done").stat().st_size == len(before)
     found = waiting(second)
     assert second.salvaged == len(found) >= (200 if offset == 0 else 150)
@@ -379,6 +386,7 @@ def test_a_spool_that_breaks_while_it_is_used_closes_the_holes_of_its_own_boot(
     commit(spool, 20, 300)
     assert spool.corrupt
     assert not spool.degraded
+    take_over(spool)
     got = [*receipt_all(spool)]
     holes = [gone for pack in got for gone in pack.gone]
     missing = {*range(1, 202)} - {pack.seq for pack in got if pack.count}
@@ -397,11 +405,83 @@ def test_taking_over_goes_on_after_a_kill(tmp_path: Path) -> None:
     # As if the second boot had been killed after it had set the file aside.
     path.rename(tmp_path / "s.db.corrupt-b2")
     third = open_spool(path, "b3")
+    take_over(third)
     assert (third.corrupt, third.salvaged, third.waiting.packs) == (True, 50, 50)
     third.close()
     fourth = open_spool(path, "b4")
     assert (fourth.corrupt, fourth.salvaged, fourth.waiting.packs) == (False, 0, 50)
     fourth.close()
+
+
+def broken_spool(path: Path, packs: int = 1200) -> dict[PackId, StoredPack]:
+    """A spool with a backlog of an earlier boot, and a page that can't be read any more."""
+    first = open_spool(path, "b1")
+    whole = {pack.id: pack for start in range(packs) for pack in commit(first, 4, start)}
+    first.close()
+    middle = path.stat().st_size // 8192 * 4096
+    with path.open("r+b") as file:
+        file.seek(middle)
+        file.write(b"\xa5" * 4096)
+    return whole
+
+
+def test_while_a_broken_file_is_taken_over_the_station_goes_on_and_the_order_stays(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "s.db"
+    whole = broken_spool(path)
+    spool = open_spool(path, "b2")
+    assert spool.takes_over
+    new = []
+    steps = 0
+    while spool.takes_over:
+        assert spool.closed is None, "the hub must not call unknown what may still be found"
+        spool.take_over_some()
+        new += spool.commit(readings(4, 10_000 + steps), sync=True, sent=False, alarm=steps == 1)
+        steps += 1
+        if spool.takes_over:
+            assert waiting(spool) == new, "what is new does not wait for what is old"
+            assert spool.newest(50, ()) == new
+    assert steps > 2, "one piece at a time"
+    found = waiting(spool)
+    urgent, regular = [new[1]], [new[0], *new[2:]]
+    assert sorted(pack.id for pack in found[-len(new) :]) == sorted(pack.id for pack in new)
+    old = [pack for pack in found if pack not in new]
+    assert old == [whole[pack.id] for pack in old]
+    assert [pack.id.seq for pack in old] == sorted(pack.id.seq for pack in old)
+    assert len(old) == spool.salvaged > 1000
+    assert spool.oldest(1, ()) == urgent
+    assert regular[0] in spool.newest(len(new), ())
+    assert spool.waiting.packs == len(found)
+    assert spool.closed is None
+    receipt_all(spool)
+    assert spool.closed == {"b1": 4800}
+    spool.close()
+
+
+def test_a_file_that_breaks_while_another_is_taken_over_costs_neither(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    whole = broken_spool(path)
+    second = open_spool(path, "b2")
+    second.take_over_some()
+    copied = second.salvaged
+    assert 0 < copied < 1000
+    new = commit(second, 4, 50_000)
+    second.close()
+    data = path.read_bytes()
+    path.write_bytes(b"\xa5" * 64 + data[64:])  # the header: all packs are still there
+    third = open_spool(path, "b3")
+    take_over(third)
+    found = waiting(third)
+    assert len({pack.id for pack in found}) == len(found) > 1000
+    assert [pack for pack in found if pack.id.boot == "b2"] == new
+    assert all(whole[pack.id] == pack for pack in found if pack.id.boot == "b1")
+    assert [pack.id.seq for pack in found[:-1]] == sorted(pack.id.seq for pack in found[:-1])
+    third.close()
+    assert sorted(one.name for one in tmp_path.glob("*.corrupt*")) == [
+        "s.db.corrupt-b2-done",
+        "s.db.corrupt-b3-done",
+    ]
 
 
 def test_only_the_newest_broken_file_is_kept(tmp_path: Path) -> None:
@@ -410,6 +490,7 @@ def test_only_the_newest_broken_file_is_kept(tmp_path: Path) -> None:
         path.write_bytes(b"no database at all, but long enough to be taken for one" * 100)
         spool = open_spool(path, boot)
         assert spool.corrupt
+        take_over(spool)
         commit(spool, 1)
         spool.close()
     assert [one.name for one in tmp_path.glob("*.corrupt*")] == ["s.db.corrupt-b3-done"]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -46,7 +47,32 @@ def test_a_station_loads_nothing_that_a_pi_does_not_need() -> None:
     loaded = set(modules.split())
     assert {"edge", "serial", "paho", "msgspec", "sqlite3"} <= loaded
     assert not loaded & set(FORBIDDEN)
+    assert not loaded & {"zoneinfo", "subprocess"}, "a megabyte that a station never needs"
     assert not loaded & {"ingest", "detectors", "alerts", "dashboards", "safety_eye"}
+
+
+def test_a_station_loads_the_drivers_of_its_own_sensors_only(tmp_path: Path) -> None:
+    (tmp_path / "station.toml").write_text(
+        '[station]\nid = "s1"\nsite = "a"\n[[port]]\nid = "p"\npath = "p"\n'
+        '[[sensor]]\nid = "g"\nstation = "s1"\nzone = "z"\ndriver = "dfrobot_a02yyuw"\n'
+        'quantity = "distance"\nhazard = "flood"\nport = "p"\n'
+    )
+    script = f"""
+        import sys
+        from edge.__main__ import main
+        assert main([{str(tmp_path / "station.toml")!r}, "--check"]) == 0
+        print(*(name for name in sys.modules if name.startswith("edge.drivers.")))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    loaded = {name.rpartition(".")[2] for name in done.stdout.splitlines()[-1].split()}
+    assert {"dfrobot_a02yyuw", "base", "selection"} <= loaded
+    assert not loaded & {"ndjson_bridge", "register_driver", "sensirion_sps30", "aj_sr04m"}
 
 
 @pytest.mark.parametrize("command", ["listen", "probe", "decode"])

@@ -108,7 +108,7 @@ def scene(postgres: Postgres, tmp_path: Path, request: pytest.FixtureRequest) ->
 
 
 def test_incidents_journal_and_outbox_work_on_postgresql(scene: Scene) -> None:
-    for grade in (Grade.BLUE, Grade.RED, Grade.GREEN):
+    for grade in (Grade.BLUE, Grade.YELLOW, Grade.GREEN):
         scene.say(level(grade))
     scene.restart()
     scene.watch.acknowledge(1, "duty-1", "console")

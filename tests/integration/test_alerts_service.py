@@ -164,7 +164,7 @@ def test_a_danger_that_passes_is_told_settles_and_closes(running: Start) -> None
     site.say(level(Grade.YELLOW))
     site.wait_posts(1)
     view = site.service.acknowledge(1, "赵 六", "console")
-    assert (view.stage, view.acknowledged_by) == ("acting", "赵 六")
+    assert (view.stage, view.acknowledged_by) == ("deciding", "赵 六")
 
     site.say(level(Grade.GREEN))
 

@@ -16,6 +16,7 @@ from core import topics
 from core.broker import Broker, BrokerAddress, Message
 from core.community import JsonMapping
 from core.community_file import load_community
+from core.drill import STATION
 from safety_eye.installation import KitError
 from tests.servers import free_port, wait_until
 from tests.site_broker import NOW, SiteBroker
@@ -148,6 +149,10 @@ def test_a_station_writes_its_own_readings_and_status_and_nothing_else(
         topics.command(SITE, "tower-3"),
         topics.finding(SITE, "zone.underpass", "limit"),
         topics.grade(SITE, "underpass", "flood"),
+        topics.readings(SITE, STATION),  # the station of a drill
+        topics.drill(SITE),
+        topics.drill_ready(SITE, "detectors"),
+        topics.drill_finding(SITE, "d-1", "zone.underpass", "limit"),
         "weather/1/state",
         "anything/else",
     ]
@@ -157,7 +162,8 @@ def test_a_station_writes_its_own_readings_and_status_and_nothing_else(
                 broker.hub_door, "watch",
                 topics.all_stations(SITE, "readings"), topics.all_stations(SITE, "status"),
                 topics.all_stations(SITE, "stored"), topics.all_findings(SITE),
-                topics.all_grades(SITE), "weather/+/state",
+                topics.all_grades(SITE), "weather/+/state", topics.drill(SITE),
+                topics.all_drill_ready(SITE), topics.all_drill_findings(SITE),
             )
         )  # fmt: skip
         victim = stack.enter_context(visit(doors["tower-3"], "any", "safety-eye/#", "#"))

@@ -1,0 +1,81 @@
+"""What fills the variables of a text that a vendor and the carriers have approved (SMS, voice).
+
+In China nobody may send free text: signature and template are filed once (实名制报备, channels
+1.14), and a message brings its variables only. A variable holds no link, and no more characters
+than were agreed.
+"""
+
+from __future__ import annotations
+
+import re
+
+from alerts.channels.base import ChannelEntry, ChannelError
+from alerts.incident import Kind
+from alerts.message import Notification, drill_mark, local_time
+from core.wording import grade_words
+
+# What a template may ask for. No link: `isv.PARAM_NOT_SUPPORT_URL` (channels 1.7).
+WORDS = ("grade", "place", "hazard", "what", "time", "number")
+USUAL = ("grade", "place", "hazard", "time", "number")
+# Aliyun's limit of a variable of a notification, in characters (channels 1.7: length-limited).
+MOST_CHARACTERS = 35
+# Brackets mark the signature of an SMS; a link or an address in a variable is refused.
+_BRACKETS = re.compile(r"[【】\[\]<>]")
+_LINK = re.compile(r"https?:|www\.", re.IGNORECASE)
+
+
+def check_words(entry: ChannelEntry, words: tuple[str, ...]) -> None:
+    """Refuse a template variable that we can't fill.
+
+    Raises:
+        ChannelError: It is unknown; the message lists the known ones.
+    """
+    unknown = [word for word in words if word not in WORDS]
+    if unknown or not words:
+        raise ChannelError(
+            f"channel {entry.name!r}: options.parameters {', '.join(unknown) or 'is empty'}:"
+            f" expected some of {', '.join(WORDS)}"
+        )
+
+
+def filling(
+    note: Notification, words: tuple[str, ...], language: str, most: int = MOST_CHARACTERS
+) -> dict[str, str]:
+    """Return the variables of a template, in the order of *words*.
+
+    Args:
+        note: What is told.
+        words: Which variables, of `WORDS`.
+        language: `zh` or `en`.
+        most: Characters that one variable may have.
+    """
+    values = {
+        "grade": _grade(note, language),
+        "place": note.place.in_language(language),
+        "hazard": note.hazard_name.in_language(language),
+        "what": note.headline.in_language(language),
+        "time": local_time(note.since or note.at, note.timezone, language),
+        "number": f"{note.incident}-{note.seq}",
+    }
+    return {word: _fit(values[word], most) for word in words}
+
+
+def _grade(note: Notification, language: str) -> str:
+    """Return the word that stands for the whole message; a drill says so first."""
+    zh, grade = language == "zh", grade_words(note.grade, language)
+    words = {
+        Kind.CLEAR: ("解除", "all clear"),
+        Kind.UPDATE: (f"降为{grade}", f"down to {grade}"),
+        Kind.ESCALATION: (f"{grade}无人接手", f"{grade}, nobody has it"),
+        Kind.REMINDER: (f"{grade}请确认", f"{grade}, still on it?"),
+        Kind.DIGEST: ("汇总", "digest"),
+        Kind.TEST: ("通道测试", "channel test"),
+    }
+    return drill_mark(note, language) + words.get(note.kind, (grade, grade))[0 if zh else 1]
+
+
+def _fit(text: str, most: int) -> str:
+    text = _LINK.sub("", _BRACKETS.sub("", " ".join(text.split())))
+    if not text:
+        return "-"  # an empty variable is refused
+    return text if len(text) <= most else text[: most - 1] + "…"

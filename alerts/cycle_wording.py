@@ -1,0 +1,109 @@
+"""Words of the cycle, Chinese and English: options, mandates, needs, and what the journal says."""
+
+from __future__ import annotations
+
+from alerts.evidence import Decision, Lesson, LessonState, Need, OnSite, StepDone
+from alerts.incident import Event
+
+# What may be decided. A plan may bring options of its own; their slug is shown as it is.
+OPTIONS = {
+    "watch": ("加强监视，准备随时行动", "watch closely, be ready"),
+    "check": ("派人到现场查看", "send somebody to look"),
+    "act": ("按预案处置", "act as the plan says"),
+    "close-off": ("封闭现场，禁止进入", "close the place off"),
+    "evacuate": ("疏散人员", "get people out"),
+    "stand-down": ("险情已过，不再行动", "it is over: stand down"),
+    "false-alarm": ("误报", "false alarm"),
+}
+# What allows somebody to decide.
+MANDATES = {
+    "duty": ("值班职责", "duty post"),
+    "plan": ("预案授权", "as the plan allows"),
+    "leader": ("领导指示", "ordered by a leader"),
+    "emergency": ("紧急处置权", "emergency: no time to ask"),
+    "default-blue": ("蓝色预警默认", "the default at blue"),
+}
+NEEDS = {
+    Need.TAKEOVER: ("有人接手", "somebody takes it over"),
+    Need.DECISION: ("作出决定", "a decision"),
+    Need.STEPS: ("完成预案步骤", "the steps of the plan"),
+    Need.CLEAR: ("读数恢复正常", "readings back to normal"),
+    Need.SETTLED: ("读数平稳一段时间", "readings that stay normal for a while"),
+    Need.ON_SITE: ("现场人员确认安全", "a person on site who says it is safe"),
+    Need.REVIEW: ("签署复盘", "a signed review"),
+    Need.LESSON: (
+        "教训（已批准或驳回），或说明为何没有",
+        "lessons, approved or rejected, or why there is none",
+    ),
+}
+_LESSON_STATES = {
+    LessonState.PROPOSED: ("提出", "proposed"),
+    LessonState.APPROVED: ("批准", "approved"),
+    LessonState.REJECTED: ("驳回", "rejected"),
+}
+
+
+def option_words(option: str, language: str) -> str:
+    """Return an option for people.
+
+    >>> option_words("watch", "en")
+    'watch closely, be ready'
+    """
+    return _in(OPTIONS.get(option, (option, option)), language)
+
+
+def mandate_words(mandate: str, language: str) -> str:
+    """Return a mandate for people."""
+    return _in(MANDATES.get(mandate, (mandate, mandate)), language)
+
+
+def need_words(need: Need, language: str) -> str:
+    """Return what is missing, for people."""
+    return _in(NEEDS[need], language)
+
+
+def cycle_words(event: Event, language: str) -> dict[str, str]:
+    """Return the words that journal lines of the cycle are filled with."""
+    return {
+        "decision": _decision(event.decision, language) if event.decision else "",
+        "step": _step(event.step, language) if event.step else "",
+        "seen": _seen(event.on_site, language) if event.on_site else "",
+        "lesson": _lesson(event.lesson, language) if event.lesson else "",
+    }
+
+
+def _in(words: tuple[str, str], language: str) -> str:
+    return words[0 if language == "zh" else 1]
+
+
+def _decision(decision: Decision, language: str) -> str:
+    words = option_words(decision.option, language)
+    mandate = mandate_words(decision.mandate, language)
+    if language == "zh":
+        return f"{words}（{mandate}）{_tail(decision.note, '：')}"
+    return f"{words} ({mandate}){_tail(decision.note, ': ')}"
+
+
+def _step(step: StepDone, language: str) -> str:
+    if language == "zh":
+        verb = "跳过" if step.skipped else "完成"
+        return f"{step.by} {verb}步骤 {step.step}{_tail(step.note, '：')}"
+    verb = "skipped" if step.skipped else "did"
+    return f"{step.by} {verb} step {step.step}{_tail(step.note, ': ')}"
+
+
+def _seen(on_site: OnSite, language: str) -> str:
+    words = ("已安全", "safe") if on_site.safe else ("仍有危险", "STILL DANGEROUS")
+    return _in(words, language) + _tail(on_site.note, "：" if language == "zh" else ": ")
+
+
+def _lesson(lesson: Lesson, language: str) -> str:
+    state = _in(_LESSON_STATES[lesson.state], language)
+    who = lesson.approver or lesson.by
+    if language == "zh":
+        return f"{who} {state} {lesson.id} 第 {lesson.version} 版（{lesson.target}）"
+    return f"{who} {state} {lesson.id} version {lesson.version} ({lesson.target})"
+
+
+def _tail(note: str, mark: str) -> str:
+    return f"{mark}{note}" if note else ""

@@ -1,0 +1,212 @@
+"""The drill calendar: what should be drilled how often, what has been, and what is due. Pure.
+
+Coverage is counted from drills that came to their end; one that was broken off has proved nothing.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import zoneinfo
+from collections.abc import Collection, Sequence
+
+import msgspec
+
+from alerts.drill import Drill, DrillState
+from alerts.drill_score import DrillScore
+from core.community import Community
+from core.drill import DrillError
+from core.finding import Hazard
+
+# Three watches of eight hours, by local hour of the start: those that most property offices keep.
+# A drill by day proves nothing about the two people who are there at three in the night.
+WATCHES = (("night", 0), ("day", 8), ("evening", 16))
+# Coverage looks back so far: each season once, because floods and fires have theirs.
+WINDOW_DAYS = 365
+_DAY_MS = 86_400_000
+
+
+class DrillEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One line of the calendar.
+
+    Attributes:
+        id: Slug, unique.
+        hazard: What is drilled.
+        every_days: How often at least.
+        zone: Where; "" means anywhere.
+        watch: night, day or evening; "" means at any hour.
+        scenario: What to play, for people.
+        reason: Why so often, here.
+    """
+
+    id: str
+    hazard: Hazard
+    every_days: float
+    zone: str = ""
+    watch: str = ""
+    scenario: str = ""
+    reason: str = ""
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """A drill that came to its end, as the calendar sees it."""
+
+    drill: str
+    at: int
+    hazard: Hazard
+    zone: str
+    watch: str
+    passed: bool
+    channels: tuple[str, ...] = ()
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """How one thing stands that should be drilled.
+
+    Attributes:
+        name: Id of the entry, hazard, watch or channel.
+        count, passed: Drills within the window, and how many of them passed.
+        last: The last one of all, None if there was none.
+        due_at: Run time (ms) at which the next one is due; 0 where nothing says how often.
+        due: True if it is due, or was never drilled.
+    """
+
+    name: str
+    count: int
+    passed: int
+    last: Held | None = None
+    due_at: int = 0
+    due: bool = False
+
+
+class Coverage(msgspec.Struct, frozen=True, kw_only=True):
+    """What has been drilled within the window, and what is due.
+
+    Attributes:
+        since, now: The window, run time (ms).
+        entries: Of the calendar.
+        hazards: Every hazard that a sensor of the site watches for.
+        watches, channels: Every watch; every channel of a contact.
+    """
+
+    since: int
+    now: int
+    entries: tuple[Line, ...]
+    hazards: tuple[Line, ...]
+    watches: tuple[Line, ...]
+    channels: tuple[Line, ...]
+
+
+def held(drill: Drill, score: DrillScore, timezone: str) -> Held | None:
+    """Return what the calendar sees of a drill; None if it did not come to its end."""
+    if drill.state is not DrillState.FINISHED:
+        return None
+    return Held(
+        drill=drill.id,
+        at=drill.began_at,
+        hazard=drill.plan.hazard,
+        zone=drill.plan.zone,
+        watch=watch_at(drill.began_at, timezone),
+        passed=score.passed,
+        channels=tuple(sorted({reach.channel for reach in score.reach if reach.accepted})),
+    )
+
+
+def watch_at(at: int, timezone: str) -> str:
+    """Return the watch in which a time lies.
+
+    >>> watch_at(1_764_500_000_000, "Asia/Shanghai")
+    'evening'
+    """
+    hour = dt.datetime.fromtimestamp(at / 1000, zoneinfo.ZoneInfo(timezone)).hour
+    return next(name for name, begins in reversed(WATCHES) if hour >= begins)
+
+
+def calendar_problems(entries: Sequence[DrillEntry], community: Community) -> list[str]:
+    """Return what is wrong with a calendar, in words; empty if nothing is."""
+    found = []
+    names = [entry.id for entry in entries]
+    for entry in entries:
+        where = f"drill {entry.id!r}"
+        if names.count(entry.id) > 1:
+            found.append(f"{where}: twice")
+        if not 1 <= entry.every_days <= 3650:
+            found.append(f"{where}: every_days {entry.every_days}: expected 1 to 3650")
+        if entry.zone and community.zone_of(entry.zone) is None:
+            found.append(f"{where}: zone {entry.zone!r} is not in the profile")
+        if entry.watch not in ("", *(name for name, _ in WATCHES)):
+            found.append(f"{where}: watch {entry.watch!r}: expected night, day or evening")
+        elif not _possible(entry, community):
+            found.append(f"{where}: no sensor there watches for {entry.hazard}")
+    return list(dict.fromkeys(found))
+
+
+def _possible(entry: DrillEntry, community: Community) -> bool:
+    return any(
+        sensor.hazard is entry.hazard and entry.zone in ("", sensor.zone)
+        for sensor in community.sensor
+    )
+
+
+def coverage(
+    entries: Sequence[DrillEntry],
+    drills: Sequence[Held],
+    community: Community,
+    channels: Collection[str],
+    now: int,
+    days: float = WINDOW_DAYS,
+) -> Coverage:
+    """Return what has been drilled in the last *days*, and what is due.
+
+    Args:
+        entries: The calendar.
+        drills: Drills that came to their end, in any order.
+        community: For its hazards.
+        channels: Names of the channels by which people are told.
+        now: Run time (ms).
+        days: The window.
+
+    Raises:
+        DrillError: The window makes no sense.
+    """
+    if not 1 <= days <= 3650:
+        raise DrillError(f"days {days}: expected 1 to 3650")
+    since = now - round(days * _DAY_MS)
+    hazards = sorted({s.hazard for s in community.sensor if s.hazard is not Hazard.EQUIPMENT})
+
+    def line(name: str, among: list[Held], every_days: float = 0.0) -> Line:
+        within = [one for one in among if one.at >= since]
+        last = max(among, key=lambda one: one.at, default=None)
+        due_at = last.at + round(every_days * _DAY_MS) if last and every_days else 0
+        overdue = due_at <= now if every_days else not within
+        return Line(
+            name=name, count=len(within), passed=sum(one.passed for one in within), last=last,
+            due_at=due_at, due=last is None or overdue,
+        )  # fmt: skip
+
+    return Coverage(
+        since=since,
+        now=now,
+        entries=tuple(
+            line(entry.id, [one for one in drills if _fits(one, entry)], entry.every_days)
+            for entry in entries
+        ),
+        hazards=tuple(
+            line(str(hazard), [one for one in drills if one.hazard is hazard]) for hazard in hazards
+        ),
+        watches=tuple(
+            line(name, [one for one in drills if one.watch == name]) for name, _ in WATCHES
+        ),
+        channels=tuple(
+            line(name, [one for one in drills if name in one.channels]) for name in sorted(channels)
+        ),
+    )
+
+
+def _fits(one: Held, entry: DrillEntry) -> bool:
+    """Tell whether a drill counts for an entry: only one that passed puts the next one off."""
+    return (
+        one.passed
+        and one.hazard is entry.hazard
+        and entry.zone in ("", one.zone)
+        and entry.watch in ("", one.watch)
+    )

@@ -1,0 +1,375 @@
+"""The drill desk: begins a drill, keeps its incidents apart, and ends it at once when it must.
+
+It has a watch of its own for the drill that runs, with the drill's twins as its community: the
+actual watch sees no finding and no incident of a drill, and this one sees nothing else.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+import threading
+import zoneinfo
+from collections.abc import Callable, Sequence
+
+import msgspec
+import structlog
+
+from alerts import drill as drills
+from alerts.drill import Drill, DrillPlan, DrillState, Evidence
+from alerts.drill_calendar import WINDOW_DAYS, Coverage, DrillEntry, coverage, held
+from alerts.drill_score import DrillScore, Story, score
+from alerts.drill_store import DrillStore, KeptDrill
+from alerts.routing import channel_name
+from alerts.store import Store
+from alerts.watch import Changes, Watch
+from core.clock import Clock
+from core.community import Community
+from core.drill import DrillError, DrillStatement, drill_community, is_drill
+from core.finding import Finding
+from core.topics import REFRESH_S
+
+log = structlog.get_logger()
+
+# Wall seconds between two looks at the actual incidents while a drill runs.
+LOOK_S = 0.5
+# No drill is longer than this, wall seconds: it would stand in the way of the next.
+LONGEST_WALL_S = 12 * 3600.0
+# Wall seconds that a drill may take beyond its scenario and the time to take over.
+_GRACE_S = 180.0
+_TRIES = 5
+MOST_EVIDENCE = 20
+# Drills that coverage looks at: four a week over two years.
+_MOST_LOOKED_AT = 400
+
+WatchOf = Callable[[str, Community], Watch]
+
+
+class DrillDesk:
+    """Keeps the drills of one site. Safe to call from any thread.
+
+    Args:
+        register: Where drills are.
+        store: Where incidents are.
+        community: The profile.
+        clock: Clock of the run.
+        watch_of: Makes the watch of a drill, out of its id and community.
+        state: States on MQTT which drill runs; False if there is no link.
+        calendar: What should be drilled how often.
+    """
+
+    def __init__(
+        self,
+        register: DrillStore,
+        store: Store,
+        community: Community,
+        clock: Clock,
+        watch_of: WatchOf,
+        state: Callable[[DrillStatement], bool],
+        calendar: Sequence[DrillEntry] = (),
+    ) -> None:
+        self._register = register
+        self._store = store
+        self._community = community
+        self._clock = clock
+        self._watch_of = watch_of
+        self._state = state
+        self.calendar = tuple(calendar)
+        self._lock = threading.RLock()
+        self._kept: KeptDrill | None = None
+        self._watch: Watch | None = None
+        self._changes = Changes()
+        self._unsaid: DrillStatement | None = None
+        self._said_s = self._looked_s = float("-inf")
+        self.resume()
+
+    def resume(self) -> None:
+        """Take up the drill that runs: after a restart, or when another program has begun it."""
+        with self._lock:
+            kept = self._register.running()
+            if kept is None:
+                self._kept = self._watch = None
+            elif self._kept is None or self._kept.drill.id != kept.drill.id:
+                self._take_up(kept)
+            else:
+                self._kept = kept
+
+    def _take_up(self, kept: KeptDrill) -> None:
+        twins = drill_community(self._community, kept.drill.plan.sensors)
+        self._kept, self._watch = kept, self._watch_of(kept.drill.id, twins)
+        self._said_s = float("-inf")
+
+    # --- what people and the program that plays it ask ---
+
+    def ask(self, plan: DrillPlan) -> Drill:
+        """Register a drill and tell every program of it.
+
+        Raises:
+            DrillError: It can't take place now, or not like this.
+        """
+        self._check(plan)
+        with self._lock:
+            for kept in self._store.open_incidents():
+                if drills.threatens(kept.incident):
+                    raise DrillError(
+                        f"incident {kept.incident.number} is actual and {kept.incident.grade.word}:"
+                        " no drill while it lasts"
+                    )
+            speed, now = self._clock.speed, self._clock.now_ms()
+            people_s = (plan.aim.take_over_s or 0.0) + drills.READY_WITHIN_S + _GRACE_S
+            asked = Drill(
+                id=self._new_id(now),
+                plan=plan,
+                speed=speed,
+                asked_at=now,
+                until=now + round((plan.duration_s + people_s * speed) * 1000),
+                beat_wall=self._clock.wall_ms(),
+            )
+            self._take_up(self._register.add(asked))
+            self._say(asked.statement)
+            log.info("drill asked for", drill=asked.id, zone=plan.zone, scenario=plan.scenario)
+            return asked
+
+    def begin(self, drill: str, at: int) -> Drill:
+        """The scenario starts at *at* (run ms).
+
+        Raises:
+            DrillError: It is not ready, or over.
+        """
+        return self._change(drill, lambda now: drills.begun(now, at))
+
+    def beat(self, drill: str) -> Drill:
+        """The program that plays it is alive; return how the drill stands.
+
+        Raises:
+            DrillError: There is none of this name.
+        """
+        wall = self._clock.wall_ms()
+
+        def alive(now: Drill) -> Drill:
+            return now if now.over else msgspec.structs.replace(now, beat_wall=wall)
+
+        return self._change(drill, alive)
+
+    def finish(self, drill: str, by: str) -> Drill:
+        """It came to its end.
+
+        Raises:
+            DrillError: It does not run.
+        """
+        return self._end(drill, lambda now, at: drills.finished(now, by, at))
+
+    def abort(self, drill: str, by: str, why: str = "asked") -> Drill:
+        """Break it off.
+
+        Raises:
+            DrillError: It is over, or there is none of this name.
+        """
+        return self._end(drill, lambda now, at: drills.aborted(now, why, at, by=by))
+
+    def drill(self, drill: str) -> Drill | None:
+        """Return one drill."""
+        kept = self._register.kept(drill)
+        return kept.drill if kept else None
+
+    def drills(self, limit: int = 100, since: int = 0) -> list[Drill]:
+        """Return drills that were asked for since a run time (ms), newest first."""
+        return self._register.latest(limit, since)
+
+    def score(self, drill: Drill) -> DrillScore:
+        """Return how a drill went, so far or in the end."""
+        incidents = self._store.of_drill(drill.id)
+        rows = self._store.notified([incident.number for incident in incidents])
+        return score(
+            drill,
+            [
+                Story(incident, self._store.events(incident.number), rows[incident.number])
+                for incident in incidents
+            ],
+        )
+
+    def coverage(self, days: float = WINDOW_DAYS) -> Coverage:
+        """Return what has been drilled in the last *days*, and what is due.
+
+        Raises:
+            DrillError: The window makes no sense.
+        """
+        timezone = self._community.site.timezone
+        found = [held(one, self.score(one), timezone) for one in self.drills(_MOST_LOOKED_AT)]
+        channels = {
+            channel_name(name) for contact in self._community.contact for name in contact.channels
+        }
+        return coverage(
+            self.calendar,
+            [one for one in found if one is not None],
+            self._community,
+            channels,
+            self._clock.now_ms(),
+            days,
+        )
+
+    def add_evidence(self, drill: str, path: str, sha256: str) -> Drill:
+        """Remember a file that was made of a drill, by its hash; it can't be taken back.
+
+        Raises:
+            DrillError: The drill is not over, or has too many files.
+        """
+        evidence = Evidence(path=path, sha256=sha256, at=self._clock.now_ms())
+
+        def with_it(now: Drill) -> Drill:
+            if not now.over:
+                raise DrillError(f"drill {now.id} is {now.state}: its evidence comes at its end")
+            if len(now.evidence) >= MOST_EVIDENCE:
+                raise DrillError(f"drill {now.id} has {MOST_EVIDENCE} files already")
+            return msgspec.structs.replace(now, evidence=(*now.evidence, evidence))
+
+        return self._change(drill, with_it)
+
+    # --- what the watch's loop does ---
+
+    def take(self, finding: Finding, remaining_s: float | None) -> bool:
+        """Take a finding of a drill; False if it is of none that runs."""
+        with self._lock:
+            if self._kept is None or self._kept.drill.id != finding.drill:
+                self.resume()
+            if self._kept is None or self._watch is None or self._kept.drill.id != finding.drill:
+                return False
+            if self._kept.drill.state is not DrillState.RUNNING:
+                return False
+            return self._watch.take(finding, remaining_s)
+
+    def join(self, program: str, drill: str) -> None:
+        """A program says that it takes part in a drill."""
+        kept = self._register.kept(drill)
+        if kept is None or drills.joined(kept.drill, program) == kept.drill:
+            return
+        self._change(drill, lambda now: drills.joined(now, program))
+
+    def tick(self) -> None:
+        """Let time pass: actual incidents break it off, so does a runner that is gone.
+
+        Raises:
+            SQLAlchemyError: The database failed; the next tick does it again.
+        """
+        with self._lock:
+            self._repeat()
+            if self._kept is None or self._watch is None:
+                return
+            now_s = self._clock.monotonic_s()
+            if now_s - self._looked_s >= LOOK_S:
+                self._looked_s = now_s
+                self._look()
+            if self._watch is not None:
+                self._watch.tick()
+
+    def remind(self) -> None:
+        """Announce again what nobody could be told."""
+        with self._lock:
+            if self._watch is not None:
+                self._watch.remind()
+
+    def changes(self) -> set[int]:
+        """Return the numbers of incidents that have changed since the last call."""
+        with self._lock:
+            numbers = self._changes.numbers
+            self._changes = Changes()
+            if self._watch is not None:
+                numbers |= self._watch.changes().numbers
+            return numbers
+
+    def watch(self, drill: str) -> Watch | None:
+        """Return what keeps the incidents of a drill; None if it does not run."""
+        with self._lock:
+            if self._kept is None or self._kept.drill.id != drill:
+                self.resume()
+            return self._watch if self._kept and self._kept.drill.id == drill else None
+
+    # --- inside ---
+
+    def _check(self, plan: DrillPlan) -> None:
+        zone = self._community.zone_of(plan.zone)
+        if zone is None or is_drill(plan.zone):
+            known = ", ".join(zone.id for zone in self._community.zone)
+            raise DrillError(f"zone {plan.zone!r}: expected one of {known}")
+        twins = drill_community(self._community, plan.sensors)
+        if not any((one.zone, one.hazard) == (plan.zone, plan.hazard) for one in twins.sensor):
+            raise DrillError(f"zone {plan.zone!r}: none of the sensors watches for {plan.hazard}")
+        wall_s = plan.duration_s / self._clock.speed
+        if not 0 < wall_s <= LONGEST_WALL_S:
+            raise DrillError(
+                f"it would take {wall_s:.0f} s: expected above 0, at most {LONGEST_WALL_S:.0f} s"
+            )
+        if not 0 <= plan.onset_s <= plan.duration_s or not 0 < plan.pace <= 1000:
+            raise DrillError("onset_s must lie within the drill, pace above 0 and at most 1000")
+
+    def _new_id(self, now: int) -> str:
+        zone = zoneinfo.ZoneInfo(self._community.site.timezone)
+        local = dt.datetime.fromtimestamp(now / 1000, zone)
+        return f"d-{local:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+    def _change(self, drill: str, step: Callable[[Drill], Drill]) -> Drill:
+        """Write what *step* makes of a drill.
+
+        Raises:
+            DrillError: It can't happen in this state, or there is no such drill.
+        """
+        with self._lock:
+            for _ in range(_TRIES):
+                kept = self._register.kept(drill)
+                if kept is None:
+                    raise DrillError(f"drill {drill}: there is none")
+                fresh = step(kept.drill)
+                if fresh == kept.drill:
+                    return fresh
+                written = self._register.put(kept, fresh)
+                if written is not None:
+                    if self._kept is not None and self._kept.drill.id == drill:
+                        self._kept = written
+                    return fresh
+            raise DrillError(f"drill {drill} is being changed by another program; try again")
+
+    def _end(self, drill: str, step: Callable[[Drill, int], Drill]) -> Drill:
+        """End it: first its incidents, then its row, so that a crash between ends it again."""
+        with self._lock:
+            kept = self._register.kept(drill)
+            if kept is None:
+                raise DrillError(f"drill {drill}: there is none")
+            over = step(kept.drill, self._clock.now_ms())
+            watch = self.watch(drill)
+            if watch is not None:
+                how = "finished" if over.state is DrillState.FINISHED else "aborted"
+                watch.end_drill(how, str(over.blocked_by) if over.blocked_by else "")
+                self._changes.numbers |= watch.changes().numbers
+            ended = self._change(drill, lambda now: step(now, over.ended_at))
+            self._kept = self._watch = None
+            self._say(ended.statement)
+            log.info("drill ended", drill=drill, state=str(ended.state), why=ended.why)
+            return ended
+
+    def _look(self) -> None:
+        """Break it off if an actual incident, time or its runner say so."""
+        assert self._kept is not None
+        now = self._kept.drill
+        for kept in self._store.open_incidents():
+            number = kept.incident.number
+            if drills.threatens(kept.incident):
+                log.warning("an actual incident breaks the drill off", incident=number)
+                self._end(
+                    now.id,
+                    lambda one, at: drills.aborted(one, "actual", at, blocked_by=number),  # noqa: B023  # called at once
+                )
+                return
+        why = drills.overdue(now, self._clock.now_ms(), self._clock.wall_ms())
+        if why:
+            self.abort(now.id, "system", why)
+
+    def _say(self, statement: DrillStatement) -> None:
+        self._unsaid = None if self._state(statement) else statement
+        self._said_s = self._clock.monotonic_s()
+
+    def _repeat(self) -> None:
+        """Say again what could not be said, and every minute which drill runs."""
+        if self._unsaid is not None:
+            self._say(self._unsaid)
+        elif self._kept is not None and self._clock.monotonic_s() - self._said_s >= REFRESH_S:
+            self._say(self._kept.drill.statement)

@@ -1,0 +1,294 @@
+"""The counter for plans and people: what pages and the API ask, and what time does to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from alerts import stages
+from alerts.cycle_desk import person
+from alerts.database import Database
+from alerts.duty_store import Door, DutyError, DutyStore, HandOver, OpenThen
+from alerts.incident import Incident
+from alerts.people_views import DutyView, PlanView
+from alerts.plan_lint import Lint, LintFinding
+from alerts.plan_viewing import plan_view
+from alerts.planning import Planning
+from alerts.plans import advise, doors_of
+from alerts.register import Volunteer, today
+from alerts.register_file import Registers, check_registers, parse_registers
+from alerts.register_store import RegisterStore, Taken
+from alerts.report_store import ReportStore
+from alerts.reports import Reports
+from alerts.response import Response, Supply
+from alerts.roster import Away, Roster
+from alerts.store import Store
+from alerts.watch import Watch
+from core.clock import Clock
+from core.community import Community
+from core.finding import Finding
+
+# The shifts that a page shows ahead.
+_AHEAD_MS = 36 * 3_600_000
+_DAY_MS = 86_400_000
+_MOST_NOTE = 4_000
+
+
+class PeopleDesk:
+    """Plans, roster, registers, hand-overs, roll-call and reports of one site.
+
+    Args:
+        response: response.toml; an empty one if there is none.
+        database: Open and up to date.
+        store: Where incidents are.
+        watch: What changes them.
+        community: The profile.
+        clock: Clock of the run.
+        channels: Names of the configured channels, for the lint.
+        wake: Called after a change, so that it is told at once.
+
+    Attributes:
+        response: The plans.
+        reports: What residents say.
+    """
+
+    def __init__(
+        self,
+        response: Response,
+        database: Database,
+        store: Store,
+        watch: Watch,
+        community: Community,
+        clock: Clock,
+        channels: Collection[str],
+        wake: Callable[[], None],
+    ) -> None:
+        self.response = response
+        self.reports = Reports(
+            ReportStore(database, community.site.id), watch, community, clock, wake
+        )
+        self._store = store
+        self._community = community
+        self._clock = clock
+        self._channels = frozenset(channels)
+        self._registers = RegisterStore(database, community.site.id)
+        self._registers.begin_with(response.supply, clock.now_ms())
+        self._duty = DutyStore(database, community.site.id)
+        self._planning = Planning(watch, response, community)
+        self._noted = -1
+        self._roster = Roster(response, community)
+        self._look_at_absences()
+        store.announcer.plans = advise(response, community)
+        store.announcer.duty = self._on_duty
+
+    # --- what time does; called by the watch's thread ---
+
+    def findings(self) -> list[Finding]:
+        """Return what residents and those who looked say, where it is new or due again."""
+        return self.reports.findings()
+
+    def tick(self) -> None:
+        """Put plans on incidents, tell reports, and hear who stands in for whom."""
+        self._look_at_absences()
+        self._planning.tick()
+        self.reports.tick()
+
+    # --- plans ---
+
+    def plan(self, number: int) -> PlanView | None:
+        """Return the plan of one incident; None if there is no such incident."""
+        kept = self._store.kept(number)
+        if kept is None:
+            return None
+        return plan_view(
+            kept.incident,
+            self.response,
+            self._community,
+            volunteers=self.volunteers(),
+            supplies=self.supplies(),
+            doors=self._duty.doors(number),
+            now=self._clock.now_ms(),
+        )
+
+    def lint(self) -> list[LintFinding]:
+        """Return what would fail in the night."""
+        day = today(self._clock.now_ms(), self._community.site.timezone)
+        volunteers, supplies = tuple(self.volunteers()), tuple(self.supplies())
+        return Lint(self.response, self._community, volunteers, supplies, day, self._channels).run()
+
+    def tick_door(self, number: int, zone: str, door: str, state: str, who: str) -> None:
+        """Write what was found behind a door; an empty state takes the tick away.
+
+        Raises:
+            DutyError: No such incident, zone, door or state.
+            IncidentError: Nobody says who.
+        """
+        if self._store.kept(number) is None:
+            raise DutyError(f"incident {number}: there is none")
+        if door not in doors_of(self.response, self._community, zone):
+            raise DutyError(f"door {door[:20]!r} of {zone[:40]!r}: there is none")
+        by = person(self._store, who)
+        ticked = Door(zone=zone, door=door, state=state, at=self._clock.now_ms(), by=by)
+        self._duty.tick_door(number, ticked)
+
+    # --- roster ---
+
+    def duty(self, at: int | None = None) -> DutyView:
+        """Return who is on duty at a run time (ms), now by default."""
+        at = self._clock.now_ms() if at is None else at
+        roles = self._roster.on_duty(at)
+        return DutyView(
+            at=at,
+            exists=self._roster.exists,
+            shifts=tuple(self._roster.on_shift(at)),
+            roles={role: tuple(one.id for one in people) for role, people in roles.items()},
+            next=tuple(self._roster.shifts(at, at + _AHEAD_MS)),
+        )
+
+    def note_absence(self, contact: str, begin: int, end: int, stand_in: str, who: str) -> None:
+        """Somebody is away between two run times (ms); `stand_in` may be "".
+
+        Raises:
+            DutyError: No such contact, or the times make no sense.
+            IncidentError: Nobody says who notes it.
+        """
+        known = {one.id for one in self._community.contact}
+        for name in (contact, *([stand_in] if stand_in else [])):
+            if name not in known:
+                raise DutyError(f"contact {name[:40]!r}: there is none")
+        if contact == stand_in:
+            raise DutyError("stand_in: expected somebody else")
+        if not 0 <= begin < end <= begin + 400 * _DAY_MS:
+            raise DutyError("begin, end: expected one before the other, at most 400 days apart")
+        by = person(self._store, who)
+        now = self._clock.now_ms()
+        self._duty.note_absence(Away(contact, begin, end, stand_in), by, now)
+        self._look_at_absences()
+
+    def hand_over(self, who: str, text: str) -> HandOver:
+        """Leave a note to the next shift, with what is open now.
+
+        Raises:
+            DutyError: The note is too long.
+            IncidentError: Nobody says who.
+        """
+        if len(text) > _MOST_NOTE:
+            raise DutyError(f"text: expected at most {_MOST_NOTE} characters")
+        now = self._clock.now_ms()
+        by = person(self._store, who)
+        serving = self._roster.on_shift(now)
+        own = next((one.shift for one in serving if by in one.contacts), "")
+        shift = own or (serving[0].shift if serving else "")
+        found = [_open_then(kept.incident) for kept in self._store.open_incidents()]
+        found.sort(key=lambda one: (-one.grade, one.number))
+        return self._duty.hand_over(by, shift, text.strip(), found, now)
+
+    def take_hand_over(self, number: int, who: str) -> HandOver:
+        """Somebody of the next shift has read it.
+
+        Raises:
+            DutyError: There is no such hand-over.
+            IncidentError: Nobody says who.
+        """
+        return self._duty.take_over(number, person(self._store, who), self._clock.now_ms())
+
+    def hand_overs(self, limit: int = 20) -> list[HandOver]:
+        """Return the newest notes, newest first."""
+        return self._duty.hand_overs(limit)
+
+    # --- registers ---
+
+    def volunteers(self) -> list[Volunteer]:
+        """Return the volunteers who have agreed."""
+        return self._registers.volunteers()
+
+    def supplies(self) -> list[Supply]:
+        """Return every stock."""
+        return self._registers.supplies()
+
+    def take_register(self, data: bytes, file: str, who: str) -> Taken:
+        """Take volunteers or supplies from a CSV or TOML file.
+
+        Raises:
+            ConfigurationError: It can't be used; the message says what to mend.
+            IncidentError: Nobody says who.
+        """
+        given = parse_registers(data, file, self._community)
+        return self._registers.take(given, self._clock.now_ms(), person(self._store, who))
+
+    def keep_volunteer(self, volunteer: Volunteer, who: str) -> Taken:
+        """Write one volunteer.
+
+        Raises:
+            ConfigurationError: It can't be used; the message says what to mend.
+            IncidentError: Nobody says who.
+        """
+        given = Registers(volunteer=(volunteer,))
+        check_registers(given, self._community, "volunteer")
+        return self._registers.take(given, self._clock.now_ms(), person(self._store, who))
+
+    def withdraw(self, volunteer: str) -> None:
+        """A volunteer takes the consent back.
+
+        Raises:
+            RegisterError: There is no such volunteer.
+        """
+        self._registers.withdraw(volunteer)
+
+    def erase_volunteer(self, volunteer: str) -> None:
+        """Forget a volunteer's name and number; no import brings them back.
+
+        Raises:
+            RegisterError: There is no such volunteer.
+        """
+        self._store.erase_person(self._registers.person_of(volunteer))
+
+    def count_supply(self, supply: str, quantity: float, who: str) -> Supply:
+        """Write how much of a stock there is now.
+
+        Raises:
+            RegisterError: There is no such stock, or it is not a quantity.
+            IncidentError: Nobody says who.
+        """
+        by = person(self._store, who)
+        return self._registers.count(supply, quantity, self._clock.now_ms(), by)
+
+    # --- for pages ---
+
+    def person_id(self, who: str) -> str:
+        """Return the id of a person who does something.
+
+        Raises:
+            IncidentError: Nobody says who.
+        """
+        return person(self._store, who)
+
+    def name_of(self, who: str) -> str:
+        """Return the name of an id, for people; the id itself once it is erased."""
+        for contact in self._community.contact:
+            if contact.id == who:
+                return contact.name
+        return self._store.names().get(who, who)
+
+    def _on_duty(self, at: int) -> Community:
+        return self._roster.community_at(at)
+
+    def _look_at_absences(self) -> None:
+        # Another program on the same database may have noted one.
+        count = self._duty.absence_count()
+        if count != self._noted:
+            away = self._duty.absences(self._clock.now_ms() - _DAY_MS)
+            self._roster = Roster(self.response, self._community, away)
+            self._noted = count
+
+
+def _open_then(incident: Incident) -> OpenThen:
+    return OpenThen(
+        number=incident.number,
+        zone=incident.zone,
+        hazard=incident.hazard,
+        grade=incident.grade,
+        condition=incident.condition,
+        stage=str(incident.stage),
+        taken_by=incident.acknowledged_by if incident.acknowledged else "",
+        steps_left=len(stages.steps_left(incident)),
+    )

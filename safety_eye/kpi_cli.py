@@ -1,0 +1,196 @@
+"""`safety-eye kpi`: alarm figures and resilience of a place, as a table and as JSON."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from core.clock import RunClock, parse_clock
+from core.community import Community, Name
+from core.community_file import load_community
+from core.configuration import ConfigurationError
+from safety_eye.hub import HubConfig, load_hub
+from safety_eye.output import console
+
+if TYPE_CHECKING:
+    from alerts.database import Database
+    from alerts.kpi import Kpis
+    from alerts.resilience import Part
+
+CommunityOption = Annotated[Path, typer.Option("--community", help="The community profile.")]
+HubOption = Annotated[Path | None, typer.Option("--hub", help="hub.toml, if there is one.")]
+StateOption = Annotated[Path, typer.Option("--state", help="State directory of the hub.")]
+
+
+class CliError(Exception):
+    """What was asked can't be done; the text says why."""
+
+
+def fail(text: str) -> typer.Exit:
+    """Say why nothing was done; return what ends the command with code 2."""
+    console.print(f"safety-eye: {text}", style="red", markup=False, soft_wrap=True)
+    return typer.Exit(2)
+
+
+def open_state(community: Path, hub: Path | None, state: Path) -> tuple[Community, Database]:
+    """Return the profile and the state of alerts; a state that isn't there is not made.
+
+    Raises:
+        CliError: One of them can't be used.
+    """
+    from alerts.database import DatabaseError, open_database  # noqa: PLC0415  # slow imports
+
+    try:
+        profile, config = load_community(community), load_hub(hub)
+        return profile, open_database(_url(config, state))
+    except (ConfigurationError, DatabaseError) as error:
+        raise CliError(str(error)) from error
+
+
+def _url(config: HubConfig, state: Path) -> str:
+    if config.state_url:
+        return config.state_url
+    file = state / "alerts.db"
+    if not file.is_file():
+        raise CliError(f"{file}: there is no state of alerts; name the hub's --state directory")
+    return f"sqlite:///{file}"
+
+
+def kpi(
+    community: CommunityOption = Path("community.toml"),
+    hub: HubOption = None,
+    state: StateOption = Path("state"),
+    days: Annotated[int, typer.Option(min=1, max=400, help="The last so many days.")] = 30,
+    since: Annotated[str, typer.Option("--from", help="Begin, ISO 8601 with offset.")] = "",
+    until: Annotated[str, typer.Option("--to", help="End, ISO 8601 with offset.")] = "",
+    clock: Annotated[str, typer.Option("--clock", help="EPOCH_MS:SPEED of the run.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    language: Annotated[str, typer.Option(help="zh or en; else that of the site.")] = "",
+) -> None:
+    """Alarm figures (EEMUA 191, ISA-18.2) of a period, and what resilience rests on now."""
+    from alerts.figures import DAY_MS, Figures  # noqa: PLC0415  # slow imports
+
+    try:
+        run_clock = parse_clock(clock) if clock else RunClock()
+        end = _ms(until) if until else run_clock.now_ms()
+        begin = _ms(since) if since else end - days * DAY_MS
+        profile, database = open_state(community, hub, state)
+    except (ValueError, CliError) as error:
+        raise fail(str(error)) from error
+    try:
+        figures = Figures(database, profile, run_clock)
+        found, parts = figures.kpis(begin, end), figures.resilience()
+    except ValueError as error:
+        raise fail(str(error)) from error
+    finally:
+        database.close()
+    if as_json:
+        body = {"kpis": found, "resilience": parts}
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(body), indent=2).decode() + "\n")
+    else:
+        report(found, parts, profile, language or profile.site.language)
+
+
+def _ms(text: str) -> int:
+    time = dt.datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError(f"time {text!r}: it needs its offset, e.g. 2026-05-01T00:00:00+08:00")
+    return round(time.timestamp() * 1000)
+
+
+def report(found: Kpis, parts: list[Part], profile: Community, language: str) -> None:
+    """Print the tables for people, to standard output."""
+    from alerts.message import local_time  # noqa: PLC0415  # slow imports
+
+    zh = language == "zh"
+    out = Console(highlight=False)
+    zone = profile.site.timezone
+    span = f"{local_time(found.since, zone, language)} – {local_time(found.until, zone, language)}"
+    out.print(f"{profile.site.name.in_language(language)}  {span}", markup=False)
+    out.print(_figures(found, language))
+    if found.operators:
+        out.print(_operators(found, language))
+    if found.channels:
+        out.print(_channels(found, language))
+    out.print(_resilience(parts, language))
+    note = (
+        "演练与测试不计入。[T] 二手资料，[K] 一般经验；标准原文未公开，本表不等于合规声明。"
+        if zh
+        else "Drills and tests are left out. [T] secondary text, [K] general knowledge: "
+        "the standards are not public, so this is no claim of conformance."
+    )
+    out.print(note, markup=False, soft_wrap=True)
+
+
+def _table(language: str, *columns: Name) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in columns:
+        table.add_column(column.in_language(language), overflow="fold")
+    return table
+
+
+def _figures(found: Kpis, language: str) -> Table:
+    from alerts.kpi_words import (  # noqa: PLC0415  # slow imports
+        NAMES,
+        target_words,
+        value_words,
+        verdict_words,
+    )
+
+    table = _table(
+        language, Name("指标", "figure"), Name("数值", "value"), Name("样本", "n"),
+        Name("目标", "target"), Name("判定", "verdict"),
+    )  # fmt: skip
+    for figure in found.figures:
+        cells = (
+            NAMES[figure.name].in_language(language), value_words(figure, language),
+            str(figure.n), target_words(figure, language), verdict_words(figure, language),
+        )  # fmt: skip
+        table.add_row(*(cell.replace("[", r"\[") for cell in cells))
+    return table
+
+
+def _operators(found: Kpis, language: str) -> Table:
+    table = _table(
+        language, Name("人员", "contact"), Name("收到", "told"),
+        Name("每 10 分钟", "in 10 min"), Name("10 分钟内最多", "most in 10 min"),
+    )  # fmt: skip
+    for load in found.operators:
+        table.add_row(
+            load.contact, str(load.told), f"{load.per_10_min:.3g}", str(load.busiest_10_min)
+        )
+    return table
+
+
+def _channels(found: Kpis, language: str) -> Table:
+    table = _table(
+        language, Name("通道", "channel"), Name("接受", "accepted"), Name("失败", "failed"),
+        Name("接受率", "share"),
+    )  # fmt: skip
+    for one in found.channels:
+        table.add_row(one.channel, str(one.accepted), str(one.failed), f"{100 * one.share:.1f} %")
+    return table
+
+
+def _resilience(parts: list[Part], language: str) -> Table:
+    from alerts.resilience import WORDS  # noqa: PLC0415  # slow imports
+    from alerts.resilience_words import evidence_words, part_words  # noqa: PLC0415
+
+    table = _table(
+        language, Name("韧性（无总分）", "resilience (no total)"), Name("数值", "value"),
+        Name("依据", "evidence"),
+    )  # fmt: skip
+    for part in parts:
+        table.add_row(
+            WORDS[part.name].in_language(language),
+            part_words(part, language),
+            evidence_words(part, language),
+        )
+    return table

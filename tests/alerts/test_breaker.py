@@ -1,0 +1,160 @@
+"""The circuit breaker: who doesn't answer is left alone, and the next channel speaks at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from alerts import breaker, outbox
+from alerts.breaker import FIRST_REST_MS, LONGEST_REST_MS, THRESHOLD, Breaker, State, after
+from alerts.channels.base import Channel, Outcome, OutcomeKind
+from alerts.metrics import Metrics
+from alerts.notification import Notification
+from alerts.worker import Worker
+from core.clock import RunClock
+from core.grade import Grade
+from tests.alerts.scenery import Scene, level
+from tests.servers import wait_until
+
+ACCEPTED = Outcome(OutcomeKind.ACCEPTED)
+DOWN = Outcome(OutcomeKind.RETRY, vendor_code="503", detail="HTTP 503")
+NO_SUCH = Outcome(OutcomeKind.PERMANENT, vendor_code="400")
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    scene = Scene(tmp_path)
+    yield scene
+    scene.close()
+
+
+def failed(times: int, wall: int = 1) -> Breaker | None:
+    state: Breaker | None = None
+    for _ in range(times):
+        state = after(state, "hook", DOWN, wall)
+    return state
+
+
+def test_five_failures_in_a_row_open_it_and_four_do_not() -> None:
+    four, five = failed(THRESHOLD - 1), failed(THRESHOLD)
+    assert four is not None
+    assert five is not None
+    assert four.slots(1, 8) == 8
+
+    assert five.state(1) is State.OPEN
+    assert five.slots(1, 8) == 0
+    assert FIRST_REST_MS / 2 <= five.rest_until_wall - 1 <= FIRST_REST_MS
+
+
+def test_after_its_rest_it_gets_one_message_as_a_probe() -> None:
+    rested = failed(THRESHOLD)
+    assert rested is not None
+    wall = rested.rest_until_wall
+
+    assert rested.state(wall) is State.HALF_OPEN
+    assert rested.slots(wall, 8) == 1
+    probing = Breaker("hook", 5, 1, wall, probe_until_wall=wall + 10)
+    assert probing.slots(wall + 1, 8) == 0
+
+
+def test_a_probe_that_fails_doubles_the_rest_up_to_five_minutes_and_success_closes() -> None:
+    state, wall, rests = failed(THRESHOLD, 1), 1, []
+    for _ in range(12):
+        assert state is not None
+        wall = state.rest_until_wall
+        state = after(state, "hook", DOWN, wall)
+        assert state is not None
+        rests.append(state.rest_until_wall - wall)
+
+    assert rests[0] > FIRST_REST_MS * 0.99
+    assert LONGEST_REST_MS / 2 <= rests[-1] <= LONGEST_REST_MS
+    assert state is not None
+    assert state.opened_wall == 1
+    assert after(state, "hook", ACCEPTED, wall) is None
+
+
+def test_a_vendor_that_says_wait_is_left_alone_for_exactly_that_long() -> None:
+    slow = Outcome(OutcomeKind.RETRY, vendor_code="130101", retry_after_s=600.0)
+
+    state = after(None, "hook", slow, 1_000)
+
+    assert state is not None
+    assert state.rest_until_wall == 601_000
+
+
+def test_a_message_that_is_refused_for_its_own_sake_shows_that_the_channel_works() -> None:
+    assert after(failed(4), "hook", NO_SUCH, 1) is None
+
+
+def test_what_was_sent_before_it_opened_does_not_prolong_the_rest() -> None:
+    state = failed(THRESHOLD)
+
+    assert after(state, "hook", DOWN, 1) == state
+
+
+def test_what_waits_for_a_resting_channel_falls_back_at_once_if_another_is_well(
+    scene: Scene,
+) -> None:
+    scene.say(level(Grade.BLUE))
+    times = scene.watch.times()
+
+    with scene.database.write() as connection:
+        nobody = outbox.step_aside(connection, {"hook", "second"}, set(), times)
+        moved = outbox.step_aside(connection, {"hook"}, {"second"}, times)
+
+    assert nobody == []
+    assert [event.what for _, event in moved] == ["undelivered"]
+    assert [note[3] for note in scene.notes()] == ["failed", "pending"]
+
+
+class Moody(Channel):
+    """A channel that answers as it is told to, and remembers what it was given."""
+
+    concurrency = 2
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.answer = ACCEPTED
+        self.notes: list[Notification] = []
+        self._lock = threading.Lock()
+
+    def send(self, note: Notification, now_s: int) -> Outcome:
+        del now_s
+        with self._lock:
+            self.notes.append(note)
+            return self.answer
+
+
+def test_a_dead_channel_rests_others_go_on_and_one_real_message_finds_it_well(
+    tmp_path: Path,
+) -> None:
+    scene = Scene(tmp_path)
+    hook, second = Moody("hook"), Moody("second")
+    hook.answer = DOWN
+    # Ten times as fast: the back-off of red is run time, the breaker's rest is wall time.
+    clock = RunClock(RunClock().wall_ms(), 10.0)
+    resting: list[str] = []
+    worker = Worker(
+        scene.database, {"hook": hook, "second": second}, clock, Metrics(),
+        owner="me", told=lambda _numbers: None, health=lambda _name, _outcome: None,
+        rested=lambda found: resting.extend(one.channel for one in found),
+    )  # fmt: skip
+    scene.clock.ms = clock.now_ms()
+    scene.say(level(Grade.RED))
+    worker.start()
+    try:
+        wait_until(lambda: "hook" in resting, 20, what="the breaker")
+        assert {note.contact for note in second.notes} == {"duty-1"}
+        tried = len(hook.notes)
+        assert tried < 40
+
+        hook.answer = ACCEPTED
+        wait_until(lambda: scene.store.outbox_counts()[0].get("pending", 0) == 0, 30)
+        with scene.database.read() as connection:
+            assert breaker.read(connection) == {}
+    finally:
+        worker.stop()
+        scene.close()

@@ -1,0 +1,112 @@
+"""What people read: at once who must do what, in as few words as an SMS holds."""
+
+from __future__ import annotations
+
+import pytest
+
+from alerts.guidance import Guidance, advice
+from alerts.incident import Kind
+from alerts.message import Audience, cut, lines, short, title, ucs2
+from core.community import Name
+from core.finding import Hazard
+from core.grade import Grade
+from tests.alerts.samples import note
+
+FIRST = Name("先关闸，再清人", "Close the gate, then clear the place")
+PUBLIC = Name("请离开地下车库", "Leave the underground car park")
+
+
+def test_duty_staff_read_what_to_do_first_before_why() -> None:
+    text = lines(note(first=FIRST, take_url="https://h/a/1-x"), "zh")
+
+    assert text == [
+        "【红色 I 级】下穿通道 内涝",
+        "下穿通道水位 0.28 m，已达到红线 0.27 m",
+        "自 11月30日 18:53 起 #12-3",
+        "先做：先关闸，再清人",
+        "处置：https://h/a/1-x",
+        "依据：已持续 3 秒（已测得）",
+    ]
+
+
+def test_an_escalation_says_for_how_long_nobody_has_taken_it() -> None:
+    zh = lines(note(kind=Kind.ESCALATION, waited_s=300.0), "zh")
+    en = lines(note(kind=Kind.ESCALATION, waited_s=300.0), "en")
+
+    assert zh[:2] == ["【红色 I 级·无人接手】下穿通道 内涝", "已 5 分钟无人接手，请你接手"]
+    assert en[1] == "Nobody for 5 min: please take over"
+
+
+def test_a_reminder_says_what_silence_means() -> None:
+    text = lines(note(kind=Kind.REMINDER, lapse_s=600.0), "zh")
+
+    assert text[0] == "【红色 I 级·还在处理吗】下穿通道 内涝"
+    assert text[1] == "10 分钟内不确认，将重新呼叫其他人"
+
+
+def test_the_street_office_reads_who_has_it_and_gets_no_links() -> None:
+    text = lines(note(audience=Audience.STREET_OFFICE, kind=Kind.ESCALATION), "zh")
+
+    assert text[0] == "【红色 I 级】下穿通道 内涝"
+    assert text[-1] == "尚无人接手，社区正在逐级呼叫"
+    assert not any("http" in line or "请你接手" in line for line in text)
+
+
+def test_residents_read_plain_words_and_that_it_is_no_official_warning() -> None:
+    text = lines(note(audience=Audience.RESIDENT, public=PUBLIC), "zh")
+
+    assert text == [
+        "【红色 I 级】下穿通道 内涝", "请离开地下车库", "来自本社区，非官方预警",
+    ]  # fmt: skip
+    assert "#12" not in "".join(text)
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("audience", list(Audience))
+def test_a_drill_says_so_before_anything_else_in_every_text(
+    kind: Kind, audience: Audience, language: str
+) -> None:
+    drill = note(kind=kind, audience=audience, exercise=True)
+    mark = "【演练】" if language == "zh" else "[DRILL] "
+
+    assert title(drill, language).startswith(mark)
+    assert lines(drill, language)[0].startswith(mark)
+    assert short(drill, language).startswith(mark)
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("audience", list(Audience))
+def test_the_short_form_fits_one_sms(kind: Kind, audience: Audience) -> None:
+    long = Name("很" * 90, "very " * 40)
+
+    cases: list[dict[str, object]] = [{}, {"headline": long}, {"place": long, "headline": Name()}]
+    for changes in cases:
+        made = note(kind=kind, audience=audience, first=FIRST, **changes)  # type: ignore[arg-type]  # keywords of note
+        assert ucs2(short(made, "zh")) <= 70
+        assert ucs2(short(made, "en")) <= 70
+
+
+def test_the_short_form_holds_fact_number_and_link_where_they_fit() -> None:
+    link = "https://hub.cn/a/1f-AbCdEfGhIjKlMnOp"
+    fact = "【红色I级】下穿通道水位0.28m，已达到红线0.27m"
+
+    assert short(note(take_url=link, first=FIRST), "zh") == f"{fact} {link}"
+    assert short(note(first=FIRST), "zh") == f"{fact} #12-3 先关闸，再清人 自11月30日 18:53"
+
+
+def test_a_text_is_cut_between_characters() -> None:
+    assert cut("水位🌊🌊", 4) == "水位…"
+    assert cut("水位", 2) == "水位"
+
+
+def test_a_plan_of_the_place_says_it_better_and_the_general_advice_fills_its_gaps() -> None:
+    def plans(zone: str, hazard: Hazard, grade: Grade) -> Guidance:
+        assert (zone, hazard, grade) == ("underpass", Hazard.FLOOD, Grade.RED)
+        return Guidance(first=FIRST)
+
+    mixed = advice(plans, "underpass", Hazard.FLOOD, Grade.RED)
+
+    assert mixed.first == FIRST
+    assert "涉水" in mixed.public.zh
+    assert advice(None, "underpass", Hazard.FLOOD, Grade.BLUE).public == Name()

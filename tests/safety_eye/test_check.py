@@ -1,0 +1,86 @@
+"""`safety-eye check` on a community file: what every key means, and what is unwise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from safety_eye.check import describe
+
+PROFILE = """
+[site]
+id = "a"
+name = { zh = "甲", en = "A" }
+[[zone]]
+id = "hall"
+name = { zh = "厅", en = "Hall" }
+enclosed = true
+[[zone]]
+id = "under"
+name = { zh = "桥", en = "Under" }
+[[sensor]]
+id = "g1"
+station = "s"
+zone = "under"
+driver = "dfrobot_a02yyuw"
+quantity = "water-level"
+hazard = "flood"
+mount_height_m = 3.2
+air_temperature = "t1"
+air_temperature_c = 15
+deadband = 0.01
+max_rate_per_s = 0.1
+[[sensor]]
+id = "g2"
+station = "s"
+zone = "under"
+driver = "jsn_sr04t_v3"
+quantity = "water-level"
+hazard = "flood"
+mount_height_m = 3.0
+[[sensor]]
+id = "t1"
+station = "s"
+zone = "under"
+driver = "ndjson_bridge"
+quantity = "temperature"
+hazard = "equipment"
+believable_high = 50
+stuck_s = 0
+[[neighbours]]
+quantity = "water-level"
+sensors = ["g1","g2"]
+[[limit]]
+zone = "under"
+quantity = "water-level"
+red = 0.3
+"""
+
+
+def test_every_key_of_a_sensor_and_what_is_judged_together_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "community.toml"
+    file.write_text(PROFILE, encoding="utf-8")
+    text = "\n".join(describe(file))
+    for words in (
+        "level = 3.2 m - distance",
+        "echo corrected for the air's temperature (t1, else 15 Cel)",
+        "at most 0.1 m/s",
+        "deadband 0.01 m",
+        "believable to 50 Cel",
+        "never stuck",
+        "hall         enclosed",
+        "neighbours   water-level: g1, g2 should agree",
+    ):
+        assert words in text
+
+
+def test_an_echo_without_a_thermometer_and_a_hall_without_counters_are_unwise(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "community.toml"
+    file.write_text(PROFILE, encoding="utf-8")
+    advice = [line for line in describe(file) if "advice:" in line]
+    assert any("sensor g2: no air_temperature" in line and "51 mm" in line for line in advice)
+    assert not any("sensor g1: no air_temperature" in line for line in advice)
+    assert any(
+        "zone hall is enclosed, but no sensor counts people-in there" in one for one in advice
+    )
