@@ -137,7 +137,9 @@ class IncidentDesk:
                     names,
                 ),
                 ladder=ladder_view(
-                    incident, self._store.announcer.next_people(incident), self._clock.speed
+                    incident,
+                    self._store.announcer.next_people(incident),
+                    self._clock.speed,
                 ),
             )
             for incident in incidents

@@ -58,6 +58,10 @@ class Metrics:
         self.reviews_owed = Gauge(
             "reviews_owed", "Incidents that are over but not closed.", registry=self.registry
         )
+        self.channel = Gauge(
+            "channel_figure", "What a channel measures of itself; the unit is in the name.",
+            ["channel", "figure"], registry=self.registry,
+        )  # fmt: skip
         self.broker_linked = Gauge(
             "broker_linked", "1 while the broker answers.", registry=self.registry
         )

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from alerts.act_store import ActStore, KeptAct
 from alerts.acts import Acts
 from alerts.answers import Answers
-from alerts.channels import open_channels
+from alerts.channels import open_channels, unusable
 from alerts.channels.base import ChannelEntry
 from alerts.channels.callback import CalledBack
 from alerts.channels.sounder import OrdersStations
@@ -30,6 +30,7 @@ from alerts.desk import IncidentDesk
 from alerts.drill_calendar import DrillEntry
 from alerts.drill_desk import DrillDesk
 from alerts.drill_store import DrillStore
+from alerts.figures import reviews
 from alerts.health import OwnHealth
 from alerts.heartbeat import HeartbeatPublisher
 from alerts.intake import decode, decode_of_drill
@@ -140,6 +141,7 @@ class AlertService(IncidentDesk):
             settings.response, self._database, store, watch, community, clock, self._channels,
             self._ring,
         )  # fmt: skip
+        self.standards.figures.plans = reviews(settings.response)
         self._health = OwnHealth(community, clock, self._watch.held_by_us())
         self._queue: queue.Queue[Message | None] = queue.Queue(QUEUE_SIZE)
         self._unacknowledged: list[Message] = []
@@ -181,6 +183,7 @@ class AlertService(IncidentDesk):
         )  # fmt: skip
         self._worker = self._reaching.worker
         self.links = self._reaching.links
+        store.announcer.takes = lambda name, note: self._channels[name].takes(note)
         self._answers = Answers(
             self._database, clock, acknowledge=self.acknowledge, grade_of=self._grade_of,
             changed=self._was_told, health=self._health.delivered,
@@ -190,7 +193,10 @@ class AlertService(IncidentDesk):
 
     def start(self) -> None:
         """Resume open incidents, connect, and begin to tell people."""
-        for problem in unreachable(self._community, self._channels):
+        for problem in (
+            *unreachable(self._community, self._channels),
+            *unusable(self._channels, self._community.contact),
+        ):
             log.warning("not everybody can be told", problem=problem)
         for channel in self._channels.values():
             if isinstance(channel, OrdersStations):
@@ -228,10 +234,6 @@ class AlertService(IncidentDesk):
         """Return what stations did by themselves, newest first."""
         return self._act_store.latest(limit, station)
 
-    def erase_person(self, person: str) -> bool:
-        """Forget the name behind an id of the journal; True if it was known."""
-        return self._store.erase_person(person)
-
     @property
     def called_back(self) -> dict[str, CalledBack]:
         """Channels whose vendors call back over HTTP, by name."""
@@ -268,6 +270,9 @@ class AlertService(IncidentDesk):
         self.metrics.measure(counts, age_ms, grades, linked=self._broker.linked)
         self.metrics.withheld.set(len(self.withholding.standing()))
         self.metrics.reviews_owed.set(len(self.cycle.reviews_owed()))
+        for name, channel in self._channels.items():
+            for figure, value in channel.figures.items():
+                self.metrics.channel.labels(name, figure).set(value)
 
     # --- inside ---
 
@@ -393,14 +398,13 @@ class AlertService(IncidentDesk):
         for finding in (
             *self._health.findings(),
             *self.standards.findings(),
-            *self.people.findings(),
         ):
             self._watch.take(finding, None)
         self._acts.tick()
         self._watch.tick()
         self.drills.tick()
-        self.people.tick()
         self._heartbeat.beat()
+        self.people.tick()
 
     def _tell_others(self) -> None:
         changes, exercises = self._watch.changes(), self.drills.changes()
