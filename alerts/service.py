@@ -78,6 +78,8 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
         delivery: Ladders, digest, quiet hours, watchdog, self-test.
         drills: The drill calendar.
         response: Plans, roster and supplies (response.toml).
+        response_problem: Why response.toml can't be used, "" if it can: people are told all the
+            same, by everybody's role, and the duty hears that it must be mended.
         owner: Name of this program; two of them on one database need two names.
         standards: How we speak with other systems.
     """
@@ -89,6 +91,7 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
     delivery: Delivery = Delivery()
     drills: tuple[DrillEntry, ...] = ()
     response: Response = Response()
+    response_problem: str = ""
     owner: str = "alerts"
     standards: StandardsSettings = StandardsSettings()
 
@@ -143,6 +146,10 @@ class AlertService(IncidentDesk):
         )  # fmt: skip
         self.standards.figures.plans = reviews(settings.response)
         self._health = OwnHealth(community, clock, self._watch.held_by_us())
+        broken = bool(settings.response_problem)
+        self._health.note(
+            "program.plans", "configuration", "plans" if broken else "", active=broken
+        )
         self._queue: queue.Queue[Message | None] = queue.Queue(QUEUE_SIZE)
         self._unacknowledged: list[Message] = []
         self._told: set[int] = set()
