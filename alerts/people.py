@@ -280,12 +280,10 @@ class PeopleDesk:
         """
         return person(self._store, who)
 
-    def name_of(self, who: str) -> str:
-        """Return the name of an id, for people; the id itself once it is erased."""
-        for contact in self._community.contact:
-            if contact.id == who:
-                return contact.name
-        return self._store.names().get(who, who)
+    def namer(self) -> Callable[[str], str]:
+        """Return what gives the name of an id, for people; the id itself once it is erased."""
+        names = self._store.names() | {one.id: one.name for one in self._community.contact}
+        return lambda who: names.get(who, who)
 
     def _on_duty(self, at: int) -> Community:
         return self._roster.community_at(at)
