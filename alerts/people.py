@@ -128,9 +128,16 @@ class PeopleDesk:
 
     def lint(self) -> list[LintFinding]:
         """Return what would fail in the night."""
-        day = today(self._clock.now_ms(), self._community.site.timezone)
-        volunteers, supplies = tuple(self.volunteers()), tuple(self.supplies())
-        return Lint(self.response, self._community, volunteers, supplies, day, self._channels).run()
+        now = self._clock.now_ms()
+        return Lint(
+            self.response,
+            self._community,
+            tuple(self.volunteers()),
+            tuple(self.supplies()),
+            today(now, self._community.site.timezone),
+            self._channels,
+            tuple(self._duty.absences(now)),
+        ).run()
 
     def tick_door(self, number: int, zone: str, door: str, state: str, who: str) -> None:
         """Write what was found behind a door; an empty state takes the tick away.
