@@ -166,6 +166,17 @@ def test_doors_are_ticked_and_counted(house: House) -> None:
             house.people.tick_door(number, zone, door, state, "赵 六")
 
 
+def test_a_finished_roll_call_stands_in_the_journal_once(house: House) -> None:
+    house.scene.say(level(Grade.BLUE))
+    house.pass_time()
+    for door in "123456":
+        house.people.tick_door(1, "tower", door, "absent" if door == "4" else "found", "duty-2")
+    house.people.tick_door(1, "tower", "4", "found", "duty-2")
+
+    noted = [event.detail for event in house.scene.store.events(1) if event.what == "noted"]
+    assert noted == ["tower：在 5，无人应 1，需帮助 0 / found 5, no answer 1, need help 0"]
+
+
 # --- roster ---
 
 
@@ -347,6 +358,12 @@ def test_a_report_is_told_even_where_the_hazard_is_shelved(house: House) -> None
 
     assert house.scene.notes() == [("alert", "blue", "duty-2", "pending")]
     assert house.scene.store.open_incidents()[0].incident.climb is None
+    house.scene.withholding.withhold(
+        WithholdingKind.SHELVED, Scope(zone="tower", hazard=Hazard.FIRE), "duty-1", "cleaning",
+        until=house.scene.clock.now_ms() + 3_600_000, up_to=Grade.ORANGE,
+    )  # fmt: skip
+    house.say("nonce-0002", zone="tower", hazard=Hazard.FIRE)  # and where it opens one unseen
+    assert house.scene.notes(2) == [("alert", "blue", "duty-2", "pending")]
 
 
 def test_confirmed_it_is_an_observation_of_a_named_person_and_holds_until_they_say_it_is_over(
