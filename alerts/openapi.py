@@ -9,9 +9,11 @@ from fastapi import FastAPI
 
 from alerts.act_store import KeptAct
 from alerts.cap.upstream import Standing, Taken
+from alerts.cycle_views import CycleView, LessonView, Preview, WithholdingView
 from alerts.kpi import Kpis
 from alerts.privacy import Statement
 from alerts.resilience import Part
+from alerts.rollup import AreaView
 from alerts.views import IncidentView, JournalView, OutboxView
 from core.finding import ZoneGrade
 
@@ -24,6 +26,11 @@ SHAPES: tuple[tuple[str, str, Any], ...] = (
     ("/api/v1/grades", "get", list[ZoneGrade]),
     ("/api/v1/outbox", "get", OutboxView),
     ("/api/v1/acts", "get", list[KeptAct]),
+    ("/api/v1/areas", "get", list[AreaView]),
+    ("/api/v1/lessons", "get", list[LessonView]),
+    ("/api/v1/incidents/{number}/cycle", "get", CycleView),
+    ("/api/v1/withholdings", "get", list[WithholdingView]),
+    ("/api/v1/withholdings/preview", "post", Preview),
     ("/api/v1/cap", "post", Taken),
     ("/api/v1/cap/upstream", "get", list[Standing]),
     ("/api/v1/kpis", "get", Kpis),

@@ -88,7 +88,7 @@ def enqueue(
         rows.append(row)
     if rows:
         connection.execute(insert(tables.outbox), rows)
-    return events
+    return [(number, event) for number, event in events if number]  # a notice has no journal
 
 
 def new_row(

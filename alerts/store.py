@@ -69,13 +69,13 @@ class Store(Records):
         delivery: Delivery | None = None,
     ) -> None:
         super().__init__(database, community)
-        self._community = community
+        self.community = community
         self.announcer = Announcer(community, base_url, configured, delivery or Delivery())
 
     @property
     def site(self) -> str:
         """Whose incidents these are."""
-        return self._community.site.id
+        return self.community.site.id
 
     def open_incidents(self, drill: str | None = "") -> list[Kept]:
         """Return the incidents that are not over: actual ones, those of a drill, or (None) all."""
@@ -89,13 +89,14 @@ class Store(Records):
             return [Kept(_DECODER.decode(row.state), row.version) for row in rows]
 
     def under_review(self) -> list[Incident]:
-        """Return every incident that is over but not closed."""
+        """Return every actual incident that is over but not closed."""
         with self.database.read() as connection:
             rows = connection.execute(
                 select(tables.incident.c.state).where(
                     tables.incident.c.site == self.site,
                     tables.incident.c.over_at > 0,
                     tables.incident.c.closed_at == 0,
+                    tables.incident.c.drill == "",
                 )
             ).scalars()
             return [_DECODER.decode(row) for row in rows]
@@ -188,7 +189,7 @@ class Store(Records):
 
     def _known(self, connection: Connection) -> dict[str, str]:
         """Return the names of people, each with the id that stands for it in the journal."""
-        staff = {contact.name: contact.id for contact in self._community.contact}
+        staff = {contact.name: contact.id for contact in self.community.contact}
         return typed_names(connection) | staff
 
     def _told(self, connection: Connection, number: int, station: str, act: str) -> None:

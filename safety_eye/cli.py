@@ -253,7 +253,9 @@ def command(
 
 @app.command()
 def check(
-    file: Annotated[Path, typer.Argument(help="community.toml, hub.toml or station.toml")],
+    file: Annotated[
+        Path, typer.Argument(help="community.toml, response.toml, hub.toml or station.toml")
+    ],
 ) -> None:
     """Check a configuration file and say what it means."""
     from safety_eye.check import describe  # noqa: PLC0415  # slow imports

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.quality import Reason
 from dashboards.console.cycle_phrases import CYCLE_PHRASES
+from dashboards.console.people_phrases import PEOPLE
 
 LANGUAGES = ("zh", "en")
 
@@ -296,6 +297,7 @@ PHRASES: dict[str, tuple[str, str]] = {
     "alarm_on": ("报警", "ALARM"),
     "alarm_off": ("正常", "quiet"),
     **CYCLE_PHRASES,
+    **PEOPLE,
 }
 STAGES = {
     "warned": ("已预警", "warned"),
@@ -350,4 +352,5 @@ ACTORS = {
     "detectors": ("研判", "detectors"),
     "outbox": ("通知", "outbox"),
     "escalation": ("升级", "escalation"),
+    "resident": ("居民", "a resident"),
 }
