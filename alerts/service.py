@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from alerts.act_store import ActStore, KeptAct
 from alerts.acts import Acts
 from alerts.answers import Answers
-from alerts.channels import open_channels
+from alerts.channels import open_channels, unusable
 from alerts.channels.base import ChannelEntry
 from alerts.channels.callback import CalledBack
 from alerts.channels.sounder import OrdersStations
@@ -29,6 +29,7 @@ from alerts.delivery_views import ChannelView
 from alerts.desk import IncidentDesk
 from alerts.drill_desk import DrillDesk
 from alerts.drill_store import DrillStore
+from alerts.figures import reviews
 from alerts.health import OwnHealth
 from alerts.heartbeat import HeartbeatPublisher
 from alerts.intake import decode, decode_of_drill
@@ -126,7 +127,7 @@ class AlertService(IncidentDesk):
         watch = Watch(store, community, clock, settings.patience)
         super().__init__(store, watch, clock, self._ring)
         withheld = WithholdingStore(self._database, community.site.id)
-        self.cycle = CycleDesk(store, watch, withheld, clock, self._ring)
+        self.cycle = CycleDesk(store, self._watch_of, withheld, clock, self._ring)
         self.withholding = WithholdingDesk(withheld, store, watch, community, clock, self._ring)
         watch.withhold(withheld.standing())  # before anything is judged
         self.standards = Standards(
@@ -137,6 +138,7 @@ class AlertService(IncidentDesk):
             settings.response, self._database, store, watch, community, clock, self._channels,
             self._ring,
         )  # fmt: skip
+        self.standards.figures.plans = reviews(settings.response)
         self._health = OwnHealth(community, clock, self._watch.held_by_us())
         self._queue: queue.Queue[Message | None] = queue.Queue(QUEUE_SIZE)
         self._unacknowledged: list[Message] = []
@@ -159,7 +161,6 @@ class AlertService(IncidentDesk):
             lambda drill, twins: Watch(store, twins, clock, settings.patience, drill),
             self._state_drill, settings.response,
         )  # fmt: skip
-        self.cycle.watch_of = self._watch_of
         store.announcer.outputs = frozenset(
             name for name, channel in self._channels.items() if isinstance(channel, OrdersStations)
         )
@@ -182,6 +183,7 @@ class AlertService(IncidentDesk):
         )  # fmt: skip
         self._worker = self._reaching.worker
         self.links = self._reaching.links
+        store.announcer.takes = lambda name, note: self._channels[name].takes(note)
         self._answers = Answers(
             self._database, clock, acknowledge=self.acknowledge, grade_of=self._grade_of,
             changed=self._was_told, health=self._health.delivered,
@@ -191,7 +193,10 @@ class AlertService(IncidentDesk):
 
     def start(self) -> None:
         """Resume open incidents, connect, and begin to tell people."""
-        for problem in unreachable(self._community, self._channels):
+        for problem in (
+            *unreachable(self._community, self._channels),
+            *unusable(self._channels, self._community.contact),
+        ):
             log.warning("not everybody can be told", problem=problem)
         for channel in self._channels.values():
             if isinstance(channel, OrdersStations):
@@ -229,10 +234,6 @@ class AlertService(IncidentDesk):
         """Return what stations did by themselves, newest first."""
         return self._act_store.latest(limit, station)
 
-    def erase_person(self, person: str) -> bool:
-        """Forget the name behind an id of the journal; True if it was known."""
-        return self._store.erase_person(person)
-
     @property
     def called_back(self) -> dict[str, CalledBack]:
         """Channels whose vendors call back over HTTP, by name."""
@@ -267,6 +268,11 @@ class AlertService(IncidentDesk):
         age_ms = self._clock.now_ms() - oldest if oldest is not None else 0
         grades = [kept.incident.grade for kept in self._store.open_incidents()]
         self.metrics.measure(counts, age_ms, grades, linked=self._broker.linked)
+        self.metrics.withheld.set(len(self.withholding.standing()))
+        self.metrics.reviews_owed.set(len(self.cycle.reviews_owed()))
+        for name, channel in self._channels.items():
+            for figure, value in channel.figures.items():
+                self.metrics.channel.labels(name, figure).set(value)
 
     # --- inside ---
 
@@ -393,14 +399,13 @@ class AlertService(IncidentDesk):
         for finding in (
             *self._health.findings(),
             *self.standards.findings(),
-            *self.people.findings(),
         ):
             self._watch.take(finding, None)
         self._acts.tick()
         self._watch.tick()
         self.drills.tick()
-        self.people.tick()
         self._heartbeat.beat()
+        self.people.tick()
 
     def _tell_others(self) -> None:
         changes, exercises = self._watch.changes(), self.drills.changes()

@@ -24,6 +24,7 @@ from safety_eye.hub import HubConfig, load_hub, response_file
 from safety_eye.kit_cli import broker_app, station_app
 from safety_eye.kpi_cli import kpi
 from safety_eye.output import console, reader_language, say
+from safety_eye.person_cli import person_app
 from safety_eye.plan_cli import people_app, plan_app
 
 app = typer.Typer(
@@ -39,6 +40,7 @@ app.add_typer(calibration_app, name="calibration")
 app.add_typer(plan_app, name="plan")
 app.add_typer(people_app, name="people")
 app.add_typer(audit_app, name="audit")
+app.add_typer(person_app, name="person")
 app.command()(kpi)
 app.add_typer(drill_app, name="drill")
 
@@ -253,7 +255,9 @@ def command(
 
 @app.command()
 def check(
-    file: Annotated[Path, typer.Argument(help="community.toml, hub.toml or station.toml")],
+    file: Annotated[
+        Path, typer.Argument(help="community.toml, response.toml, hub.toml or station.toml")
+    ],
 ) -> None:
     """Check a configuration file and say what it means."""
     from safety_eye.check import describe  # noqa: PLC0415  # slow imports

@@ -21,7 +21,6 @@ from alerts.channels.base import (
     OutcomeKind,
     read_options,
     together,
-    without_recipient,
 )
 from alerts.channels.voice import CallOptions, least_grade
 from alerts.incident import Kind
@@ -65,6 +64,7 @@ class Sounder(Channel):
 
     concurrency = 2
     idempotent = True  # asked twice it sounds once
+    example = "STATION/OUTPUT"
 
     def __init__(self, entry: ChannelEntry) -> None:
         self.name = entry.name
@@ -86,16 +86,23 @@ class Sounder(Channel):
         """Take what hears whether it sounded."""
         self._answers = answers
 
+    def usable(self, address: str) -> bool:
+        """Tell whether this is an address that the channel could reach."""
+        return _WHERE.fullmatch(address) is not None
+
+    def takes(self, note: Notification) -> bool:
+        """Only what is bad enough, its end, and the daily test; never a drill."""
+        return self._not_sounded(note) is None
+
     def send(self, note: Notification, now_s: int) -> Outcome:
         """Sound once."""
         del now_s
         refusal = self._not_sounded(note)
         if refusal is not None:
             return refusal
-        found = [_WHERE.fullmatch(text) for text in self.recipients.get(note.contact, ())]
-        places = [place.groups() for place in found if place is not None]
+        places = [text.split("/") for text in self.addresses(note)]
         if not places:
-            return without_recipient(note, self.name, "STATION/OUTPUT")
+            return self.without_recipient(note)
         return together(
             [
                 Fate(f"{station}/{output}", self._sound(note, station, output))
@@ -107,7 +114,7 @@ class Sounder(Channel):
         why = ""
         if note.exercise and not note.with_outputs:
             why = "a drill sounds nothing"
-        elif note.kind in (*_STOPS, Kind.TEST):
+        elif note.kind is Kind.TEST or (note.kind in _STOPS and note.peak >= self._least):
             return None
         elif note.kind not in _SOUNDS or note.grade < self._least:
             why = f"it sounds for alerts from {self._least.word} on"

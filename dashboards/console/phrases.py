@@ -5,6 +5,7 @@ from __future__ import annotations
 from core.quality import Reason
 from dashboards.console.cycle_phrases import CYCLE_PHRASES
 from dashboards.console.drill_phrases import DRILL_PHRASES
+from dashboards.console.people_phrases import PEOPLE
 
 LANGUAGES = ("zh", "en")
 
@@ -297,6 +298,7 @@ PHRASES: dict[str, tuple[str, str]] = {
     "alarm_on": ("报警", "ALARM"),
     "alarm_off": ("正常", "quiet"),
     **CYCLE_PHRASES,
+    **PEOPLE,
     **DRILL_PHRASES,
 }
 STAGES = {
@@ -353,4 +355,5 @@ ACTORS = {
     "detectors": ("研判", "detectors"),
     "outbox": ("通知", "outbox"),
     "escalation": ("升级", "escalation"),
+    "resident": ("居民", "a resident"),
 }
