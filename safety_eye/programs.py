@@ -96,6 +96,7 @@ def run_alerts(
         base_url=config.http.url,
         patience=config.patience,
         delivery=config.delivery,
+        owner=config.owner,
         standards=config.standards,
         response=_response(config, community),
     )
