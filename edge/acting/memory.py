@@ -2,12 +2,12 @@
 
 Forgetting a silence would wake everybody again at each restart; forgetting the time that a run has
 lasted would let a siren or a pump in a restarting program run for ever; forgetting what the hub
-last warned of would keep the station silent when the hub is gone, too.
+last warned of, or for how long it has been silent, would keep the station silent, too.
 
-After a restart of the *machine* silences and runs are forgotten, because nobody knows how long the
-power was off: it rather sounds once more. The hub's warnings outlive a day of absence: a clock
-without battery is late, never early, so that an absence may count as shorter than it was; in doubt
-the station acts.
+After a restart of the *machine* silences, runs and waiting times are forgotten, because nobody
+knows how long the power was off: it rather sounds once more. The hub's warnings outlive a day of
+absence: a clock without battery is late, never early, so that an absence may count as shorter than
+it was; in doubt the station acts.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from core.finding import Hazard
 from core.grade import Grade
 from core.limits import DEFAULT_DWELL_DOWN_MS
 from edge.acting.book import ActBook
-from edge.acting.contact import HubWarnings
+from edge.acting.contact import HubContact, HubWarnings
 from edge.acting.machine import Recalled
 from edge.acting.post import OutputPost
 
@@ -78,10 +78,13 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         outputs: By their ids.
         warnings: What the hub last said.
+        silent_since_s: Since when the hub is not heard, monotonic seconds of the machine; None
+            while it is.
     """
 
     outputs: dict[str, OutputMemory] = {}
     warnings: tuple[WarningMemory, ...] = ()
+    silent_since_s: float | None = None
 
 
 class _Note(msgspec.Struct, frozen=True):
@@ -98,7 +101,7 @@ class Remembrance:
 
     Args:
         book: Where.
-        posts, warnings: What.
+        posts, warnings, contact: What.
         clock: The run's clock; its monotonic time is that of the machine.
         boot_id: The file that tells this start of the machine.
     """
@@ -108,12 +111,14 @@ class Remembrance:
         book: ActBook,
         posts: Mapping[str, OutputPost],
         warnings: HubWarnings,
+        contact: HubContact,
         clock: Clock,
         boot_id: Path = _BOOT_ID,
     ) -> None:
         self._book = book
         self._posts = posts
         self._warnings = warnings
+        self._contact = contact
         self._clock = clock
         try:
             self._machine = boot_id.read_text(encoding="ascii").strip()
@@ -142,6 +147,8 @@ class Remembrance:
         if not self._machine or note.machine != self._machine:
             return
         away = now_s - note.at_s > MOST_AWAY_S
+        if note.memory.silent_since_s is not None and not away:
+            self._contact.recall(note.memory.silent_since_s)
         until_ms = elapsed_ms + wait_ms + MOST_AWAY_S * 1000 * speed
         for name, one in note.memory.outputs.items():
             if name in self._posts:
@@ -171,8 +178,9 @@ class Remembrance:
                 grade=state.grade,
             )
         known = {name: one for name, one in outputs.items() if one != OutputMemory()}
-        memory = Memory(known, self._known_warnings())
-        holds = bool(memory.warnings) or any(one.matters for one in outputs.values())
+        memory = Memory(known, self._known_warnings(), self._contact.silent_since_s(now_s))
+        holds = memory.silent_since_s is not None or bool(memory.warnings)
+        holds |= any(one.matters for one in outputs.values())
         if memory == self._kept and not (holds and now_s - self._note_s >= NOTE_S):
             return
         self._kept, self._note_s = memory, now_s
