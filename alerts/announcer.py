@@ -48,6 +48,9 @@ class Announcer:
 
     Attributes:
         plans: What response plans say to do first, and to residents; None for general advice.
+        takes: Whether a channel is made for a message: nobody is telephoned for an all-clear.
+        outputs: Names of the channels that switch something in the building.
+        loud: Id of the drill that may switch them; "" for none.
         duty: The profile with those who are on duty at a run time (ms); None: everybody always is.
     """
 
@@ -61,6 +64,9 @@ class Announcer:
         self._waiting = Waiting(community, delivery)
         self._audiences = {contact.id: audience_of(contact.role) for contact in community.contact}
         self.plans: Advise | None = None
+        self.takes: Callable[[str, Notification], bool] = lambda _channel, _note: True
+        self.outputs: frozenset[str] = frozenset()
+        self.loud = ""
         self.duty: Callable[[int], Community] | None = None
 
     def arm(self, events: Sequence[Event]) -> list[Event]:
@@ -106,6 +112,7 @@ class Announcer:
             journal=end,
             guidance=advice(self.plans, incident.zone, incident.hazard, max(grade, incident.peak)),
             exercise=incident.exercise,
+            with_outputs=self._may_switch(incident),
         )
         if event.how == REPORTED:
             note = msgspec.structs.replace(note, headline=_REPORTED)
@@ -114,10 +121,12 @@ class Announcer:
             if everybody
             else self._whom(connection, incident, event)
         )
+        if not self._may_switch(incident):
+            whom = routing.without(whom, self.outputs)
         return outbox.enqueue(
             connection,
             note,
-            whom,
+            self._fitting(whom, note),
             self._configured,
             times,
             audiences=self._audiences,
@@ -126,6 +135,10 @@ class Announcer:
             if incident.exercise or by_residents(incident, event)
             else self._waiting.check,
         )
+
+    def _may_switch(self, incident: Incident) -> bool:
+        """Tell whether sirens and lights belong to it: not to a drill, unless it was asked for."""
+        return not incident.exercise or incident.drill == self.loud
 
     def notice(
         self,
@@ -157,8 +170,9 @@ class Announcer:
         )  # fmt: skip
         whom = routing.to_contact(contact, self._community, Grade.BLUE)
         return outbox.enqueue(
-            connection, note, whom, self._configured, times, audiences=self._audiences
-        )
+            connection, note, self._fitting(whom, note), self._configured, times,
+            audiences=self._audiences,
+        )  # fmt: skip
 
     def people(self, grade: Grade) -> list[str]:
         """Return the ids of everybody whom the ladder of a grade calls, soonest first."""
@@ -172,12 +186,26 @@ class Announcer:
         return any(routing.channel_name(name) in self._configured for name in everyone)
 
     def next_people(self, incident: Incident) -> list[str]:
-        """Return the ids of the contacts whom the next rung calls."""
+        """Return the ids of the contacts whom the next rung calls, with the shift of then (ms)."""
         found = incident.climb.ladder.rung(incident.climb.taken) if incident.climb else None
         if found is None:
             return []
-        addresses = routing.of_steps([found[0]], self._community)
+        due = incident.climb.began_at + round(found[1] * 1000) if incident.climb else 0
+        addresses = routing.of_steps([found[0]], self._community, self._on_duty(due))
         return list(dict.fromkeys(address.contact for address in addresses))
+
+    def _fitting(self, whom: Sequence[Address], note: Notification) -> list[Address]:
+        """Return the addresses without the channels that are not made for this message."""
+        found = []
+        for address in whom:
+            names = [
+                name
+                for name in (address.channel, *address.fallback)
+                if name not in self._configured or self.takes(name, note)
+            ]
+            if names:
+                found.append(Address(address.contact, names[0], tuple(names[1:])))
+        return found
 
     def _whom(self, connection: Connection, incident: Incident, event: Event) -> list[Address]:
         assert event.kind is not None

@@ -5,14 +5,16 @@ Channels that can listen (modem, voice, sounders) are given this once at the sta
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection
 
 import structlog
 from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from alerts import journal, outbox, reply_code, tables
-from alerts.channels.base import Outcome
+from alerts import breaker, journal, outbox, reply_code, tables
+from alerts.breaker import Breaker
+from alerts.channels.base import Outcome, OutcomeKind
 from alerts.database import Database
 from alerts.message import Notification
 from alerts.outbox import Times
@@ -22,6 +24,10 @@ from core.clock import Clock
 from core.grade import Grade
 
 log = structlog.get_logger()
+# A report that came too early comes again after so long, so often; wall seconds.
+AGAIN_S, TRIES = 1.0, 5
+# Stands for the vendor's code once the recipient is known to have it.
+DELIVERED = "delivered"
 _o = tables.outbox.c
 
 
@@ -104,25 +110,41 @@ class Answers:
         self._later(notification, outbox.FAILED, detail)
 
     def health(self, channel: str, outcome: Outcome) -> None:
-        """A channel says by itself that it can't send, or can again."""
+        """A channel says by itself that it can't send, or can again: then it need not rest."""
         self._health(channel, outcome)
+        if outcome.kind is not OutcomeKind.ACCEPTED:
+            return
+        try:
+            with self._database.write() as connection:
+                breaker.write(connection, Breaker(channel), None)
+        except SQLAlchemyError as error:
+            log.error("a channel's rest was not ended", error=str(error)[:200])  # noqa: TRY400
 
-    def _later(self, notification: str, state: str, detail: str) -> None:
-        """Write what became of a row after it was accepted; it changes its fate only once."""
+    def _later(self, notification: str, state: str, detail: str, tries: int = TRIES) -> None:
+        """Write what became of a row after it was accepted; it changes its fate only once.
+
+        A report can overtake the note that the message was accepted: then it comes again.
+        """
         times = Times(self._clock.now_ms(), self._clock.wall_ms(), self._clock.speed)
+        arrived = {"vendor_code": DELIVERED} if state == outbox.ACCEPTED else {}
         try:
             with self._database.write() as connection:
                 found = connection.execute(
-                    select(_o.row, _o.incident).where(
-                        _o.id == notification, _o.state == outbox.ACCEPTED
+                    select(_o.row, _o.incident, _o.state, _o.vendor_code).where(
+                        _o.id == notification
                     )
                 ).first()
-                if found is None:
+                if found is None or found.state not in (outbox.ACCEPTED, outbox.PENDING):
                     return
+                if found.state == outbox.PENDING:
+                    self._again(notification, state, detail, tries - 1)
+                    return
+                if state == outbox.FAILED and found.vendor_code == DELIVERED:
+                    return  # another number of this contact has it: reached on one is reached
                 connection.execute(
                     update(tables.outbox)
                     .where(_o.row == found.row)
-                    .values(state=state, detail=detail[:500], changed_at=times.now)
+                    .values(state=state, detail=detail[:500], changed_at=times.now, **arrived)
                 )
                 if state == outbox.FAILED:
                     events = outbox.consequences(connection, found.row, state, times)
@@ -131,3 +153,10 @@ class Answers:
             log.error("a delivery report was lost", error=str(error)[:200])  # noqa: TRY400
             return
         self._changed({found.incident} if found.incident else set())
+
+    def _again(self, notification: str, state: str, detail: str, tries: int) -> None:
+        if tries <= 0:
+            return
+        timer = threading.Timer(AGAIN_S, self._later, (notification, state, detail, tries))
+        timer.daemon = True
+        timer.start()

@@ -7,7 +7,7 @@ at links open them. The console mounts its pages on the same application.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import structlog
@@ -28,7 +28,9 @@ from alerts.drills_api import drill_router
 from alerts.inbound_api import inbound_router
 from alerts.kpi_api import kpi_router
 from alerts.link_api import Takers, link_router
+from alerts.openapi import describe
 from alerts.people_api import people_router
+from alerts.privacy_api import privacy_router
 from alerts.report_api import ReportDoor, report_router
 from alerts.standards import Standards
 from alerts.store import StaleError
@@ -36,14 +38,11 @@ from alerts.views import (
     IncidentError,
     IncidentPort,
     IncidentView,
-    JournalView,
-    OutboxView,
 )
 from alerts.voice_api import voice_router
 from alerts.withholding_api import withholding_router
 from core.clock import Clock
 from core.community import Community
-from core.finding import ZoneGrade
 
 log = structlog.get_logger()
 
@@ -112,7 +111,7 @@ def build_api(
         readiness or getattr(service, "readiness", None),
         registry or getattr(service, "registry", None),
     )
-    _describe(app)
+    describe(app)
     return app
 
 
@@ -234,7 +233,7 @@ def _add_standards(
     community: Community,
     clock: Clock,
 ) -> None:
-    """CAP, webhooks of others and figures, of a service that has them."""
+    """CAP, webhooks of others, figures and privacy, of a service that has them."""
     if standards is None:
         return
     may_change = _guard(access)
@@ -246,6 +245,7 @@ def _add_standards(
     )  # fmt: skip
     app.include_router(cap_router(standards.cap))
     app.include_router(kpi_router(standards.figures, clock))
+    app.include_router(privacy_router(standards.privacy, may_change))
 
 
 def _add_health(
@@ -319,32 +319,3 @@ def _add_problems(app: FastAPI) -> None:
     def failed(_request: Request, _error: Exception) -> Response:
         # The server logs it; who asked gets no more than this.
         return _problem(500, "error", "something went wrong here; it has been logged")
-
-
-def _describe(app: FastAPI) -> None:
-    """Put the shapes of the answers into the OpenAPI document."""
-    paths = {
-        "/api/v1/incidents": ("get", list[IncidentView]),
-        "/api/v1/incidents/{number}": ("get", IncidentView),
-        "/api/v1/incidents/{number}/journal": ("get", list[JournalView]),
-        "/api/v1/incidents/{number}/acknowledge": ("post", IncidentView),
-        "/api/v1/grades": ("get", list[ZoneGrade]),
-        "/api/v1/outbox": ("get", OutboxView),
-        "/api/v1/acts": ("get", list[KeptAct]),
-    }
-    original = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema:
-            return app.openapi_schema
-        document = original()
-        shapes, components = msgspec.json.schema_components(
-            [shape for _, shape in paths.values()], ref_template="#/components/schemas/{name}"
-        )
-        document.setdefault("components", {}).setdefault("schemas", {}).update(components)
-        for (path, (verb, _)), shape in zip(paths.items(), shapes, strict=True):
-            answer = document["paths"][path][verb]["responses"]["200"]
-            answer["content"] = {_JSON: {"schema": shape}}
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's documentation does it

@@ -11,8 +11,11 @@ from collections import deque
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from alerts.board import holder_name
+import msgspec
+
+from alerts.board import Key, holder_name
 from alerts.evidence import Chatter
+from alerts.incident import Event, Happening, Incident
 from core.community import Name
 from core.finding import Condition, Finding
 from core.grade import Grade
@@ -61,6 +64,35 @@ class Swings:
         changes = self._changes.setdefault(name, deque(maxlen=2 * _SLOW[0]))
         changes.append(_Change(finding.at, up, finding.because.value))
         return _chatter(name, changes, finding)
+
+
+@dataclass(slots=True)
+class Chatters:
+    """Which (zone, hazard) chatters, until its incident's journal says so."""
+
+    _swings: Swings = field(default_factory=Swings)
+    _found: dict[Key, Chatter] = field(default_factory=dict)
+
+    def take(self, key: Key, finding: Finding) -> None:
+        """Take a finding."""
+        chatter = self._swings.take(finding)
+        if chatter is not None:
+            self._found[key] = chatter
+
+    def events(self, key: Key, incident: Incident | None, now: int) -> list[Event]:
+        """Return that it chatters, once for each bout."""
+        chatter = self._found.get(key)
+        if chatter is None or incident is None:
+            return []
+        last = incident.chatter
+        if last is not None and now - last.at < AGAIN_MS:
+            return []
+        chatter = msgspec.structs.replace(chatter, at=now)
+        return [Event(at=now, what=Happening.CHATTERING, chatter=chatter)]
+
+    def written(self, key: Key) -> None:
+        """Forget what the journal has."""
+        self._found.pop(key, None)
 
 
 def _chatter(name: str, changes: deque[_Change], finding: Finding) -> Chatter | None:

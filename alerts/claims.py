@@ -10,6 +10,8 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.board import Key
 from core.clock import Clock
@@ -17,6 +19,7 @@ from core.finding import Because, Certainty, Condition, Finding, Hazard
 from core.grade import Grade
 from core.topics import REFRESH_S
 
+log = structlog.get_logger()
 # How often the state is asked for claims, wall seconds: another program may have written one.
 LOOK_S = 1.0
 
@@ -105,6 +108,7 @@ class Claims:
         self._places: dict[Place, None] = dict.fromkeys(held)
         self._said: dict[Place, tuple[Finding, float]] = {}
         self._looked_s = clock.monotonic_s() - LOOK_S
+        self._last: list[list[Claim]] = [[] for _ in self._sources]
 
     def findings(self) -> list[Finding]:
         """Return what is new, and what has to be said again so that it does not run out.
@@ -116,8 +120,9 @@ class Claims:
             now_s = self._clock.monotonic_s()
             if now_s - self._looked_s < LOOK_S:
                 return []
-            claims = [claim for source in self._sources for claim in source()]
             self._looked_s = now_s
+            self._look()
+            claims = [claim for said in self._last for claim in said]
             found = findings_of(claims, self._places, self._clock.now_ms())
             due = []
             for finding in found:
@@ -128,6 +133,16 @@ class Claims:
                     self._said[place] = (finding, now_s)
                     due.append(finding)
             return due
+
+    def _look(self) -> None:
+        """Ask each source; what one can't say goes on as it was: it must not end the watch."""
+        for number, source in enumerate(self._sources):
+            try:
+                self._last[number] = source()
+            except SQLAlchemyError:
+                raise
+            except Exception:
+                log.exception("what others said can't be read; the last of it stands")
 
 
 def _differs(before: Finding, now: Finding) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from alerts import cycle
+from alerts import cycle, learning
 from alerts.cycle_viewing import cycle_view
 from alerts.cycle_views import CycleView, LessonView
 from alerts.evidence import Lesson, PlanStep
@@ -28,7 +28,7 @@ def person(store: Store, who: str, what: str = "who are you") -> str:
     """
     name = " ".join("".join(sign for sign in who if sign.isprintable()).split())
     if not name or len(name) > _WHO_LENGTH:
-        raise IncidentError(f"{what}? 1 to {_WHO_LENGTH} characters are expected")
+        raise IncidentError(f"{what}? 1 to {_WHO_LENGTH} characters are expected", "请写明是谁")
     return store.person_id(name)
 
 
@@ -37,7 +37,7 @@ class CycleDesk:
 
     Args:
         store: Where incidents are.
-        watch: What changes them.
+        watch_of: What changes the incidents of a drill (by its id), or the actual ones ("").
         withholdings: For what is withheld of one.
         clock: Clock of the run.
         wake: Called after a change, so that it is told at once.
@@ -46,13 +46,13 @@ class CycleDesk:
     def __init__(
         self,
         store: Store,
-        watch: Watch,
+        watch_of: Callable[[str], Watch],
         withholdings: WithholdingStore,
         clock: Clock,
         wake: Callable[[], None],
     ) -> None:
         self._store = store
-        self._watch = watch
+        self._watch_of = watch_of
         self._withholdings = withholdings
         self._clock = clock
         self._wake = wake
@@ -137,7 +137,7 @@ class CycleDesk:
         by = person(self._store, who, "who signs")
         self._change(
             number,
-            lambda incident, now: cycle.sign_review(
+            lambda incident, now: learning.sign_review(
                 incident, by, text, now, nothing_to_learn=nothing_to_learn
             ),
         )
@@ -145,20 +145,20 @@ class CycleDesk:
     def write_lesson(self, number: int, who: str, lesson: Lesson) -> None:
         """A lesson, or a new version of one."""
         by = person(self._store, who)
-        self._change(number, lambda incident, now: cycle.write_lesson(incident, by, lesson, now))
+        self._change(number, lambda incident, now: learning.write_lesson(incident, by, lesson, now))
 
     def judge_lesson(self, number: int, which: str, who: str, *, approve: bool) -> None:
         """A second person approves or rejects it."""
         by = person(self._store, who)
         self._change(
             number,
-            lambda incident, now: cycle.judge_lesson(incident, which, by, now, approve=approve),
+            lambda incident, now: learning.judge_lesson(incident, which, by, now, approve=approve),
         )
 
     def close(self, number: int, who: str) -> None:
         """The review is done."""
         by = person(self._store, who)
-        self._change(number, lambda incident, now: cycle.close(incident, by, now))
+        self._change(number, lambda incident, now: learning.close(incident, by, now))
 
     def lessons(self, limit: int = 200) -> list[LessonView]:
         """Every lesson, newest incident first."""
@@ -174,7 +174,10 @@ class CycleDesk:
         return sorted(incident.number for incident in self._store.under_review())
 
     def _change(self, number: int, decide: Callable[[Incident, int], list[Event]]) -> None:
-        self._watch.change(number, decide)
+        kept = self._store.kept(number)
+        if kept is None:
+            raise IncidentError(f"incident {number}: there is none", f"没有编号 {number} 的事件")
+        self._watch_of(kept.incident.drill).change(number, decide)
         self._wake()
 
 

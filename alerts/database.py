@@ -19,6 +19,8 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from alerts.turns import Turns
+
 # How long a writer waits for another one before the transaction fails, in seconds.
 BUSY_S = 10
 # One number for the whole program: who holds this advisory lock may write (PostgreSQL).
@@ -36,6 +38,7 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._writer = engine.execution_options(writing=True)
+        self._turns = Turns()
 
     @property
     def dialect(self) -> str:
@@ -51,7 +54,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that writes; one at a time, so that the journal is one chain."""
-        with self._writer.begin() as connection:
+        with self._turns.turn(BUSY_S), self._writer.begin() as connection:
             if self.dialect == "postgresql":
                 connection.execute(
                     text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK}

@@ -49,7 +49,8 @@ def opening(
     )
     events = [opened]
     if judgement.withheld:
-        events.append(Event(at=now, what=Happening.HIDDEN, judgement=judgement))
+        hidden = hidden_by(judgement)
+        events.append(Event(at=now, what=Happening.HIDDEN, judgement=judgement, about=hidden))
     if judgement.voiced > Grade.GREEN:
         events.append(
             Event(at=now, what=Happening.ANNOUNCED, seq=1, kind=Kind.ALERT, grade=judgement.voiced)
@@ -62,7 +63,8 @@ def observe(incident: Incident, judgement: Judgement, now: int) -> list[Event]:
     what = _observed(incident, judgement)
     if what is None:
         return []
-    events = [Event(at=now, what=what, judgement=judgement)]
+    about = hidden_by(judgement) if what is Happening.HIDDEN else ""
+    events = [Event(at=now, what=what, judgement=judgement, about=about)]
     voided = incident.acknowledged and judgement.voiced > incident.acknowledged_grade
     if voided:
         events.append(
@@ -94,6 +96,11 @@ def _observed(incident: Incident, judgement: Judgement) -> Happening | None:
     if judgement.withheld != before.withheld:
         return Happening.HIDDEN if judgement.withheld else Happening.SHOWN
     return Happening.EVIDENCE if judgement.holders != before.holders else None
+
+
+def hidden_by(judgement: Judgement) -> str:
+    """Return which withholdings hide part of it, for the journal."""
+    return ", ".join(f"withholding.{number}" for number in sorted(set(judgement.withheld.values())))
 
 
 def announcement(incident: Incident, kind: Kind, grade: Grade, now: int) -> Event:

@@ -67,7 +67,8 @@ class IncidentDesk:
 
     def journal(self, number: int) -> list[JournalView]:
         """The journal of one incident, oldest entry first."""
-        return journal_views(self._store.events(number), number, self._store.names())
+        contacts = {contact.id: contact.name for contact in self._store.community.contact}
+        return journal_views(self._store.events(number), number, self._store.names(), contacts)
 
     def acknowledge(self, number: int, who: str, how: str) -> IncidentView:
         """Somebody takes it over (`how`: console, api, link).
@@ -136,7 +137,9 @@ class IncidentDesk:
                     names,
                 ),
                 ladder=ladder_view(
-                    incident, self._store.announcer.next_people(incident), self._clock.speed
+                    incident,
+                    self._store.announcer.next_people(incident),
+                    self._clock.speed,
                 ),
             )
             for incident in incidents

@@ -23,6 +23,7 @@ from alerts.resilience import (
     Part,
     Practised,
 )
+from alerts.response import Response
 from core.clock import Clock
 from core.community import Community, Name
 from core.finding import Condition, Hazard
@@ -51,6 +52,11 @@ class _Drill(msgspec.Struct, frozen=True):
 _DRILL = msgspec.json.Decoder(_Drill)
 
 
+def reviews(response: Response) -> dict[str, dt.date | None]:
+    """Return when each response plan was reviewed last, by its id."""
+    return {plan.id: plan.reviewed for plan in response.plan}
+
+
 class Figures:
     """Counts what the database holds. Safe to call from any thread.
 
@@ -59,7 +65,9 @@ class Figures:
         community: The profile.
         clock: Clock of the run.
         silence: What the rule `silence` says of each series; None where nobody can be asked.
-        plans: When each response plan was reviewed; None where none are known.
+
+    Attributes:
+        plans: When each response plan was reviewed last, by its id.
     """
 
     def __init__(
@@ -68,13 +76,12 @@ class Figures:
         community: Community,
         clock: Clock,
         silence: Callable[[], Mapping[str, Condition]] | None = None,
-        plans: Callable[[], Mapping[str, dt.date | None]] | None = None,
     ) -> None:
         self._database = database
         self._community = community
         self._clock = clock
         self._silence = silence
-        self.plans = plans
+        self.plans: Mapping[str, dt.date | None] = {}
 
     def kpis(self, since: int, until: int) -> Kpis:
         """Return the alarm figures of a period (run ms); it ends now at the latest.
@@ -98,7 +105,6 @@ class Figures:
         zone = zoneinfo.ZoneInfo(self._community.site.timezone)
         today = dt.datetime.fromtimestamp(now / 1000, zone).date()
         silence = self._silence() if self._silence is not None else None
-        plans = self.plans() if self.plans is not None else {}
         return [
             resilience.reporting(self._community, silence),
             *resilience.channels(self._community, self._proven(now - CHANNEL_DAYS * DAY_MS)),
@@ -107,7 +113,7 @@ class Figures:
             *resilience.learned(self._over(now - REVIEW_DAYS * DAY_MS), now),
             resilience.reviewed_limits(self._community, today),
             resilience.reviewed_dates(
-                "plans", plans, today, Name("没有预案", "there is no response plan")
+                "plans", self.plans, today, Name("没有预案", "there is no response plan")
             ),
         ]
 

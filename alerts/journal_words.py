@@ -73,8 +73,8 @@ _JOURNAL = {
     ),
     Happening.ACTED: ("{ago}{act}", "{ago}{act}"),
     Happening.HIDDEN: (
-        "部分或全部依据已暂停通知，过程照常记录",
-        "some or all of what holds it is withheld; it goes on being recorded",
+        "部分或全部依据暂停通知（{about}），过程照常记录",
+        "some or all of what holds it is withheld ({about}); it goes on being recorded",
     ),
     Happening.SHOWN: ("暂停通知已结束，重新判断", "nothing is withheld any more; judged again"),
     Happening.CHATTERING: ("反复报警（抖动）", "it chatters: comes and goes too fast"),
@@ -98,6 +98,7 @@ _JOURNAL = {
     Happening.RELEASED: ("{about} 结束（{how}）", "{about} ended ({how})"),
 }
 _WORDS = {
+    "system": ("系统", "the system"),
     "settled": ("已平稳", "settled"),
     "unattended": ("始终无人接手", "by itself: nobody ever took it over"),
     "verified": ("读数与现场均已核实", "verified by readings and on site"),
@@ -133,7 +134,7 @@ def _journal_line(event: Event, grade: Grade | None, headline: Name, language: s
         .format(
             grade=grade_words(grade, language) if grade is not None else "",
             headline=headline.in_language(language),
-            actor=event.actor,
+            actor=word(event.actor),
             contact=event.contact,
             channel=event.channel,
             how=word(event.how),

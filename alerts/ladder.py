@@ -132,7 +132,8 @@ class Climb(msgspec.Struct, frozen=True, omit_defaults=True):
 
 # Red as channels reference 2.2 gives it: at once over everything, 3 min the same again, 5 min the
 # deputy, 10 min the leader, and round again. Deputies and leaders of orange and red get the
-# announcement over their first channel at once, so that a call does not find them unprepared. Where
+# announcement over their first channel at once, so that a call does not find them unprepared.
+# Sirens of the building (contacts with role sounder) sound with the announcement of red. Where
 # nobody has taken a red over in 10 min, the street office is told, too. Orange takes twice as long;
 # yellow and blue wait for people who are at work. The times of orange, yellow and blue, and those
 # of the reminder (30 min, with OnCall's choice of 1 to 60 min in mind), are our choice.
@@ -140,7 +141,7 @@ DEFAULTS: dict[Grade, Ladder] = {
     Grade.RED: Ladder(
         grade="red",
         step=(
-            Step(0.0, ("duty",)),
+            Step(0.0, ("duty", "sounder")),
             Step(0.0, ("deputy", "leader"), channels=(FIRST,)),
             Step(180.0, ("duty",)),
             Step(300.0, ("duty", "deputy")),

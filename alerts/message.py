@@ -75,6 +75,9 @@ def _title(note: Notification, language: str) -> str:
 
 def _mark(note: Notification, language: str) -> str:
     grade, zh = grade_words(note.grade, language), language == "zh"
+    if note.audience is not Audience.DUTY and note.grade is not Grade.GREEN:
+        # They get warnings of authorities, too: this is a level of the site.
+        grade = f"本点位{grade}" if zh else f"site level {grade}"
     if note.kind is Kind.DRILL_END:
         over = note.ending == "finished"
         return ("结束" if over else "中止") if zh else ("over" if over else "broken off")

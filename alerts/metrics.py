@@ -52,6 +52,16 @@ class Metrics:
             "breaker_state", "0 closed, 1 half-open, 2 open: the channel rests.", ["channel"],
             registry=self.registry,
         )  # fmt: skip
+        self.withheld = Gauge(
+            "withholdings", "What people are not told of now.", registry=self.registry
+        )
+        self.reviews_owed = Gauge(
+            "reviews_owed", "Incidents that are over but not closed.", registry=self.registry
+        )
+        self.channel = Gauge(
+            "channel_figure", "What a channel measures of itself; the unit is in the name.",
+            ["channel", "figure"], registry=self.registry,
+        )  # fmt: skip
         self.broker_linked = Gauge(
             "broker_linked", "1 while the broker answers.", registry=self.registry
         )

@@ -16,6 +16,7 @@ import msgspec
 from sqlalchemy import Connection, and_, func, insert, select, update
 
 from alerts import tables
+from alerts.impersonal import impersonal
 from alerts.incident import Event, Happening, Kind
 from alerts.notification import Audience, Notification
 from alerts.routing import Address, deadline
@@ -87,7 +88,7 @@ def enqueue(
         rows.append(row)
     if rows:
         connection.execute(insert(tables.outbox), rows)
-    return events
+    return [(number, event) for number, event in events if number]  # a notice has no journal
 
 
 def new_row(
@@ -251,5 +252,5 @@ def _event(row: Mapping[str, object], what: Happening, now: int) -> tuple[int, E
         notification=str(row["id"]),
         contact=str(row["contact"]),
         channel=str(row["channel"]),
-        detail=str(row["detail"]),
+        detail=impersonal(str(row["detail"])),
     )

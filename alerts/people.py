@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
+import structlog
+
 from alerts import stages
 from alerts.cycle_desk import person
 from alerts.database import Database
@@ -14,6 +16,7 @@ from alerts.plan_lint import Lint, LintFinding
 from alerts.plan_viewing import plan_view
 from alerts.planning import Planning
 from alerts.plans import advise, doors_of
+from alerts.privacy import Privacy
 from alerts.register import Volunteer, today
 from alerts.register_file import Registers, check_registers, parse_registers
 from alerts.register_store import RegisterStore, Taken
@@ -25,7 +28,8 @@ from alerts.store import Store
 from alerts.watch import Watch
 from core.clock import Clock
 from core.community import Community
-from core.finding import Finding
+
+log = structlog.get_logger()
 
 # The shifts that a page shows ahead.
 _AHEAD_MS = 36 * 3_600_000
@@ -67,6 +71,8 @@ class PeopleDesk:
             ReportStore(database, community.site.id), watch, community, clock, wake
         )
         self._store = store
+        self._watch = watch
+        self._failing: set[str] = set()
         self._community = community
         self._clock = clock
         self._channels = frozenset(channels)
@@ -82,15 +88,26 @@ class PeopleDesk:
 
     # --- what time does; called by the watch's thread ---
 
-    def findings(self) -> list[Finding]:
-        """Return what residents and those who looked say, where it is new or due again."""
-        return self.reports.findings()
-
     def tick(self) -> None:
-        """Put plans on incidents, tell reports, and hear who stands in for whom."""
-        self._look_at_absences()
-        self._planning.tick()
-        self.reports.tick()
+        """Say what residents say, put plans on incidents, hear who stands in for whom.
+
+        What fails here is logged once and tried again the next time: it must never hold up the
+        watch, which judges and tells.
+        """
+        for step in (self._say, self._look_at_absences, self._planning.tick, self.reports.tick):
+            name = step.__qualname__
+            try:
+                step()
+            except Exception:
+                if name not in self._failing:
+                    log.exception("a step of plans and people failed; trying again", step=name)
+                self._failing.add(name)
+            else:
+                self._failing.discard(name)
+
+    def _say(self) -> None:
+        for finding in self.reports.findings():
+            self._watch.take(finding, None)
 
     # --- plans ---
 
@@ -240,7 +257,8 @@ class PeopleDesk:
         Raises:
             RegisterError: There is no such volunteer.
         """
-        self._store.erase_person(self._registers.person_of(volunteer))
+        who = self._registers.person_of(volunteer)
+        Privacy(self._store.database, self._community, self._clock).erase(who)
 
     def count_supply(self, supply: str, quantity: float, who: str) -> Supply:
         """Write how much of a stock there is now.

@@ -113,7 +113,7 @@ def _add_plans(router: APIRouter, people: PeopleDesk, private: list[params.Depen
         """The response plans of this place."""
         return answer(people.response.plan)
 
-    @router.get("/plans/lint", response_model=None)
+    @router.get("/plans/lint", dependencies=private, response_model=None)
     def lint() -> Response:
         """What would fail in the night."""
         return answer(people.lint())

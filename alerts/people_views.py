@@ -40,12 +40,14 @@ class RollCallZone(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         zone: Which.
         doors: Every door in walking order.
+        per_floor: How many are on one storey; 0 if that is not known.
         ticked: What was found, by door.
         found, absent, needs_help, left: How many doors of each kind; left: nobody was there yet.
     """
 
     zone: str
     doors: tuple[str, ...]
+    per_floor: int = 0
     ticked: dict[str, Door]
     found: int
     absent: int

@@ -103,6 +103,7 @@ def _roll_call(
             RollCallZone(
                 zone=zone,
                 doors=names,
+                per_floor=next((one.per_floor for one in response.doors if one.zone == zone), 0),
                 ticked=ticked,
                 found=states.count("found"),
                 absent=states.count("absent"),

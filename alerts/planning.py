@@ -15,6 +15,8 @@ from alerts.response import Plan, Response
 from alerts.views import IncidentError
 from alerts.watch import Watch
 from core.community import Community
+from core.finding import Hazard
+from core.grade import Grade
 
 
 class Planning:
@@ -30,12 +32,15 @@ class Planning:
         self._watch = watch
         self._response = response
         self._community = community
+        self._chosen: dict[tuple[Hazard, Grade, str], Plan | None] = {}
 
     def plan_of(self, incident: Incident) -> Plan | None:
         """Return the plan of this place for an incident, by its worst grade so far."""
-        return plan_for(
-            self._response, self._community, incident.hazard, incident.peak, incident.zone
-        )
+        key = (incident.hazard, incident.peak, incident.zone)
+        if key not in self._chosen:  # asked several times a second for each open incident
+            hazard, grade, zone = key
+            self._chosen[key] = plan_for(self._response, self._community, hazard, grade, zone)
+        return self._chosen[key]
 
     def tick(self) -> None:
         """Put plans on those incidents that lack theirs.

@@ -23,8 +23,8 @@ from core.grade import WARNING_GRADES, Grade
 _TEMPLATE = Path(__file__).with_name("plan_template.toml")
 
 
-# Steps that a message names; more does not fit into one look at three in the night.
-FIRST_STEPS = 2
+# Steps that a message names: it is read in one look at three in the night; the page has the rest.
+FIRST_STEPS = 1
 
 
 @cache

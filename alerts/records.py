@@ -5,11 +5,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from alerts import outbox, tables
 from alerts.database import Database
-from alerts.report_store import forget_reports
 from core.community import Community
 
 _o = tables.outbox.c
@@ -50,17 +49,6 @@ class Records:
         with self.database.read() as connection:
             return dict(connection.execute(select(tables.person.c.id, tables.person.c.name)).all())
 
-    def erase_person(self, person: str) -> bool:
-        """Forget a name, a number and what they reported; the journal keeps the bare id.
-
-        Returns:
-            True if it was known.
-        """
-        with self.database.write() as connection:
-            forget_reports(connection, person)
-            result = connection.execute(tables.person.delete().where(tables.person.c.id == person))
-            return bool(result.rowcount)
-
     def notified(self, numbers: Collection[int]) -> dict[int, list[dict[str, object]]]:
         """Return the outbox rows of some incidents, newest first."""
         found: dict[int, list[dict[str, object]]] = {number: [] for number in numbers}
@@ -84,3 +72,10 @@ class Records:
                 select(func.min(_o.created_at)).where(_o.state == outbox.PENDING)
             ).scalar()
         return counts, oldest
+
+
+def typed_names(connection: Connection) -> dict[str, str]:
+    """Return the names in the erasable table, each with the id that stands for it elsewhere."""
+    columns = tables.person.c
+    rows = connection.execute(select(columns.name, columns.id)).all()
+    return {name: person for name, person in rows if name}

@@ -182,13 +182,6 @@ def told_report(connection: Connection, number: int, incident: int) -> None:
     )
 
 
-def forget_reports(connection: Connection, person: str) -> None:
-    """Erase the words of a person; part of erasing them."""
-    connection.execute(
-        update(people_tables.report).where(_r.person == person).values(text="", person="")
-    )
-
-
 def _person(connection: Connection, saying: Saying) -> str:
     """Write who said it; a person of their own each time: nobody is recognised by a name."""
     if not (saying.name or saying.phone):

@@ -109,9 +109,11 @@ class Roster:
         people = {contact.id: contact for contact in self._community.contact}
         roles: dict[str, tuple[Contact, ...]] = {}
         for role in dict.fromkeys(contact.role for contact in self._community.contact):
-            # A stand-in plays the role of whom they replace, whatever their own one is.
+            # A stand-in plays the role of whom they replace, beside their own.
             on_shift = [
-                people[name] for name in serving if people[replaces.get(name, name)].role == role
+                people[name]
+                for name in serving
+                if role in (people[name].role, people[replaces.get(name, name)].role)
             ]
             own = [contact for contact in self._community.contact if contact.role == role]
             on_call = [
@@ -125,17 +127,16 @@ class Roster:
     def community_at(self, at: int) -> Community:
         """Return the profile with only those contacts who are on duty at *at*, for routing.
 
-        A stand-in appears in the role of whom they replace. Without a roster it is unchanged.
+        A stand-in stands in it once for each role that they play. Without a roster it is unchanged.
         """
         if not self.exists:
             return self._community
-        contacts: dict[str, Contact] = {}
-        for role, people in self.on_duty(at).items():
-            for contact in people:
-                # Who stands in for the duty is told as the duty, whatever else they are.
-                if contact.id not in contacts or contact.role != role:
-                    contacts[contact.id] = msgspec.structs.replace(contact, role=role)
-        return msgspec.structs.replace(self._community, contact=tuple(contacts.values()))
+        contacts = tuple(
+            msgspec.structs.replace(contact, role=role)
+            for role, people in self.on_duty(at).items()
+            for contact in people
+        )
+        return msgspec.structs.replace(self._community, contact=contacts)
 
     def unmanned(self, role: str, begin: int, end: int) -> list[Span]:
         """Return when nobody plays *role* on the roster, between *begin* and *end* (ms).
@@ -164,7 +165,7 @@ class Roster:
         ids = {contact.id for contact in own}
         return any(
             entry.begin <= at < entry.end
-            and any(entry.stands_in.get(name, name) in ids for name in entry.contacts)
+            and any(ids & {name, entry.stands_in.get(name, name)} for name in entry.contacts)
             for entry in served
         )
 
@@ -202,8 +203,7 @@ class Roster:
             if away is None:
                 serving[name] = None
             elif away.stand_in and self._absence(away.stand_in, begin) is None:
-                if away.stand_in not in planned:
-                    stands_in[away.stand_in] = name
+                stands_in[away.stand_in] = name
                 serving[away.stand_in] = None
         return Watchkeeping(
             shift=shift.id, name=shift.name, begin=begin, end=end,

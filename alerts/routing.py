@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from alerts.ladder import ALL, FIRST, Step
 from core.community import Community, Contact
@@ -19,6 +19,8 @@ from core.grade import Grade
 DUTY = ("duty",)
 # Told in plain words and only by a ladder or a plan that names them.
 PUBLIC = ("resident",)
+# No people: a siren that sounds has told nobody who could take over.
+MACHINES = ("sounder",)
 # How long a message is worth sending, run milliseconds. An alert that is told hours later misleads;
 # an incident that is still open is announced afresh by its ladder.
 MAX_AGE_MS = {
@@ -52,11 +54,12 @@ def of_steps(
         duty: Only those on duty now, in the roles that they play (`alerts.roster`); a step's roles
             mean these. None: everybody.
     """
-    acting = {contact.id: contact.role for contact in (duty or community).contact}
+    acting = {(contact.id, contact.role) for contact in (duty or community).contact}
     found: dict[str, list[Address]] = {}
     for step in steps:
         for contact in community.contact:
-            wanted = acting.get(contact.id) in step.roles or contact.id in step.contacts
+            wanted = any((contact.id, role) in acting for role in step.roles)
+            wanted = wanted or contact.id in step.contacts
             if contact.channels and wanted:
                 found.setdefault(contact.id, []).extend(_over(contact, step.channels))
     return [address for own in found.values() for address in _merged(own)]
@@ -66,7 +69,11 @@ def announced(
     steps: Sequence[Step], community: Community, grade: Grade, duty: Community | None = None
 ) -> list[Address]:
     """Return whom an announcement goes to: its steps, else everybody."""
-    return of_steps(steps, community, duty) or everybody(community, grade)
+    machines = {contact.id for contact in community.contact if contact.role in MACHINES}
+    found = of_steps(steps, community, duty)
+    if any(address.contact not in machines for address in found):
+        return found
+    return everybody(community, grade)
 
 
 def everybody(community: Community, grade: Grade) -> list[Address]:
@@ -111,6 +118,16 @@ def _merged(addresses: Sequence[Address]) -> list[Address]:
         rest = tuple(name for name in address.fallback if name not in channels)
         merged.setdefault(address.channel, Address(address.contact, address.channel, rest))
     return list(merged.values())
+
+
+def without(addresses: Iterable[Address], channels: Collection[str]) -> list[Address]:
+    """Return the addresses that are left when *channels* may not be used."""
+    left = []
+    for address in addresses:
+        usable = [n for n in (address.channel, *address.fallback) if n not in channels]
+        if usable:
+            left.append(replace(address, channel=usable[0], fallback=tuple(usable[1:])))
+    return left
 
 
 def channel_name(text: str) -> str:

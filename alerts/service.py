@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from alerts.act_store import ActStore, KeptAct
 from alerts.acts import Acts
 from alerts.answers import Answers
-from alerts.channels import open_channels
+from alerts.channels import open_channels, unusable
 from alerts.channels.base import ChannelEntry
 from alerts.channels.callback import CalledBack
 from alerts.channels.sounder import OrdersStations
@@ -27,9 +27,9 @@ from alerts.decisions import Patience
 from alerts.delivery import Delivery
 from alerts.delivery_views import ChannelView
 from alerts.desk import IncidentDesk
-from alerts.drill_calendar import DrillEntry
 from alerts.drill_desk import DrillDesk
 from alerts.drill_store import DrillStore
+from alerts.figures import reviews
 from alerts.health import OwnHealth
 from alerts.heartbeat import HeartbeatPublisher
 from alerts.intake import decode, decode_of_drill
@@ -75,7 +75,6 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
         base_url: Of the console, for links in messages.
         patience: How long to wait with what is not urgent.
         delivery: Ladders, digest, quiet hours, watchdog, self-test.
-        drills: The drill calendar.
         response: Plans, roster and supplies (response.toml).
         owner: Name of this program; two of them on one database need two names.
         standards: How we speak with other systems.
@@ -86,7 +85,6 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
     base_url: str = ""
     patience: Patience = Patience()
     delivery: Delivery = Delivery()
-    drills: tuple[DrillEntry, ...] = ()
     response: Response = Response()
     owner: str = "alerts"
     standards: StandardsSettings = StandardsSettings()
@@ -129,7 +127,7 @@ class AlertService(IncidentDesk):
         watch = Watch(store, community, clock, settings.patience)
         super().__init__(store, watch, clock, self._ring)
         withheld = WithholdingStore(self._database, community.site.id)
-        self.cycle = CycleDesk(store, watch, withheld, clock, self._ring)
+        self.cycle = CycleDesk(store, self._watch_of, withheld, clock, self._ring)
         self.withholding = WithholdingDesk(withheld, store, watch, community, clock, self._ring)
         watch.withhold(withheld.standing())  # before anything is judged
         self.standards = Standards(
@@ -140,6 +138,7 @@ class AlertService(IncidentDesk):
             settings.response, self._database, store, watch, community, clock, self._channels,
             self._ring,
         )  # fmt: skip
+        self.standards.figures.plans = reviews(settings.response)
         self._health = OwnHealth(community, clock, self._watch.held_by_us())
         self._queue: queue.Queue[Message | None] = queue.Queue(QUEUE_SIZE)
         self._unacknowledged: list[Message] = []
@@ -160,8 +159,11 @@ class AlertService(IncidentDesk):
         self.drills = DrillDesk(
             DrillStore(self._database, site), store, community, clock,
             lambda drill, twins: Watch(store, twins, clock, settings.patience, drill),
-            self._state_drill, settings.drills,
+            self._state_drill, settings.response,
         )  # fmt: skip
+        store.announcer.outputs = frozenset(
+            name for name, channel in self._channels.items() if isinstance(channel, OrdersStations)
+        )
         self._publisher = GradePublisher(self._broker, site, clock)
         self._heartbeat = HeartbeatPublisher(self._broker, site, clock, self._would_tell)
         self._orders = StationOrders(
@@ -181,6 +183,7 @@ class AlertService(IncidentDesk):
         )  # fmt: skip
         self._worker = self._reaching.worker
         self.links = self._reaching.links
+        store.announcer.takes = lambda name, note: self._channels[name].takes(note)
         self._answers = Answers(
             self._database, clock, acknowledge=self.acknowledge, grade_of=self._grade_of,
             changed=self._was_told, health=self._health.delivered,
@@ -190,7 +193,10 @@ class AlertService(IncidentDesk):
 
     def start(self) -> None:
         """Resume open incidents, connect, and begin to tell people."""
-        for problem in unreachable(self._community, self._channels):
+        for problem in (
+            *unreachable(self._community, self._channels),
+            *unusable(self._channels, self._community.contact),
+        ):
             log.warning("not everybody can be told", problem=problem)
         for channel in self._channels.values():
             if isinstance(channel, OrdersStations):
@@ -228,10 +234,6 @@ class AlertService(IncidentDesk):
         """Return what stations did by themselves, newest first."""
         return self._act_store.latest(limit, station)
 
-    def erase_person(self, person: str) -> bool:
-        """Forget the name behind an id of the journal; True if it was known."""
-        return self._store.erase_person(person)
-
     @property
     def called_back(self) -> dict[str, CalledBack]:
         """Channels whose vendors call back over HTTP, by name."""
@@ -266,6 +268,11 @@ class AlertService(IncidentDesk):
         age_ms = self._clock.now_ms() - oldest if oldest is not None else 0
         grades = [kept.incident.grade for kept in self._store.open_incidents()]
         self.metrics.measure(counts, age_ms, grades, linked=self._broker.linked)
+        self.metrics.withheld.set(len(self.withholding.standing()))
+        self.metrics.reviews_owed.set(len(self.cycle.reviews_owed()))
+        for name, channel in self._channels.items():
+            for figure, value in channel.figures.items():
+                self.metrics.channel.labels(name, figure).set(value)
 
     # --- inside ---
 
@@ -280,6 +287,7 @@ class AlertService(IncidentDesk):
         if linked:
             self._publisher.linked()
             self._heartbeat.linked()
+            self.drills.linked()
         self._ring()
 
     def _ring(self) -> None:
@@ -391,14 +399,13 @@ class AlertService(IncidentDesk):
         for finding in (
             *self._health.findings(),
             *self.standards.findings(),
-            *self.people.findings(),
         ):
             self._watch.take(finding, None)
         self._acts.tick()
         self._watch.tick()
         self.drills.tick()
-        self.people.tick()
         self._heartbeat.beat()
+        self.people.tick()
 
     def _tell_others(self) -> None:
         changes, exercises = self._watch.changes(), self.drills.changes()

@@ -45,13 +45,14 @@ def accept(
             changed_at=times.now,
             vendor_id=bindparam("their_id"),
             vendor_code=bindparam("their_code"),
-            detail="",
+            detail=bindparam("their_detail"),  # which of several recipients was not reached
         ),
         [
             {
                 "which": claimed.row,
                 "their_id": outcome.vendor_id[:200],
                 "their_code": outcome.vendor_code[:40],
+                "their_detail": outcome.detail[:500],
             }
             for claimed, outcome in done
         ],

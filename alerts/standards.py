@@ -15,6 +15,8 @@ from alerts.figures import Figures
 from alerts.hook_store import HookStore
 from alerts.hooks import HookEntry, hook_problems, hook_secret
 from alerts.inbound_api import Hooks
+from alerts.privacy import Privacy
+from alerts.retention import Retention, RetentionSettings, retention_problems
 from alerts.store import Store
 from alerts.watch import Watch
 from core.clock import Clock
@@ -32,11 +34,13 @@ class StandardsSettings(msgspec.Struct, frozen=True, kw_only=True):
         cap: How our CAP messages present themselves.
         upstream: Whose warnings count here, and what they mean.
         hook: Which systems may tell us of their alerts.
+        retention: How long what is kept.
     """
 
     cap: CapSettings = CapSettings()
     upstream: UpstreamSettings = UpstreamSettings()
     hook: tuple[HookEntry, ...] = ()
+    retention: RetentionSettings = RetentionSettings()
 
 
 def standards_problems(settings: StandardsSettings, community: Community) -> list[str]:
@@ -45,6 +49,7 @@ def standards_problems(settings: StandardsSettings, community: Community) -> lis
     return [
         *settings_problems(settings.cap, community),
         *upstream_problems(settings.upstream, community),
+        *retention_problems(settings.retention),
         *(problem for hook in settings.hook for problem in hook_problems(hook)),
         *(f"hook {name!r}: twice" for name in sorted(set(names)) if names.count(name) > 1),
     ]
@@ -78,6 +83,8 @@ class Standards:
         site, database = community.site.id, store.database
         self.settings = settings
         self.figures = Figures(database, community, clock, lambda: watch.conditions("silence"))
+        self.privacy = Privacy(database, community, clock)
+        self.retention = Retention(database, settings.retention, clock)
         self.cap = CapDesk(store, community, settings.cap, base_url, clock)
         self.upstream = Upstream(database, site, settings.upstream, clock)
         self.poller = Poller(settings.upstream.feed, self.upstream, site, clock)
@@ -92,12 +99,14 @@ class Standards:
         self._claims = Claims((self.upstream.claims, kept.claims, self.poller.claims), clock, held)
 
     def start(self) -> None:
-        """Begin to read feeds."""
+        """Begin to read feeds, and to purge what is old."""
         self.poller.start()
+        self.retention.start()
 
     def stop(self) -> None:
         """End."""
         self.poller.stop()
+        self.retention.stop()
 
     def findings(self) -> list[Finding]:
         """Return what others say, as far as it is new or has to be said again.

@@ -20,9 +20,10 @@ from alerts.board import Key
 from alerts.database import Database
 from alerts.delivery import Delivery
 from alerts.fold import apply
+from alerts.impersonal import has_free_text, impersonal_event
 from alerts.incident import Event, Happening, Incident
 from alerts.outbox import Times
-from alerts.records import Records
+from alerts.records import Records, typed_names
 from alerts.report_store import told_report
 from core.community import Community
 
@@ -68,13 +69,13 @@ class Store(Records):
         delivery: Delivery | None = None,
     ) -> None:
         super().__init__(database, community)
-        self._community = community
+        self.community = community
         self.announcer = Announcer(community, base_url, configured, delivery or Delivery())
 
     @property
     def site(self) -> str:
         """Whose incidents these are."""
-        return self._community.site.id
+        return self.community.site.id
 
     def open_incidents(self, drill: str | None = "") -> list[Kept]:
         """Return the incidents that are not over: actual ones, those of a drill, or (None) all."""
@@ -88,13 +89,14 @@ class Store(Records):
             return [Kept(_DECODER.decode(row.state), row.version) for row in rows]
 
     def under_review(self) -> list[Incident]:
-        """Return every incident that is over but not closed."""
+        """Return every actual incident that is over but not closed."""
         with self.database.read() as connection:
             rows = connection.execute(
                 select(tables.incident.c.state).where(
                     tables.incident.c.site == self.site,
                     tables.incident.c.over_at > 0,
                     tables.incident.c.closed_at == 0,
+                    tables.incident.c.drill == "",
                 )
             ).scalars()
             return [_DECODER.decode(row) for row in rows]
@@ -164,7 +166,9 @@ class Store(Records):
         number = kept.incident.number if kept else self._new(connection, events[0])
         state = kept.incident if kept else None
         announced: list[tuple[Incident, Event]] = []
-        events = self.announcer.arm(events)
+        free = any(has_free_text(event) for event in events)
+        known = self._known(connection) if free else {}
+        events = self.announcer.arm([impersonal_event(event, known) for event in events])
         for event in events:
             state = apply(state, event, number)
             if event.what in ANNOUNCING:
@@ -182,6 +186,11 @@ class Store(Records):
             undone += self.announcer.write(connection, then, event, end, times, everybody=everybody)
         journal.append(connection, undone)
         return Kept(state, version)
+
+    def _known(self, connection: Connection) -> dict[str, str]:
+        """Return the names of people, each with the id that stands for it in the journal."""
+        staff = {contact.name: contact.id for contact in self.community.contact}
+        return typed_names(connection) | staff
 
     def _told(self, connection: Connection, number: int, station: str, act: str) -> None:
         """An act belongs to this incident: in the same transaction, so it is told once."""

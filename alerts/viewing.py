@@ -51,7 +51,7 @@ def incident_view(
         opened_at=incident.opened_at,
         changed_at=incident.changed_at,
         closed_at=incident.closed_at,
-        headline=words.headline,
+        headline=marked(words.headline) if incident.exercise else words.headline,
         why=words.why,
         subjects=words.subjects,
         notified=tuple(notified_view(row) for row in rows),
@@ -81,6 +81,15 @@ def _first(incident: Incident) -> Name:
     first = incident.first
     alone = first is not None and set(incident.judgement.holders) <= {first.name}
     return Name() if first is None or alone else first.headline
+
+
+def marked(headline: Name) -> Name:
+    """Return a headline that says itself that it belongs to a drill, wherever it is shown.
+
+    >>> marked(Name(zh="水位 0.28 m", en="water level 0.28 m")).en
+    '[DRILL] water level 0.28 m'
+    """
+    return Name(zh=f"【演练】{headline.zh}", en=f"[DRILL] {headline.en}")
 
 
 def acted_views(acted: Sequence[StationAct]) -> tuple[ActedView, ...]:
@@ -136,30 +145,52 @@ def notified_view(row: Mapping[str, object]) -> NotifiedView:
 
 
 def journal_views(
-    events: Sequence[Event], number: int, names: Mapping[str, str]
+    events: Sequence[Event],
+    number: int,
+    names: Mapping[str, str],
+    contacts: Mapping[str, str] | None = None,
 ) -> list[JournalView]:
-    """Return a journal as people read it, with the grade before and after each entry."""
+    """Return a journal as people read it, with the grade before and after each entry.
+
+    Args:
+        events: Oldest first.
+        number: Of the incident.
+        names: Names that people typed, by id.
+        contacts: Names of the profile's contacts, for the texts.
+    """
+    known = dict(names) | dict(contacts or {})
     views = []
     state: Incident | None = None
     for event in events:
         previous = state.grade if state else Grade.GREEN
         state = apply(state, event, number)
-        shown = msgspec.structs.replace(
-            event,
-            actor=names.get(event.actor, event.actor),
-            contact=names.get(event.contact, event.contact),
-        )
         views.append(
             JournalView(
                 at=event.at,
-                actor=shown.actor,
+                actor=names.get(event.actor, event.actor),
                 event=str(event.what),
-                text=journal_text(shown),
+                text=journal_text(named(event, known)),
                 grade=state.grade,
                 previous=previous,
             )
         )
     return views
+
+
+def named(event: Event, names: Mapping[str, str]) -> Event:
+    """Return an event with names in the place of ids, for people to read."""
+
+    def name(person: str) -> str:
+        return names.get(person, person)
+
+    step, lesson = event.step, event.lesson
+    if step is not None:
+        step = msgspec.structs.replace(step, by=name(step.by))
+    if lesson is not None:
+        lesson = msgspec.structs.replace(lesson, by=name(lesson.by), approver=name(lesson.approver))
+    return msgspec.structs.replace(
+        event, actor=name(event.actor), contact=name(event.contact), step=step, lesson=lesson
+    )
 
 
 def outbox_view(counts: Mapping[str, int], oldest: int | None, now: int) -> OutboxView:

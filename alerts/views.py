@@ -178,7 +178,20 @@ class OutboxView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IncidentError(ValueError):
-    """The incident can't be changed like this (no such number, already closed); no retry helps."""
+    """The incident can't be changed like this (no such number, already closed); no retry helps.
+
+    Args:
+        message: What is wrong, in English.
+        zh: The same in Chinese, for duty staff; the English text where there is none.
+    """
+
+    def __init__(self, message: str, zh: str = "") -> None:
+        super().__init__(message)
+        self._zh = zh
+
+    def in_language(self, language: str) -> str:
+        """Return what is wrong in *language* ("zh" or "en")."""
+        return self._zh if language == "zh" and self._zh else str(self)
 
 
 class IncidentPort(Protocol):

@@ -14,10 +14,9 @@ import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.board import Board, Key, subject_of
-from alerts.chatter import AGAIN_MS, Swings
+from alerts.chatter import Chatters
 from alerts.decisions import Patience, acknowledge, announcement, observe, opening, tick
 from alerts.escalation import due_at, next_call, rung, untold_call
-from alerts.evidence import Chatter
 from alerts.grading import Judgement, all_known, judge
 from alerts.incident import Event, Happening, Incident, Kind
 from alerts.outbox import Times
@@ -76,8 +75,7 @@ class Watch:
         self._explained: frozenset[str] = frozenset()
         self._standing = Standing()
         self._changes = Changes()
-        self._swings = Swings()
-        self._chatter: dict[Key, Chatter] = {}
+        self._chatters = Chatters()
         self._withholdings: tuple[Withholding, ...] = ()
         # Until then a finding that has not come (yet) means nothing: retained ones are under way.
         self._grace_until_s = clock.monotonic_s() + RETAINED_EXPIRY_S
@@ -109,9 +107,7 @@ class Watch:
             key = self._board.put(finding, self._clock.monotonic_s(), remaining_s)
             if key is None:
                 return False
-            chatter = self._swings.take(finding)
-            if chatter is not None:
-                self._chatter[key] = chatter
+            self._chatters.take(key, finding)
             self._mark({key})
             self.retry()
             return True
@@ -364,22 +360,11 @@ class Watch:
                 if kept
                 else opening(key.zone, key.hazard, judgement, now, self._drill)
             )
-            events += self._chattering(kept, key, now)
+            events += self._chatters.events(key, kept.incident if kept else None, now)
             if not events or self._commit(kept, events, self.times()):
-                self._chatter.pop(key, None)
+                self._chatters.written(key)
                 return
         raise StaleError(f"incident of {key} is being changed by another program")
-
-    def _chattering(self, kept: Kept | None, key: Key, now: int) -> list[Event]:
-        """Return that it chatters, once for each bout."""
-        chatter = self._chatter.get(key)
-        if chatter is None or kept is None:
-            return []
-        last = kept.incident.chatter
-        if last is not None and now - last.at < AGAIN_MS:
-            return []
-        chatter = msgspec.structs.replace(chatter, at=now)
-        return [Event(at=now, what=Happening.CHATTERING, chatter=chatter)]
 
     def _judged(self, key: Key, holders: Mapping[str, Grade]) -> Judgement:
         return judge(

@@ -89,7 +89,7 @@ class Withholding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     number: int
     kind: WithholdingKind
     scope: Scope
-    up_to: Grade = Grade.ORANGE
+    up_to: Grade = Grade.YELLOW
     owner: str
     second: str = ""
     reason: str
@@ -118,17 +118,23 @@ def check(asked: Withholding, now: int) -> None:
     """
     _check_scope(asked)
     if not asked.reason.strip() or len(asked.reason) > _REASON_LENGTH:
-        raise IncidentError(f"a reason of 1 to {_REASON_LENGTH} characters is expected")
+        raise IncidentError(
+            f"a reason of 1 to {_REASON_LENGTH} characters is expected",
+            f"请写明原因（最多 {_REASON_LENGTH} 字）",
+        )
     if not asked.owner:
-        raise IncidentError("an owner is expected: who answers for it?")
+        raise IncidentError("an owner is expected: who answers for it?", "请写明负责人")
     if asked.until and asked.until <= now:
-        raise IncidentError("the end must lie ahead")
+        raise IncidentError("the end must lie ahead", "结束时间必须在以后")
     if asked.up_to is Grade.GREEN:
-        raise IncidentError("up_to: blue, yellow, orange or red is expected")
+        raise IncidentError("up_to: blue, yellow, orange or red is expected", "请选择级别")
     if asked.kind is WithholdingKind.SHELVED and not asked.until:
-        raise IncidentError("shelving needs an end")
+        raise IncidentError("shelving needs an end", "搁置必须有期限")
     if asked.kind is WithholdingKind.SHELVED and asked.until - now > MAX_SHELF_MS:
-        raise IncidentError("shelving lasts 24 h at most: take the sensor out of service")
+        raise IncidentError(
+            "shelving lasts 24 h at most: take the sensor out of service",
+            "搁置最长 24 小时；更久请停用传感器",
+        )
     if asked.up_to is Grade.RED:
         _check_red(asked)
 
@@ -136,18 +142,27 @@ def check(asked: Withholding, now: int) -> None:
 def _check_scope(asked: Withholding) -> None:
     scope = asked.scope
     if not (scope.sensor or scope.rule or (scope.zone and scope.hazard)):
-        raise IncidentError("withhold what? a sensor, a rule, or a zone and a hazard are expected")
+        raise IncidentError(
+            "withhold what? a sensor, a rule, or a zone and a hazard are expected",
+            "隐藏什么？请选择传感器、规则，或区域加险情",
+        )
     if asked.kind is WithholdingKind.OUT_OF_SERVICE and not scope.sensor:
-        raise IncidentError("only a sensor can be out of service")
+        raise IncidentError("only a sensor can be out of service", "停用的只能是传感器")
 
 
 def _check_red(asked: Withholding) -> None:
     if asked.kind is not WithholdingKind.OUT_OF_SERVICE:
-        raise IncidentError("red is never shelved or suppressed: it breaks through")
+        raise IncidentError(
+            "red is never shelved or suppressed: it breaks through",
+            "红色不能搁置或抑制：照样通知",
+        )
     if not asked.second or asked.second == asked.owner:
-        raise IncidentError("to be silent at red, two different persons must stand for it")
+        raise IncidentError(
+            "to be silent at red, two different persons must stand for it",
+            "红色也不通知，须由两个不同的人签署",
+        )
     if not asked.until:
-        raise IncidentError("to be silent at red, an end is needed")
+        raise IncidentError("to be silent at red, an end is needed", "红色也不通知，必须有期限")
 
 
 def withheld(

@@ -30,7 +30,7 @@ class ScopeBody(BaseModel):
     hazard: Hazard | None = None
     sensor: str = Field(default="", max_length=40)
     rule: str = Field(default="", max_length=60)
-    up_to: str = Field(default="orange", pattern="^(blue|yellow|orange|red)$")
+    up_to: str = Field(default="yellow", pattern="^(blue|yellow|orange|red)$")
 
     def scope(self) -> Scope:
         """Return it as a struct."""

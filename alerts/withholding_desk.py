@@ -115,7 +115,7 @@ class WithholdingDesk:
             number=0,
             kind=kind,
             scope=scope,
-            up_to=Grade.ORANGE if up_to is None else up_to,
+            up_to=Grade.YELLOW if up_to is None else up_to,
             owner=who,
             second=person(self._store, second, "who is the second person") if second else "",
             reason=reason.strip(),
@@ -138,9 +138,14 @@ class WithholdingDesk:
 
         def decide(one: Withholding) -> Event:
             if until <= now:
-                raise IncidentError("the end must lie ahead")
+                raise IncidentError("the end must lie ahead", "结束时间必须在以后")
             if one.kind is WithholdingKind.SHELVED and until - now > MAX_SHELF_MS:
-                raise IncidentError("shelving lasts 24 h at most from now on")
+                raise IncidentError("shelving lasts 24 h at most from now on", "搁置最长 24 小时")
+            if one.up_to is Grade.RED and until > one.until:
+                raise IncidentError(
+                    "to be silent at red for longer, two persons must ask anew",
+                    "红色也不通知的停用，延长须由两人重新签署",
+                )
             return Event(
                 at=now, actor=by, what=Happening.EXTENDED, about=about(number), until=until
             )
@@ -196,10 +201,12 @@ class WithholdingDesk:
     def _check_known(self, scope: Scope) -> None:
         """Refuse what the profile does not know: a slip would withhold nothing, or too much."""
         if scope.sensor and self._community.sensor_of(scope.sensor) is None:
-            raise IncidentError(f"sensor {scope.sensor[:60]!r} is not in the profile")
+            raise IncidentError(
+                f"sensor {scope.sensor[:60]!r} is not in the profile", "没有这个传感器"
+            )
         places = {zone.id for zone in self._community.zone} | {self._community.site.id}
         if scope.zone and scope.zone not in places:
-            raise IncidentError(f"zone {scope.zone[:60]!r} is not in the profile")
+            raise IncidentError(f"zone {scope.zone[:60]!r} is not in the profile", "没有这个区域")
 
     def _now(self, trial: Withholding) -> tuple[list[str], list[str]]:
         """Return which findings it would hide now, and which are too bad for it."""

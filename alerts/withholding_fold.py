@@ -20,7 +20,7 @@ def apply_withholding(one: Withholding | None, event: Event) -> Withholding:
             raise IncidentError(f"a withholding begins once, with {Happening.WITHHELD}")
         return event.withholding
     if not one.open:
-        raise IncidentError(f"withholding {one.number} has ended")
+        raise IncidentError(f"withholding {one.number} has ended", "已经恢复通知")
     changes: dict[Happening, dict[str, object]] = {
         Happening.EXTENDED: {"until": event.until, "reminded_at": 0},
         Happening.ENDING: {"reminded_at": event.at},

@@ -9,7 +9,9 @@ from sqlalchemy import Connection, insert, select, update
 
 from alerts import journal, tables
 from alerts.database import Database
+from alerts.impersonal import impersonal_event
 from alerts.incident import Event, Happening
+from alerts.records import typed_names
 from alerts.store import StaleError
 from alerts.views import IncidentError
 from alerts.withholding import Withholding
@@ -69,6 +71,8 @@ class WithholdingStore:
                 about=about(one.number),
                 withholding=one,
             )
+            event = impersonal_event(event, typed_names(connection))
+            one = event.withholding or one
             journal.append(connection, [(0, event)])
             connection.execute(
                 update(tables.withholding)
@@ -100,6 +104,7 @@ class WithholdingStore:
             event = decide(before)
             if event is None:
                 return None
+            event = impersonal_event(event, typed_names(connection))
             after = apply_withholding(before, event)
             end = journal.append(connection, [(0, event)])
             self._update(connection, after, row.version)

@@ -6,6 +6,7 @@ The structs of sensors and limits are shared with `station.toml`.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Iterable
 
@@ -14,7 +15,7 @@ import msgspec
 from core.finding import Hazard
 from core.grade import Grade
 from core.identity import SeriesId
-from core.limits import DEFAULT_DWELL_DOWN_MS, LimitRule, default_rule, rule_from_limits
+from core.limits import DEFAULT_DWELL_DOWN_MS, Level, LimitRule, default_rule, rule_from_limits
 from core.quantity import Quantity
 
 
@@ -134,8 +135,46 @@ class SensorEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return (self.quantity, *self.also)
 
 
+class PerGrade(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One number for each grade, where they differ; a grade that is left out has the default."""
+
+    blue: float | None = None
+    yellow: float | None = None
+    orange: float | None = None
+    red: float | None = None
+
+    def of(self, grade: Grade) -> float | None:
+        """Return the number of *grade*, None where the default holds."""
+        return {
+            Grade.BLUE: self.blue,
+            Grade.YELLOW: self.yellow,
+            Grade.ORANGE: self.orange,
+            Grade.RED: self.red,
+        }.get(grade)
+
+
+def of_grade(value: float | PerGrade, grade: Grade, usual: float) -> float:
+    """Return what *value* means for a grade.
+
+    >>> of_grade(3.0, Grade.RED, 0.0), of_grade(PerGrade(red=1.0), Grade.BLUE, 300.0)
+    (3.0, 300.0)
+    """
+    if not isinstance(value, PerGrade):
+        return value
+    own = value.of(grade)
+    return usual if own is None else own
+
+
 class LimitEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The limits of one quantity in one zone, with the local reason and its review."""
+    """The limits of one quantity in one zone, with the local reason and its review.
+
+    Attributes:
+        zone, quantity, side: What is judged, and on which side danger lies.
+        blue, yellow, orange, red: Limits in the canonical unit; at least one.
+        hysteresis: Deadband, canonical unit: one number, or one a grade (`{ red = 0.05 }`).
+        dwell_up_s, dwell_down_s: On-delay and off-delay in seconds: one number, or one a grade.
+        reason, reviewed, reviewed_by: Why here, and who looked at it when.
+    """
 
     zone: str
     quantity: Quantity
@@ -144,9 +183,9 @@ class LimitEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     orange: float | None = None
     red: float | None = None
     side: str = "high"
-    hysteresis: float = 0.0
-    dwell_up_s: float = 0.0
-    dwell_down_s: float = DEFAULT_DWELL_DOWN_MS / 1000
+    hysteresis: float | PerGrade = 0.0
+    dwell_up_s: float | PerGrade = 0.0
+    dwell_down_s: float | PerGrade = DEFAULT_DWELL_DOWN_MS / 1000
     reason: str = ""
     reviewed: dt.date | None = None
     reviewed_by: str = ""
@@ -167,14 +206,18 @@ class LimitEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
             if limit is not None
         }
-        return rule_from_limits(
-            limits,
-            high=self.side == "high",
-            hysteresis=self.hysteresis,
-            dwell_up_ms=round(self.dwell_up_s * 1000),
-            dwell_down_ms=round(self.dwell_down_s * 1000),
-            gap_ms=gap_ms,
-            reason=self.reason,
+        rule = rule_from_limits(limits, high=self.side == "high", gap_ms=gap_ms, reason=self.reason)
+        return dataclasses.replace(rule, levels=tuple(self._level(level) for level in rule.levels))
+
+    def _level(self, level: Level) -> Level:
+        """Return a level with the deadband and the delays of its grade."""
+        grade = level.grade
+        down_s = of_grade(self.dwell_down_s, grade, DEFAULT_DWELL_DOWN_MS / 1000)
+        return dataclasses.replace(
+            level,
+            hysteresis=of_grade(self.hysteresis, grade, 0.0),
+            dwell_up_ms=round(of_grade(self.dwell_up_s, grade, 0.0) * 1000),
+            dwell_down_ms=round(down_s * 1000),
         )
 
 

@@ -20,9 +20,11 @@ from core.community import (
     Site,
     Zone,
     gap_ms,
+    of_grade,
 )
 from core.configuration import ConfigurationError, parse_toml, read_toml
 from core.drill import PREFIX, is_drill
+from core.grade import WARNING_GRADES
 from core.identity import is_slug
 from core.quantity import FACTS, Danger, Quantity, UnknownUnitError, factor_to_canonical
 
@@ -288,7 +290,11 @@ def limit_problems(limit: LimitEntry) -> list[str]:
     if FACTS[limit.quantity].danger is Danger.NONE:
         found.append(f"{where}: {limit.quantity} is never judged")
     # Written so that NaN is refused, too; infinity would mean "never".
-    spans = (limit.hysteresis, limit.dwell_up_s, limit.dwell_down_s)
+    spans = [
+        of_grade(value, grade, 0.0)
+        for value in (limit.hysteresis, limit.dwell_up_s, limit.dwell_down_s)
+        for grade in WARNING_GRADES
+    ]
     if not all(0 <= span < inf for span in spans):
         found.append(f"{where}: hysteresis and dwell must be finite and not negative")
         return found

@@ -33,6 +33,7 @@ class Level:
         dwell_up_ms: On-delay: how long the condition must have been observed.
         samples: How many consecutive readings must agree, too.
         dwell_down_ms: Off-delay: how long the value must have been beyond the deadband.
+        hysteresis: Deadband of this level in the canonical unit; None for that of the rule.
     """
 
     grade: Grade
@@ -40,6 +41,7 @@ class Level:
     dwell_up_ms: int = 0
     samples: int = 1
     dwell_down_ms: int = 0
+    hysteresis: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,10 @@ class LimitRule:
     hysteresis: float = 0.0
     gap_ms: int = 30_000
     reason: str = ""
+
+    def deadband(self, level: Level) -> float:
+        """Return how far back from its limit *level* may be left, in the canonical unit."""
+        return self.hysteresis if level.hysteresis is None else level.hysteresis
 
     def limit_of(self, grade: Grade) -> float | None:
         """Return the limit of *grade*, or None if this rule has none."""
@@ -179,7 +185,7 @@ def _step_level(
     level = rule.levels[index]
     limit = level.limit if rule.high else -level.limit
     breach = signed >= limit
-    clear = may_clear and signed < limit - rule.hysteresis
+    clear = may_clear and signed < limit - rule.deadband(level)
     if breach:
         state.up_samples[index] += 1
         state.up_ms[index] += seen_ms if state.breach[index] else 0

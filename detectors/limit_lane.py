@@ -72,7 +72,7 @@ class _Kinds:
         self.gap_ms[row] = rule.gap_ms
         for index, level in enumerate(rule.levels):
             self.limit[row, index] = level.limit if rule.high else -level.limit
-            self.release[row, index] = self.limit[row, index] - rule.hysteresis
+            self.release[row, index] = self.limit[row, index] - rule.deadband(level)
             self.dwell_up_ms[row, index] = level.dwell_up_ms
             self.dwell_down_ms[row, index] = level.dwell_down_ms
             self.samples[row, index] = level.samples

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from alerts.channels import open_channels
 from alerts.channels.base import ChannelError
+from alerts.response_file import load_response
 from core.community import Community, LimitEntry
 from core.community_file import load_community
 from core.configuration import ConfigurationError
@@ -22,7 +23,7 @@ from safety_eye.hub import HubConfig, load_hub
 
 
 def describe(file: Path, today: dt.date | None = None) -> list[str]:
-    """Return lines about a community, hub or station file.
+    """Return lines about a community, response, hub or station file.
 
     Args:
         file: The file.
@@ -41,6 +42,8 @@ def describe(file: Path, today: dt.date | None = None) -> list[str]:
         community = load_community(file)
         lines = describe_community(community, str(file))
         return lines + [f"  advice: {text}" for text in calibration_advice(community, file, today)]
+    if {"plan", "shift", "role"} & keys.keys():
+        return _response_lines(file)
     if "station" in keys:
         return describe_station(load_station(file))
     return _hub_lines(file)
@@ -143,6 +146,20 @@ def check_channels(config: HubConfig, file: str) -> None:
             channel.close()
     except ChannelError as error:
         raise ConfigurationError(file, str(error)) from error
+
+
+def _response_lines(file: Path) -> list[str]:
+    """Return what a response means; it is checked against the community.toml beside it."""
+    community = load_community(file.with_name("community.toml"))
+    response = load_response(file, community)
+    counts = f"{len(response.plan)} plans, {len(response.shift)} shifts"
+    lines = [f"{file}: {counts}, {len(response.supply)} stocks"]
+    lines += [
+        f"  {plan.id:<24} {plan.hazard:<10} from {plan.grade:<7} "
+        f"{plan.zone or 'the whole site':<16} {len(plan.step)} steps"
+        for plan in response.plan
+    ]
+    return [*lines, "  safety-eye plan lint says what would fail in the night"]
 
 
 def _hub_lines(file: Path) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import locale
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -24,7 +23,8 @@ from safety_eye.drill_cli import drill_app
 from safety_eye.hub import HubConfig, load_hub, response_file
 from safety_eye.kit_cli import broker_app, station_app
 from safety_eye.kpi_cli import kpi
-from safety_eye.output import console, say
+from safety_eye.output import console, reader_language, say
+from safety_eye.person_cli import person_app
 from safety_eye.plan_cli import people_app, plan_app
 
 app = typer.Typer(
@@ -40,6 +40,7 @@ app.add_typer(calibration_app, name="calibration")
 app.add_typer(plan_app, name="plan")
 app.add_typer(people_app, name="people")
 app.add_typer(audit_app, name="audit")
+app.add_typer(person_app, name="person")
 app.command()(kpi)
 app.add_typer(drill_app, name="drill")
 
@@ -58,11 +59,6 @@ ClockOption = Annotated[
 def _fail(message: str, code: int = 2) -> typer.Exit:
     console.print(f"safety-eye: {message}", style="red", markup=False, soft_wrap=True)
     return typer.Exit(code)
-
-
-def _language() -> str:
-    name = locale.getlocale()[0] or ""
-    return "zh" if name.lower().startswith(("zh", "chinese")) else "en"
 
 
 def _load(community: Path, hub: Path | None) -> tuple[Community, HubConfig]:
@@ -162,7 +158,7 @@ def up(
     profile, config = _load(community, hub)
     try:
         check_channels(config, str(hub))
-        code = run_up(profile, community, config, hub, state, _language())
+        code = run_up(profile, community, config, hub, state, reader_language())
     except (ConfigurationError, OSError) as error:
         raise _fail(str(error)) from error
     raise typer.Exit(code)
@@ -192,14 +188,23 @@ def demo(
     from safety_eye.demo import DemoOptions, run_demo  # noqa: PLC0415  # slow imports
 
     if listing:
-        _list_scenarios(language or _language())
+        _list_scenarios(language or reader_language())
         return
     try:
         load_scenario(scenario)
     except (ConfigurationError, ValueError, OSError) as error:
         raise _fail(f"{error}; there are: {', '.join(scenario_names())}") from error
     options = DemoOptions(
-        scenario, speed, once, as_json, state, broker, language or _language(), port, start, end
+        scenario,
+        speed,
+        once,
+        as_json,
+        state,
+        broker,
+        language or reader_language(),
+        port,
+        start,
+        end,
     )
     try:
         code = run_demo(options)
@@ -250,7 +255,9 @@ def command(
 
 @app.command()
 def check(
-    file: Annotated[Path, typer.Argument(help="community.toml, hub.toml or station.toml")],
+    file: Annotated[
+        Path, typer.Argument(help="community.toml, response.toml, hub.toml or station.toml")
+    ],
 ) -> None:
     """Check a configuration file and say what it means."""
     from safety_eye.check import describe  # noqa: PLC0415  # slow imports
@@ -351,7 +358,7 @@ def backtest(
     if as_json:
         print(json.dumps(backtest_report.as_json(report), ensure_ascii=False))
     else:
-        for line in backtest_report.lines(report, profile, _language()):
+        for line in backtest_report.lines(report, profile, reader_language()):
             console.print(line, markup=False, soft_wrap=True)
     raise typer.Exit(1 if report.verdict == "worse" else 0)
 

@@ -19,6 +19,7 @@ from alerts.delivery import problems as delivery_problems
 from alerts.hooks import HookEntry
 from alerts.ladder import Ladder
 from alerts.response_file import FILE
+from alerts.retention import RetentionSettings
 from alerts.standards import StandardsSettings
 from core.broker import BrokerAddress
 from core.configuration import ConfigurationError, read_toml
@@ -100,6 +101,7 @@ class HubConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         cap: How our CAP messages present themselves.
         upstream: Whose CAP warnings count here, and what they mean.
         hook: Which systems may tell us of their alerts.
+        retention: How long what is kept, days.
     """
 
     broker: BrokerEntry = BrokerEntry()
@@ -118,11 +120,14 @@ class HubConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cap: CapSettings = CapSettings()
     upstream: UpstreamSettings = UpstreamSettings()
     hook: tuple[HookEntry, ...] = ()
+    retention: RetentionSettings = RetentionSettings()
 
     @property
     def standards(self) -> StandardsSettings:
         """How alerts speaks with other systems."""
-        return StandardsSettings(cap=self.cap, upstream=self.upstream, hook=self.hook)
+        return StandardsSettings(
+            cap=self.cap, upstream=self.upstream, hook=self.hook, retention=self.retention
+        )
 
     @property
     def delivery(self) -> Delivery:

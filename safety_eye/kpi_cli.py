@@ -16,7 +16,7 @@ from core.clock import RunClock, parse_clock
 from core.community import Community, Name
 from core.community_file import load_community
 from core.configuration import ConfigurationError
-from safety_eye.hub import HubConfig, load_hub
+from safety_eye.hub import HubConfig, load_hub, response_file
 from safety_eye.output import console
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def kpi(
         raise fail(str(error)) from error
     try:
         figures = Figures(database, profile, run_clock)
+        figures.plans = _plans(community, hub, profile)
         found, parts = figures.kpis(begin, end), figures.resilience()
     except ValueError as error:
         raise fail(str(error)) from error
@@ -96,6 +97,14 @@ def kpi(
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(body), indent=2).decode() + "\n")
     else:
         report(found, parts, profile, language or profile.site.language)
+
+
+def _plans(community: Path, hub: Path | None, profile: Community) -> dict[str, dt.date | None]:
+    from alerts.figures import reviews  # noqa: PLC0415  # slow imports
+    from alerts.response_file import load_response  # noqa: PLC0415
+
+    file = response_file(load_hub(hub), hub, community)
+    return reviews(load_response(file, profile)) if file is not None else {}
 
 
 def _ms(text: str) -> int:

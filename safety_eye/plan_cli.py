@@ -107,6 +107,7 @@ def import_people(
         f"{file}: {counts.volunteers} volunteers, {counts.supplies} supplies taken"
         + (f", {counts.erased} not: they were erased" if counts.erased else ""),
         markup=False,
+        soft_wrap=True,
     )
 
 

@@ -61,8 +61,8 @@ _RESPONSES = {
     Grade.BLUE: "Monitor",
 }
 _INSTRUCTION = {
-    "zh": "请按本社区预案处置。等级由本社区自设监测点判定；天气、地质等预警以主管部门发布的为准。",
-    "en": "Follow this community's response plan. The level was judged by its own sensors; "
+    "zh": "请按本社区预案处置。等级由本社区自行判定；天气、地质等预警以主管部门发布的为准。",
+    "en": "Follow this community's response plan. The level is this community's own judgement; "
     "for warnings of weather and the like, those of the competent authorities apply.",
 }
 _ENDS = (Happening.ENDED, Happening.CLOSED, Happening.DRILL_ENDED)
@@ -220,7 +220,7 @@ class _Writer:
         judgement = state.judgement
         worst = state.peak if clear else grade
         hazard, place = hazard_name(state.hazard, word), zone_name(state.zone, self.community, word)
-        told = [judgement.headline.in_language(word), judgement.why.in_language(word)]
+        told, why = judgement.headline.in_language(word), judgement.why.in_language(word)
         return Info(
             language=_LANGUAGES[word],
             categories=_CATEGORIES[state.hazard],
@@ -237,7 +237,7 @@ class _Writer:
             expires=sent + LIFE_MS,
             sender_name=self.community.site.name.in_language(word),
             headline=_drill(state, word) + headline(grade, place, hazard, word, clear=clear),
-            description="" if clear else "\n".join(text for text in told if text),
+            description="" if clear else told if why in told else f"{told}\n{why}".strip(),
             instruction="" if clear else _INSTRUCTION[word],
             web=f"{self.base_url.rstrip('/')}/incidents/{self.number}" if self.base_url else "",
             parameters=_parameters(state, grade),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from alerts.channels.alertmanager import AlertmanagerWebhook
 from alerts.channels.aliyun_sms import AliyunSms
 from alerts.channels.aliyun_voice import AliyunVoice
-from alerts.channels.base import Channel, ChannelEntry, ChannelError
+from alerts.channels.base import Channel, ChannelEntry, ChannelError, masked
 from alerts.channels.dingtalk import DingTalkRobot
 from alerts.channels.feishu import FeishuBot
 from alerts.channels.gsm import Gsm
+from alerts.channels.long_tail import LongTail
 from alerts.channels.ntfy import Ntfy
 from alerts.channels.smtp import Smtp
 from alerts.channels.sounder import Sounder
@@ -36,6 +37,7 @@ KINDS: dict[str, Callable[[ChannelEntry], Channel]] = {
     "twilio-voice": TwilioVoice,
     "aliyun-voice": AliyunVoice,
     "sounder": Sounder,
+    "apprise": LongTail,
 }
 
 
@@ -78,4 +80,19 @@ def _recipients(channel: str, contacts: Sequence[Contact]) -> dict[str, tuple[st
         own = [address.strip() for name, _, address in parts if name == channel and address]
         if own:
             found[contact.id] = tuple(dict.fromkeys(own))
+    return found
+
+
+def unusable(channels: Mapping[str, Channel], contacts: Iterable[Contact]) -> list[str]:
+    """Return, in words, which entries of contacts their channel could not reach."""
+    found = []
+    for contact in contacts:
+        for entry in contact.channels:
+            name, _, address = entry.partition(":")
+            channel = channels.get(name)
+            if channel is not None and not channel.usable(address.strip()):
+                found.append(
+                    f"contact {contact.id!r}: {name} can't reach {masked(address)!r};"
+                    f' expected "{name}:{channel.example}"'
+                )
     return found

@@ -24,9 +24,9 @@ _ALGORITHM = "ACS3-HMAC-SHA256"
 # Codes of a refusal by what can be done; any other is permanent (channels 1.7, and Aliyun's lists
 # of common, SMS (isv., isp.) and voice errors).
 _RETRY = ("Throttling", "ServiceUnavailable", "InternalError", "isp.SYSTEM_ERROR",
-          "isp.GATEWAY_ERROR", "isv.TIMEOUT")  # fmt: skip
+          "isp.GATEWAY_ERROR", "isv.TIMEOUT", "SignatureNonceUsed")  # fmt: skip
 _MISCONFIGURED = (
-    "InvalidAccessKeyId", "SignatureDoesNotMatch", "SignatureNonceUsed", "IncompleteSignature",
+    "InvalidAccessKeyId", "SignatureDoesNotMatch", "IncompleteSignature",
     "InvalidTimeStamp", "InvalidSecurityToken", "Forbidden", "NoPermission", "MissingParameter",
     "UnsupportedOperation", "isp.RAM_PERMISSION_DENY", "isv.OUT_OF_SERVICE", "isv.ACCOUNT_",
     "isv.AMOUNT_NOT_ENOUGH", "isv.PRODUCT_UN", "isv.SMS_TEMPLATE_ILLEGAL", "isv.SMS_SIGN",

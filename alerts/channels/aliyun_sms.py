@@ -1,7 +1,7 @@
 """SMS through Aliyun (阿里云短信服务), template by template (channels 1.7).
 
-`OK` means accepted for delivery, no more. Where an answer was lost, Aliyun is asked once whether it
-has the message (QuerySendDetails, by our id as `OutId`).
+`OK` means accepted for delivery, no more: what the carrier made of it is asked for afterwards
+(QuerySendDetails), and so is a message whose answer was lost (by our id as `OutId`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import msgspec
 
 from alerts.channels.aliyun import AliyunService
 from alerts.channels.base import (
+    Answers,
     Channel,
     ChannelEntry,
     ChannelError,
@@ -24,11 +25,12 @@ from alerts.channels.base import (
     read_key_and_signer,
     read_options,
     together,
-    without_recipient,
 )
+from alerts.channels.follow_up import FollowUps, Pending
 from alerts.channels.post import Poster
 from alerts.channels.template import MOST_CHARACTERS, USUAL, check_words, filling
 from alerts.message import Notification
+from core.clock import Clock, RunClock
 
 URL = "https://dysmsapi.aliyuncs.com/"
 VERSION = "2017-05-25"
@@ -36,7 +38,9 @@ _KEY = re.compile(r"[A-Za-z0-9_.-]{8,64}")
 # SendDate of QuerySendDetails is a day of China.
 _CHINA = dt.timezone(dt.timedelta(hours=8))
 # SendStatus: 1 waits for the carrier's receipt, 2 failed, 3 delivered.
-_FAILED = 2
+_FAILED, _DELIVERED = 2, 3
+# Wall seconds: a carrier's receipt comes within seconds or minutes; later it is of no use.
+ASK_S, ASK_LONGEST_S, ASK_UNTIL_S = 10.0, 120.0, 1800.0
 
 
 class AliyunSmsOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,14 +62,16 @@ class AliyunSmsOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class _Detail(msgspec.Struct):
     OutId: str = ""
     SendStatus: int = 0
+    ErrCode: str = ""
 
 
 class AliyunSms(Channel):
     """Sends one SMS to each number of a contact."""
 
     concurrency = 4
+    example = "+8613800000000"
 
-    def __init__(self, entry: ChannelEntry) -> None:
+    def __init__(self, entry: ChannelEntry, clock: Clock | None = None) -> None:
         self.name = entry.name
         self.per_minute = entry.per_minute
         self._options = read_options(entry, AliyunSmsOptions)
@@ -78,18 +84,33 @@ class AliyunSms(Channel):
             entry.url or URL, allow_private=entry.allow_private, timeout_s=entry.timeout_s
         )
         self._service = AliyunService(poster, key, secret, VERSION)
+        self._answers: Answers | None = None
+        self.follow_ups = FollowUps(
+            self.name, self._follow, clock or RunClock(),
+            first_s=ASK_S, longest_s=ASK_LONGEST_S, until_s=ASK_UNTIL_S,
+        )  # fmt: skip
+
+    def start(self, answers: Answers) -> None:
+        """Begin to ask what carriers made of messages."""
+        self._answers = answers
+        self.follow_ups.start()
+
+    def usable(self, address: str) -> bool:
+        """Tell whether this is an address that the channel could reach."""
+        return is_number(address)
 
     def send(self, note: Notification, now_s: int) -> Outcome:
         """Send one notification once."""
-        numbers = [text for text in self.recipients.get(note.contact, ()) if is_number(text)]
+        numbers = self.addresses(note)
         if not numbers:
-            return without_recipient(note, self.name, "+8613800000000")
+            return self.without_recipient(note)
         return together(
             [Fate(masked(number), self._send(note, number, now_s)) for number in numbers]
         )
 
     def close(self) -> None:
-        """Close connections."""
+        """Stop asking; close connections."""
+        self.follow_ups.close()
         self._service.close()
 
     def parameters(self, note: Notification, number: str) -> dict[str, str]:
@@ -112,17 +133,44 @@ class AliyunSms(Channel):
             known = self._found(note, number, now_s) if reply.kind is OutcomeKind.UNKNOWN else None
             return known or reply
         if reply.code == "OK":
-            return Outcome(OutcomeKind.ACCEPTED, vendor_id=reply.text("BizId"), vendor_code="OK")
+            sent = Pending(reply.text("BizId"), note.id, note.contact, number, now_s)
+            self.follow_ups.add(sent)
+            return Outcome(OutcomeKind.ACCEPTED, vendor_id=sent.id, vendor_code="OK")
         return self._service.refusal(reply)
 
     def _found(self, note: Notification, number: str, now_s: int) -> Outcome | None:
         """Ask what became of a message whose answer was lost; None if Aliyun does not know it."""
-        day = dt.datetime.fromtimestamp(now_s, _CHINA).strftime("%Y%m%d")
+        detail = self._detail(note.id, number, now_s, now_s)
+        if detail is None:
+            return None
+        if detail.SendStatus == _FAILED:
+            return Outcome(
+                OutcomeKind.PERMANENT, vendor_code="SendStatus 2",
+                detail=f"the carrier did not deliver it: {detail.ErrCode[:40]}",
+            )  # fmt: skip
+        self.follow_ups.add(Pending("", note.id, note.contact, number, now_s))
+        return Outcome(OutcomeKind.ACCEPTED, vendor_code=f"SendStatus {detail.SendStatus}")
+
+    def _follow(self, sent: Pending, now_s: int) -> bool:
+        """Take the carrier's word on a message; True if nothing more will come."""
+        assert self._answers is not None
+        detail = self._detail(sent.notification, sent.number, sent.began_s, now_s)
+        if detail is None or detail.SendStatus not in (_FAILED, _DELIVERED):
+            return False
+        if detail.SendStatus == _DELIVERED:
+            self._answers.delivered(sent.notification, "delivered to the phone")
+        else:
+            why = f"the carrier did not deliver it: {detail.ErrCode[:40]}"
+            self._answers.undelivered(sent.notification, why)
+        return True
+
+    def _detail(self, notification: str, number: str, sent_s: int, now_s: int) -> _Detail | None:
+        """Ask for the record of a message; None without one."""
         reply = self._service.call(
             "QuerySendDetails",
             {
                 "PhoneNumber": number.removeprefix("+86"),
-                "SendDate": day,
+                "SendDate": dt.datetime.fromtimestamp(sent_s, _CHINA).strftime("%Y%m%d"),
                 "PageSize": "50",
                 "CurrentPage": "1",
             },
@@ -131,15 +179,9 @@ class AliyunSms(Channel):
         if isinstance(reply, Outcome) or reply.code != "OK":
             return None
         try:
-            whole = msgspec.convert(reply.body, dict[str, object])
-            found = whole.get("SmsSendDetailDTOs", {})
+            found = reply.body.get("SmsSendDetailDTOs", {})
             details = msgspec.convert(found, dict[str, list[_Detail]], strict=False)
         except msgspec.ValidationError:
             return None
-        for detail in details.get("SmsSendDetailDTO", []):
-            if detail.OutId == note.id:
-                if detail.SendStatus == _FAILED:
-                    return Outcome(OutcomeKind.PERMANENT, vendor_code="SendStatus 2",
-                                   detail="the carrier did not deliver it")  # fmt: skip
-                return Outcome(OutcomeKind.ACCEPTED, vendor_code=f"SendStatus {detail.SendStatus}")
-        return None
+        known = details.get("SmsSendDetailDTO", [])
+        return next((one for one in known if one.OutId == notification), None)

@@ -8,8 +8,6 @@ a community's router needs no way in.
 from __future__ import annotations
 
 import re
-import threading
-from dataclasses import dataclass
 
 import msgspec
 import structlog
@@ -29,8 +27,8 @@ from alerts.channels.base import (
     read_key_and_signer,
     read_options,
     together,
-    without_recipient,
 )
+from alerts.channels.follow_up import FollowUps, Pending
 from alerts.channels.post import Poster
 from alerts.channels.template import MOST_CHARACTERS, USUAL, check_words, filling
 from alerts.channels.voice import KEY, CallOptions, least_grade, not_called
@@ -50,7 +48,6 @@ _KEY = re.compile(r"[A-Za-z0-9_.-]{8,64}")
 _ANSWERED = "200000"
 # Wall seconds: how often a call is asked for, and until when (ringing, two readings, the record).
 ASK_S, ASK_UNTIL_S = 5.0, 300.0
-_MOST_CALLS = 200
 
 
 class AliyunVoiceOptions(CallOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -76,16 +73,6 @@ class _Record(msgspec.Struct, rename="camel"):
     dtmf: str = ""
 
 
-@dataclass(slots=True)
-class _Call:
-    id: str
-    notification: str
-    contact: str
-    code: str
-    began_s: int
-    until_s: float
-
-
 class AliyunVoice(Channel):
     """Calls each number of a contact, and asks afterwards what became of the call.
 
@@ -95,6 +82,7 @@ class AliyunVoice(Channel):
     """
 
     concurrency = 2
+    example = "+8613800000000"
 
     def __init__(self, entry: ChannelEntry, clock: Clock | None = None) -> None:
         self.name = entry.name
@@ -110,17 +98,24 @@ class AliyunVoice(Channel):
             entry.url or URL, allow_private=entry.allow_private, timeout_s=entry.timeout_s
         )
         self._service = AliyunService(poster, key, secret, VERSION)
-        self._clock = clock or RunClock()
         self._answers: Answers | None = None
-        self._lock = threading.Lock()
-        self._calls: list[_Call] = []
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"voice-{self.name}", daemon=True)
+        self.follow_ups = FollowUps(
+            self.name, self._settle, clock or RunClock(),
+            first_s=ASK_S, longest_s=ASK_S, until_s=ASK_UNTIL_S,
+        )  # fmt: skip
 
     def start(self, answers: Answers) -> None:
         """Begin to ask after calls."""
         self._answers = answers
-        self._thread.start()
+        self.follow_ups.start()
+
+    def usable(self, address: str) -> bool:
+        """Tell whether this is an address that the channel could reach."""
+        return is_number(address)
+
+    def takes(self, note: Notification) -> bool:
+        """Only what somebody must take over, and the daily test."""
+        return note.kind is Kind.TEST or not_called(note, self._least) is None
 
     def send(self, note: Notification, now_s: int) -> Outcome:
         """Call once."""
@@ -129,9 +124,9 @@ class AliyunVoice(Channel):
         refusal = not_called(note, self._least)
         if refusal is not None:
             return refusal
-        numbers = [text for text in self.recipients.get(note.contact, ()) if is_number(text)]
+        numbers = self.addresses(note)
         if not numbers:
-            return without_recipient(note, self.name, "+8613800000000")
+            return self.without_recipient(note)
         code = self._answers.code(note, self.name, digits=0) if self._answers else ""
         return together(
             [Fate(masked(number), self._call(note, number, code, now_s)) for number in numbers]
@@ -139,9 +134,7 @@ class AliyunVoice(Channel):
 
     def close(self) -> None:
         """Stop asking; close connections."""
-        self._stop.set()
-        if self._thread.ident is not None:
-            self._thread.join(5)
+        self.follow_ups.close()
         self._service.close()
 
     def parameters(self, note: Notification, number: str) -> dict[str, str]:
@@ -160,18 +153,6 @@ class AliyunVoice(Channel):
             **shown,
         }
 
-    def ask(self, now_s: int) -> None:
-        """Ask once after every call that is not settled."""
-        with self._lock:
-            calls = list(self._calls)
-        for call in calls:
-            if self._stop.is_set():
-                return
-            settled = self._settle(call, now_s)
-            if settled or self._clock.monotonic_s() > call.until_s:
-                with self._lock:
-                    self._calls.remove(call)
-
     def _call(self, note: Notification, number: str, code: str, now_s: int) -> Outcome:
         reply = self._service.call("SingleCallByTts", self.parameters(note, number), now_s)
         if isinstance(reply, Outcome):
@@ -180,10 +161,7 @@ class AliyunVoice(Channel):
             return self._service.refusal(reply)
         call_id = reply.text("CallId")
         if call_id:
-            until_s = self._clock.monotonic_s() + ASK_UNTIL_S
-            with self._lock:
-                self._calls.append(_Call(call_id, note.id, note.contact, code, now_s, until_s))
-                del self._calls[:-_MOST_CALLS]
+            self.follow_ups.add(Pending(call_id, note.id, note.contact, number, now_s, code))
         return Outcome(OutcomeKind.ACCEPTED, vendor_id=call_id, vendor_code="OK")
 
     def _test(self, now_s: int) -> Outcome:
@@ -203,7 +181,7 @@ class AliyunVoice(Channel):
             now_s,
         )
 
-    def _settle(self, call: _Call, now_s: int) -> bool:
+    def _settle(self, call: Pending, now_s: int) -> bool:
         """Take what is known of a call; True if nothing more will come."""
         assert self._answers is not None
         reply = self._detail(call.id, call.began_s, now_s)
@@ -228,10 +206,3 @@ class AliyunVoice(Channel):
             why = f"the call ended: {record.state} {record.state_desc[:60]}"
             self._answers.undelivered(call.notification, why)
         return True
-
-    def _run(self) -> None:
-        while not self._stop.wait(ASK_S):
-            try:
-                self.ask(self._clock.wall_ms() // 1000)
-            except Exception as error:  # noqa: BLE001  # the next question may succeed
-                log.error("asking after calls failed", error=type(error).__name__)  # noqa: TRY400

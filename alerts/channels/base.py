@@ -239,16 +239,6 @@ def together(fates: Sequence[Fate]) -> Outcome:
 _REFUSED = (OutcomeKind.PERMANENT, OutcomeKind.MISCONFIGURED)
 
 
-def without_recipient(note: Notification, channel: str, example: str) -> Outcome:
-    """Return the outcome of a message to a contact whose address this channel does not know."""
-    return Outcome(
-        OutcomeKind.PERMANENT,
-        vendor_code="recipient",
-        detail=f"contact {note.contact}: community.toml gives no usable address for this channel;"
-        f' expected channels = ["{channel}:{example}"]',
-    )
-
-
 class Answers(Protocol):
     """Where a channel brings what it hears after a message went out (`alerts.answers`)."""
 
@@ -281,6 +271,9 @@ class Channel(ABC):
             always be sent again.
         recipients: Personal addresses by contact, from `channels = ["sms:+86…"]` of community.toml:
             the outbox and the journal hold ids only.
+        example: What such an address looks like; "" where a contact needs none.
+        figures: What the channel measures of itself, unit in the name (`signal_dbm`); its own
+            thread replaces the whole, others read it.
     """
 
     name: str
@@ -288,6 +281,8 @@ class Channel(ABC):
     concurrency: int = 4
     idempotent: bool = False
     recipients: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    example: str = ""
+    figures: Mapping[str, float] = MappingProxyType({})
 
     @abstractmethod
     def send(self, note: Notification, now_s: int) -> Outcome:
@@ -297,6 +292,28 @@ class Channel(ABC):
             note: What to tell.
             now_s: Wall seconds since the epoch, for signatures.
         """
+
+    def usable(self, address: str) -> bool:
+        """Tell whether this is an address that the channel could reach."""
+        return not self.example or bool(address)
+
+    def addresses(self, note: Notification) -> list[str]:
+        """Return the usable addresses of a notification's contact."""
+        return [one for one in self.recipients.get(note.contact, ()) if self.usable(one)]
+
+    def without_recipient(self, note: Notification) -> Outcome:
+        """Return the outcome of a message to a contact who can't be reached over this."""
+        return Outcome(
+            OutcomeKind.PERMANENT,
+            vendor_code="recipient",
+            detail=f"contact {note.contact}: community.toml gives no usable address for this"
+            f' channel; expected channels = ["{self.name}:{self.example}"]',
+        )
+
+    def takes(self, note: Notification) -> bool:
+        """Tell whether this channel is made for such a message; else it is not even queued."""
+        del note
+        return True
 
     def start(self, answers: Answers) -> None:  # noqa: B027  # most channels only send
         """Begin to listen, where answers can come back. Called once, before anything is sent."""

@@ -28,7 +28,6 @@ from alerts.channels.base import (
     read_options,
     read_secret,
     together,
-    without_recipient,
 )
 from alerts.channels.modem import Modem, ModemError, Stored
 from alerts.channels.pdu import Report, submits
@@ -36,6 +35,7 @@ from alerts.channels.sms_inbox import Sent, SmsInbox
 from alerts.channels.sms_text import sms_text
 from alerts.message import Notification
 from alerts.routing import MAX_AGE_MS
+from alerts.store import StaleError
 from core.clock import Clock, RunClock
 from edge.configuration import PortEntry
 from edge.ports import Backoff, PortLostError, open_serial
@@ -79,8 +79,8 @@ class _Job:
     validity_s: float
     notification: str
     done: threading.Event = field(default_factory=threading.Event)
-    begun: bool = False
-    given_up: bool = False
+    # Whoever takes it first decides: the modem's thread sends it, or the waiting one gives it up.
+    taken: threading.Lock = field(default_factory=threading.Lock)
     outcome: Outcome = _NOT_SENT
 
 
@@ -93,6 +93,7 @@ class Gsm(Channel):
     """
 
     concurrency = 1
+    example = "+8613800000000"
 
     def __init__(self, entry: ChannelEntry, clock: Clock | None = None) -> None:
         self.name = entry.name
@@ -111,6 +112,7 @@ class Gsm(Channel):
         self._refused_pins: set[str] = set()
         self._trouble = Outcome(OutcomeKind.RETRY, vendor_code="modem", detail="not ready yet")
         self._ready = False
+        self.figures = {"registered": 0.0}
         self._reference = 0
         self._registered_s = self._checked_s = 0.0
         self._well_s = self._clock.monotonic_s()
@@ -133,12 +135,16 @@ class Gsm(Channel):
         if self._thread.ident is not None:
             self._thread.join(5)
 
+    def usable(self, address: str) -> bool:
+        """Tell whether this is an address that the channel could reach."""
+        return is_number(address)
+
     def send(self, note: Notification, now_s: int) -> Outcome:
         """Send one notification once."""
         del now_s
-        numbers = [text for text in self.recipients.get(note.contact, ()) if is_number(text)]
+        numbers = self.addresses(note)
         if not numbers:
-            return without_recipient(note, self.name, "+8613800000000")
+            return self.without_recipient(note)
         if not self._ready:
             return self._trouble
         code = self._answers.code(note, self.name) if self._answers else ""
@@ -157,10 +163,9 @@ class Gsm(Channel):
             self._jobs.put_nowait(job)
         except queue.Full:
             return job.outcome
-        if not job.done.wait(max(end_s - self._clock.monotonic_s(), 0.0)):
-            job.given_up = True
-            if job.begun:
-                return Outcome(OutcomeKind.UNKNOWN, vendor_code="modem", detail="no word in time")
+        in_time = job.done.wait(max(end_s - self._clock.monotonic_s(), 0.0))
+        if not in_time and not job.taken.acquire(blocking=False):
+            return Outcome(OutcomeKind.UNKNOWN, vendor_code="modem", detail="no word in time")
         return job.outcome
 
     # --- the thread of the modem ---
@@ -207,12 +212,14 @@ class Gsm(Channel):
                 job = self._jobs.get_nowait()
             except queue.Empty:
                 continue
-            if not job.given_up:
+            if job.taken.acquire(blocking=False):
                 self._carry_out(modem, job)
 
     def _check(self, modem: Modem) -> None:
         self._checked_s = now_s = self._clock.monotonic_s()
         link = modem.link()
+        signal = {} if link.signal_dbm is None else {"signal_dbm": float(link.signal_dbm)}
+        self.figures = {"registered": float(link.registered), **signal}
         if link.registered:
             self._registered_s = self._well_s = now_s
             if not self._ready:
@@ -233,6 +240,7 @@ class Gsm(Channel):
         if self._ready or outcome.detail != self._trouble.detail:
             log.warning("the modem can't send", channel=self.name, why=outcome.detail)
         self._ready, self._trouble = False, outcome
+        self.figures = {**self.figures, "registered": 0.0}
         long = self._clock.monotonic_s() - self._well_s > TROUBLE_S
         if long or outcome.kind is OutcomeKind.MISCONFIGURED:
             self._tell(replace(outcome, kind=OutcomeKind.MISCONFIGURED))
@@ -249,7 +257,6 @@ class Gsm(Channel):
             self._answers.health(self.name, outcome)
 
     def _carry_out(self, modem: Modem, job: _Job) -> None:
-        job.begun = True
         self._reference = (self._reference + 1) % 256
         parts = submits(
             job.number, job.text, reference=self._reference, validity_s=job.validity_s,
@@ -286,7 +293,7 @@ class Gsm(Channel):
             else:
                 try:
                     reply = self._inbox.heard(stored.what, self.recipients, self._answers)
-                except SQLAlchemyError:
+                except (SQLAlchemyError, StaleError):
                     continue  # kept in the modem: it is read again at the next start
                 if reply is not None:
                     self._carry_out(modem, _Job(*reply, 1800.0, ""))

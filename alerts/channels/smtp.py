@@ -35,7 +35,6 @@ from alerts.channels.base import (
     read_key_and_signer,
     read_options,
     together,
-    without_recipient,
 )
 from alerts.channels.post import MAX_TIMEOUT_S, RefusedAddressError, checked_address
 from alerts.message import Notification, lines, title
@@ -67,6 +66,7 @@ class Smtp(Channel):
 
     concurrency = 2
     idempotent = True  # the same Message-ID: a repeated mail is the same mail
+    example = "li@example.com"
 
     def __init__(self, entry: ChannelEntry) -> None:
         self.name = entry.name
@@ -90,12 +90,15 @@ class Smtp(Channel):
         except (OSError, ssl.SSLError) as error:
             raise ChannelError(f"options.ca_file {self._options.ca_file!r}: {error}") from error
 
+    def usable(self, address: str) -> bool:
+        """Tell whether this is an address that the channel could reach."""
+        return _ADDRESS.fullmatch(address) is not None
+
     def send(self, note: Notification, now_s: int) -> Outcome:
         """Send one notification once."""
-        addresses = self.recipients.get(note.contact, ())
-        known = [address for address in addresses if _ADDRESS.fullmatch(address)]
+        known = self.addresses(note)
         if not known:
-            return without_recipient(note, self.name, "li@example.com")
+            return self.without_recipient(note)
         mail = self.message(note, known, now_s)
         try:
             with self._session() as session:

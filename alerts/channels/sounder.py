@@ -1,8 +1,8 @@
 """Sounders and lights of the building: a signed command to a station, and its word that it sounded.
 
 `channels = ["siren:north-1/horn"]`: station and output. Accepted is what the station answers;
-delivered, that its feedback heard it. Only for what is bad enough, never for a drill: a siren that
-sounds for practice is believed less the next time.
+delivered, that its feedback heard it. Only for what is bad enough, and for a drill only if that was
+asked for: a siren that sounds for practice is believed less the next time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from alerts.channels.base import (
     OutcomeKind,
     read_options,
     together,
-    without_recipient,
 )
 from alerts.channels.voice import CallOptions, least_grade
 from alerts.incident import Kind
@@ -35,6 +34,7 @@ _WHERE = re.compile(r"([a-z0-9-]{1,40})/([a-z0-9-]{1,40})")
 # Longest sounding that a command may ask for (core.command).
 LONGEST_S = 3600.0
 _SOUNDS = (Kind.ALERT, Kind.ESCALATION)
+_STOPS = (Kind.CLEAR, Kind.DRILL_END)
 
 
 class SounderOptions(CallOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -64,6 +64,7 @@ class Sounder(Channel):
 
     concurrency = 2
     idempotent = True  # asked twice it sounds once
+    example = "STATION/OUTPUT"
 
     def __init__(self, entry: ChannelEntry) -> None:
         self.name = entry.name
@@ -85,16 +86,23 @@ class Sounder(Channel):
         """Take what hears whether it sounded."""
         self._answers = answers
 
+    def usable(self, address: str) -> bool:
+        """Tell whether this is an address that the channel could reach."""
+        return _WHERE.fullmatch(address) is not None
+
+    def takes(self, note: Notification) -> bool:
+        """Only what is bad enough, its end, and the daily test; never a drill."""
+        return self._not_sounded(note) is None
+
     def send(self, note: Notification, now_s: int) -> Outcome:
         """Sound once."""
         del now_s
         refusal = self._not_sounded(note)
         if refusal is not None:
             return refusal
-        found = [_WHERE.fullmatch(text) for text in self.recipients.get(note.contact, ())]
-        places = [place.groups() for place in found if place is not None]
+        places = [text.split("/") for text in self.addresses(note)]
         if not places:
-            return without_recipient(note, self.name, "STATION/OUTPUT")
+            return self.without_recipient(note)
         return together(
             [
                 Fate(f"{station}/{output}", self._sound(note, station, output))
@@ -104,9 +112,9 @@ class Sounder(Channel):
 
     def _not_sounded(self, note: Notification) -> Outcome | None:
         why = ""
-        if note.exercise:
+        if note.exercise and not note.with_outputs:
             why = "a drill sounds nothing"
-        elif note.kind in (Kind.CLEAR, Kind.TEST):
+        elif note.kind is Kind.TEST or (note.kind in _STOPS and note.peak >= self._least):
             return None
         elif note.kind not in _SOUNDS or note.grade < self._least:
             why = f"it sounds for alerts from {self._least.word} on"
@@ -126,7 +134,7 @@ class Sounder(Channel):
             return Outcome(OutcomeKind.MISCONFIGURED, vendor_code="key", detail=str(error))
         if note.kind is Kind.TEST:  # everything but the noise
             return Outcome(OutcomeKind.ACCEPTED, vendor_code="online", detail="ready to sound")
-        stops = note.kind is Kind.CLEAR
+        stops = note.kind in _STOPS
         verb, seconds = (Verb.STOP, 0.0) if stops else (Verb.SOUND, self._options.seconds)
         wanted = Wanted(station, verb, output, seconds)
         return _outcome(self._orders.give(wanted, key, self._later(note, output)))

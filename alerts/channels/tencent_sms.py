@@ -1,7 +1,7 @@
 """SMS through Tencent Cloud (腾讯云短信): one call, one result for each number (channels 1.8).
 
 Signed with TC3-HMAC-SHA256. The answer of a 200 holds an `Error` for the call, or a `Code` for each
-number; `Ok` means accepted for delivery.
+number; `Ok` means accepted for delivery. What the carrier made of it is asked for afterwards.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import re
 import msgspec
 
 from alerts.channels.base import (
+    Answers,
     Channel,
     ChannelEntry,
     ChannelError,
@@ -25,11 +26,12 @@ from alerts.channels.base import (
     read_key_and_signer,
     read_options,
     together,
-    without_recipient,
 )
+from alerts.channels.follow_up import FollowUps, Pending
 from alerts.channels.post import Answer, Poster, of_status
 from alerts.channels.template import MOST_CHARACTERS, USUAL, check_words, filling
 from alerts.message import Notification
+from core.clock import Clock, RunClock
 
 URL = "https://sms.tencentcloudapi.com/"
 VERSION = "2021-01-11"
@@ -49,6 +51,10 @@ _MISCONFIGURED = (
 # Per number: one SMS of the same content in 30 s (channels 1.8); the caps of a day outlive it.
 _WAIT_S = {"LimitExceeded.DeliveryFrequencyLimit": 30.0,
            "LimitExceeded.PhoneNumberThirtySecondLimit": 30.0}  # fmt: skip
+
+
+# Wall seconds: a carrier's receipt comes within seconds or minutes; later it is of no use.
+ASK_S, ASK_LONGEST_S, ASK_UNTIL_S = 10.0, 120.0, 1800.0
 
 
 class TencentSmsOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,9 +89,16 @@ class _Status(msgspec.Struct):
     SerialNo: str = ""
 
 
+class _Pulled(msgspec.Struct):
+    SerialNo: str = ""
+    ReportStatus: str = ""
+    Description: str = ""
+
+
 class _Response(msgspec.Struct):
     Error: _Error | None = None
     SendStatusSet: list[_Status] = []
+    PullSmsSendStatusSet: list[_Pulled] = []
 
 
 class _Reply(msgspec.Struct):
@@ -96,8 +109,9 @@ class TencentSms(Channel):
     """Sends one SMS to all numbers of a contact."""
 
     concurrency = 4
+    example = "+8613800000000"
 
-    def __init__(self, entry: ChannelEntry) -> None:
+    def __init__(self, entry: ChannelEntry, clock: Clock | None = None) -> None:
         self.name = entry.name
         self.per_minute = entry.per_minute
         self._options = read_options(entry, TencentSmsOptions)
@@ -109,28 +123,39 @@ class TencentSms(Channel):
         self._poster = Poster(
             entry.url or URL, allow_private=entry.allow_private, timeout_s=entry.timeout_s
         )
+        self._answers: Answers | None = None
+        self.follow_ups = FollowUps(
+            self.name, self._follow, clock or RunClock(),
+            first_s=ASK_S, longest_s=ASK_LONGEST_S, until_s=ASK_UNTIL_S,
+        )  # fmt: skip
+
+    def start(self, answers: Answers) -> None:
+        """Begin to ask what carriers made of messages."""
+        self._answers = answers
+        self.follow_ups.start()
+
+    def usable(self, address: str) -> bool:
+        """Tell whether this is an address that the channel could reach."""
+        return is_number(address)
 
     def send(self, note: Notification, now_s: int) -> Outcome:
         """Send one notification once."""
-        numbers = [text for text in self.recipients.get(note.contact, ()) if is_number(text)]
+        numbers = self.addresses(note)
         if not numbers:
-            return without_recipient(note, self.name, "+8613800000000")
-        body = msgspec.json.encode(self.message(note, numbers))
-        host = self._poster.host
-        headers = {
-            "content-type": CONTENT,
-            "host": host,
-            "x-tc-action": "SendSms",
-            "x-tc-version": VERSION,
-            "x-tc-timestamp": str(now_s),
-            "x-tc-region": self._options.region,
-            "authorization": authorization(body, host, now_s, self._id, self._key),
-        }
-        answer = self._poster.post(body, headers)
-        return answer if isinstance(answer, Outcome) else self._outcome(answer, numbers)
+            return self.without_recipient(note)
+        answer = self._call("SendSms", self.message(note, numbers), now_s)
+        if isinstance(answer, Outcome):
+            return answer
+        outcome = self._outcome(answer, numbers)
+        for number, fate in zip(numbers, outcome.fates, strict=False):
+            if fate.outcome.kind is OutcomeKind.ACCEPTED and fate.outcome.vendor_id:
+                sent = Pending(fate.outcome.vendor_id, note.id, note.contact, number, now_s)
+                self.follow_ups.add(sent)
+        return outcome
 
     def close(self) -> None:
-        """Close connections."""
+        """Stop asking; close connections."""
+        self.follow_ups.close()
         self._poster.close()
 
     def message(self, note: Notification, numbers: list[str]) -> dict[str, object]:
@@ -147,6 +172,44 @@ class TencentSms(Channel):
             "TemplateParamSet": list(variables.values()),
             "SessionContext": note.id,
         }
+
+    def _call(self, action: str, message: dict[str, object], now_s: int) -> Answer | Outcome:
+        body = msgspec.json.encode(message)
+        host = self._poster.host
+        headers = {
+            "content-type": CONTENT,
+            "host": host,
+            "x-tc-action": action,
+            "x-tc-version": VERSION,
+            "x-tc-timestamp": str(now_s),
+            "x-tc-region": self._options.region,
+            "authorization": authorization(body, host, now_s, self._id, self._key),
+        }
+        return self._poster.post(body, headers)
+
+    def _follow(self, sent: Pending, now_s: int) -> bool:
+        """Take the carrier's word on a message; True if nothing more will come."""
+        assert self._answers is not None
+        message: dict[str, object] = {
+            "BeginTime": sent.began_s - 60, "EndTime": now_s + 60, "Offset": 0, "Limit": 100,
+            "PhoneNumber": sent.number, "SmsSdkAppId": self._options.app_id,
+        }  # fmt: skip
+        answer = self._call("PullSmsSendStatusByPhoneNumber", message, now_s)
+        if isinstance(answer, Outcome) or answer.status != 200:
+            return False
+        try:
+            pulled = msgspec.json.decode(answer.body, type=_Reply).Response.PullSmsSendStatusSet
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return False
+        for status in pulled:
+            if status.SerialNo == sent.id and status.ReportStatus == "SUCCESS":
+                self._answers.delivered(sent.notification, "delivered to the phone")
+                return True
+            if status.SerialNo == sent.id and status.ReportStatus == "FAIL":
+                why = f"the carrier did not deliver it: {status.Description[:60]}"
+                self._answers.undelivered(sent.notification, why)
+                return True
+        return False
 
     def _outcome(self, answer: Answer, numbers: list[str]) -> Outcome:
         if answer.status != 200:

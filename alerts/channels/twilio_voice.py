@@ -29,7 +29,6 @@ from alerts.channels.base import (
     read_key_and_signer,
     read_options,
     together,
-    without_recipient,
 )
 from alerts.channels.callback import Callback, CallbackReply
 from alerts.channels.post import Answer, Poster, of_status
@@ -82,6 +81,7 @@ class TwilioVoice(Channel):
     """Calls each number of a contact until one has been taken by Twilio."""
 
     concurrency = 2
+    example = "+8613800000000"
 
     def __init__(self, entry: ChannelEntry) -> None:
         self.name = entry.name
@@ -109,6 +109,14 @@ class TwilioVoice(Channel):
         """Take what Twilio calls back with."""
         self._answers = answers
 
+    def usable(self, address: str) -> bool:
+        """Tell whether this is an address that the channel could reach."""
+        return is_number(address)
+
+    def takes(self, note: Notification) -> bool:
+        """Only what somebody must take over, and the daily test."""
+        return note.kind is Kind.TEST or not_called(note, self._least) is None
+
     def send(self, note: Notification, now_s: int) -> Outcome:
         """Call once."""
         del now_s
@@ -117,9 +125,9 @@ class TwilioVoice(Channel):
         refusal = not_called(note, self._least)
         if refusal is not None:
             return refusal
-        numbers = [text for text in self.recipients.get(note.contact, ()) if is_number(text)]
+        numbers = self.addresses(note)
         if not numbers:
-            return without_recipient(note, self.name, "+8613800000000")
+            return self.without_recipient(note)
         code = self._answers.code(note, self.name, digits=0) if self._answers else ""
         return together(
             [Fate(masked(number), self._call(note, number, code)) for number in numbers]

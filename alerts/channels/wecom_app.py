@@ -23,7 +23,6 @@ from alerts.channels.base import (
     read_key_and_signer,
     read_options,
     together,
-    without_recipient,
 )
 from alerts.channels.codes import Codes, outcome_of
 from alerts.channels.post import Answer, Poster
@@ -92,6 +91,7 @@ class WeComApp(Channel):
 
     concurrency = 2
     idempotent = True  # `enable_duplicate_check`: WeCom drops a repeated text
+    example = "USERID"
 
     def __init__(self, entry: ChannelEntry) -> None:
         self.name = entry.name
@@ -109,11 +109,15 @@ class WeComApp(Channel):
         self._lock = threading.Lock()
         self._pass: _Pass | None = None
 
+    def usable(self, address: str) -> bool:
+        """Tell whether this is an address that the channel could reach."""
+        return _USER.fullmatch(address) is not None
+
     def send(self, note: Notification, now_s: int) -> Outcome:
         """Send one notification once."""
-        users = [user for user in self.recipients.get(note.contact, ()) if _USER.fullmatch(user)]
+        users = self.addresses(note)
         if not users:
-            return without_recipient(note, self.name, "USERID")
+            return self.without_recipient(note)
         body = msgspec.json.encode(self.message(note, users))
         held: _Pass | Outcome | None = None
         for _ in range(2):  # once more with a fresh token

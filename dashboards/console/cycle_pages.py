@@ -92,7 +92,7 @@ def _act(
         try:
             _ACTS[act](cycle, number, which, person, lambda key: typed.get(key, "").strip())
         except IncidentError as error:
-            problem, status = str(error), 409
+            problem, status = error.in_language(words.language), 409
     if problem:
         page = incident_page(site, words, view, problem, typed)
         return render.page(request, "incident.html", status=status, **page)

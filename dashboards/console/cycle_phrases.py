@@ -12,6 +12,7 @@ CYCLE_PHRASES: dict[str, tuple[str, str]] = {
     "next_on-site": ("到现场看一眼", "Have a look on site"),
     "next_review": ("签署复盘", "Sign the review"),
     "next_lesson": ("写下教训", "Write down what was learned"),
+    "next_close": ("证据齐全，可以关闭", "All the evidence is there: close it"),
     "next_none": ("无需再做", "Nothing more to do"),
     "still_needed": ("离开本阶段还需要", "Needed to leave this stage"),
     "under_mandate": ("依据", "By right of"),
@@ -131,4 +132,25 @@ CYCLE_PHRASES: dict[str, tuple[str, str]] = {
     "hour_8": ("8 小时", "8 h"),
     "days_30": ("30 天", "30 d"),
     "no_end": ("无期限", "no end"),
+    "cap_Extreme": ("特别严重", "Extreme"),
+    "cap_Severe": ("严重", "Severe"),
+    "cap_Moderate": ("较重", "Moderate"),
+    "cap_Minor": ("一般", "Minor"),
+    "cap_Unknown": ("未知", "Unknown"),
+    "cap_Immediate": ("立即", "Immediate"),
+    "cap_Expected": ("很快", "Expected"),
+    "cap_Future": ("将来", "Future"),
+    "cap_Past": ("已过", "Past"),
+    "cap_Observed": ("已观测到", "Observed"),
+    "cap_Likely": ("很可能", "Likely"),
+    "cap_Possible": ("可能", "Possible"),
+}
+# Roles of contacts and of steps; a plan may bring others, shown as they are.
+ROLES = {
+    "duty": ("值班员", "duty"),
+    "deputy": ("副班", "deputy"),
+    "leader": ("负责人", "leader"),
+    "street-office": ("街道办", "street office"),
+    "resident": ("居民", "resident"),
+    "volunteer": ("志愿者", "volunteer"),
 }

@@ -66,6 +66,12 @@ def refusal(request: Request, token: str) -> tuple[int, str] | None:
     return None
 
 
+def may_read(request: Request) -> bool:
+    """Tell whether this browser may see what is private: names, numbers, words of residents."""
+    access = access_of(request)
+    return access is None or access.refusal(request) is None
+
+
 def meant(request: Request, token: str) -> bool:
     """Tell whether a POST comes from a form of this console in this browser."""
     cookie = request.cookies.get(TOKEN_COOKIE, "")

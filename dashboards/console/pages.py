@@ -11,8 +11,12 @@ from alerts.access import COOKIE as SESSION_COOKIE
 from alerts.access import SESSION_S
 from alerts.views import IncidentError
 from dashboards.console.cycle_pages import add_cycle, incident_page
+from dashboards.console.drill_pages import add_drills
+from dashboards.console.duty_pages import add_duty
 from dashboards.console.guard import access_of, meant, refusal
 from dashboards.console.incident_views import IncidentCard, incident_card
+from dashboards.console.plan_pages import add_plan
+from dashboards.console.report_pages import add_reports
 from dashboards.console.sensors import sensor_view
 from dashboards.console.site import WHO_COOKIE, Renderer, Site, overview
 from dashboards.console.withheld_pages import add_withholding
@@ -32,8 +36,13 @@ def page_router(site: Site) -> APIRouter:
     _add_incidents(router, site, render)
     _add_sensors(router, site, render)
     _add_acknowledge(router, site, render)
+    add_drills(router, site, render)
     add_cycle(router, site, render)
     add_withholding(router, site, render)
+    if site.people is not None:
+        add_plan(router, site, render, site.people)
+        add_reports(router, site, render, site.people)
+        add_duty(router, site, render, site.people)
     _add_sign_in(router, site, render)
     return router
 

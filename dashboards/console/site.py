@@ -17,6 +17,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from alerts.cycle_views import CyclePort, WithholdingPort
+from alerts.people import PeopleDesk
 from alerts.views import IncidentPort
 from core.clock import Clock
 from core.community import Community
@@ -85,6 +86,11 @@ class Site:
         """How something is withheld; None where nothing can be."""
         return getattr(self.incidents, "withholding", None)
 
+    @property
+    def people(self) -> PeopleDesk | None:
+        """Plans, roster, registers and reports; None where there are none."""
+        return getattr(self.incidents, "people", None)
+
     def ledger_rows(self) -> Sequence[StationLedger] | None:
         """Return the ledger, None if there is none to read just now."""
         try:
@@ -104,7 +110,12 @@ class Site:
         ]
         return sorted(
             cards,
-            key=lambda card: (-card.view.grade, card.view.acknowledged, card.view.opened_at),
+            key=lambda card: (
+                card.view.exercise,  # a drill never stands before the real thing
+                -card.view.grade,
+                card.view.acknowledged,
+                card.view.opened_at,
+            ),
         )
 
 
@@ -157,6 +168,7 @@ class Renderer:
             "speed": site.clock.speed,
             "site_name": site.community.site.name.in_language(words.language),
             "contacts": site.community.contact,
+            "has_people": site.people is not None,
             "who": request.cookies.get(WHO_COOKIE, ""),
             "path": request.url.path,
             "linked": site.feed.linked,
@@ -218,5 +230,8 @@ def overview(site: Site, words: Words) -> dict[str, Any]:
         "outbox": site.incidents.outbox(),
         "has_ledger": site.ledger is not None,
         "withheld": site.withholding.standing() if site.withholding else [],
+        "reported": len(site.people.reports.waiting()) if site.people else 0,
+        "left": site.people is not None
+        and any(not note.taken_at for note in site.people.hand_overs(5)),
         "owed": site.cycle.reviews_owed() if site.cycle else [],
     }

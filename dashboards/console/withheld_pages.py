@@ -23,6 +23,8 @@ LENGTHS = (
     (30, "min_30"), (60, "hour_1"), (240, "hour_4"), (480, "hour_8"), (1440, "hour_24"),
     (43_200, "days_30"), (0, "no_end"),
 )  # fmt: skip
+# Hide no more than is asked for: what is worse than yellow is told unless somebody says otherwise.
+_USUAL = {"up_to": "yellow", "minutes": "60"}
 _KEYS = ("kind", "sensor", "zone", "hazard", "rule", "minutes", "up_to", "reason", "second")
 
 
@@ -65,7 +67,7 @@ def _page(
     values: dict[str, Any] = {
         "standing": port.standing(),
         "past": [one for one in port.latest(30) if one.ended_at],
-        "asked": {key: asked.get(key, "") for key in _KEYS},
+        "asked": {key: asked.get(key, "") or _USUAL.get(key, "") for key in _KEYS},
         "preview": None,
         "problem": problem,
         "kinds": [str(kind) for kind in WithholdingKind],
@@ -99,8 +101,10 @@ def _change(
     if not problem and site.withholding is not None:
         try:
             change(site, site.withholding, typed, person)
-        except (IncidentError, ValueError) as error:
-            problem, status = str(error), 409
+        except IncidentError as error:
+            problem, status = error.in_language(words.language), 409
+        except ValueError as error:
+            problem, status = str(error), 422
     if problem:
         return _page(request, site, render, typed, problem=problem, status=status)
     return remembered(typed, RedirectResponse("/withheld", 303))
@@ -144,4 +148,4 @@ def _scope(asked: Mapping[str, str]) -> Scope:
 
 
 def _up_to(asked: Mapping[str, str]) -> Grade:
-    return grade_named(asked.get("up_to", "") or "orange")
+    return grade_named(asked.get("up_to", "") or "yellow")

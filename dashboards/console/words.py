@@ -15,6 +15,7 @@ from core.grade import GRADE_FACTS, Grade
 from core.quality import Quality, Reason
 from core.quantity import FACTS, Quantity
 from core.wording import HAZARDS, QUANTITIES, duration, grade_words, measure
+from dashboards.console.cycle_phrases import ROLES
 from dashboards.console.phrases import (
     ACTORS,
     NOTICE_KINDS,
@@ -66,6 +67,10 @@ class Words:
     def actor(self, actor: str) -> str:
         """Return who wrote a journal entry."""
         return self._of(ACTORS, actor)
+
+    def role(self, role: str) -> str:
+        """Return whose a step is."""
+        return self._of(ROLES, role)
 
     def hazard(self, hazard: Hazard) -> str:
         """Return the word of a hazard."""

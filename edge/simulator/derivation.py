@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from core.community import Community, LimitEntry, SensorEntry, Zone
+from core.community import Community, LimitEntry, PerGrade, SensorEntry, Zone
 from core.configuration import ConfigurationError
 from core.quantity import FACTS, Quantity
 from edge.drivers import make_driver
@@ -196,7 +196,18 @@ def _scaled_limit(
         yellow=_times(limit.yellow, ratio),
         orange=_times(limit.orange, ratio),
         red=_times(limit.red, ratio),
-        hysteresis=limit.hysteresis * ratio,
+        hysteresis=_deadband(limit.hysteresis, ratio),
+    )
+
+
+def _deadband(value: float | PerGrade, ratio: float) -> float | PerGrade:
+    if not isinstance(value, PerGrade):
+        return value * ratio
+    return PerGrade(
+        blue=_times(value.blue, ratio),
+        yellow=_times(value.yellow, ratio),
+        orange=_times(value.orange, ratio),
+        red=_times(value.red, ratio),
     )
 
 

@@ -1,12 +1,13 @@
-"""A program with a busy outbox, to be killed: `python busy_outbox.py STATE_URL RECEIVER SECRET N`.
+"""A program with a busy outbox, to be killed.
 
-Opens N incidents (whatever of them is not open yet), prints `ready`, then sends until killed.
+Sends from the first moment and meanwhile opens incidents (whatever of them is not open yet), so
+that a kill hits writing, sending and settling alike.
 """
 
 from __future__ import annotations
 
-import sys
 import threading
+from multiprocessing.synchronize import Event
 
 from alerts.channels import open_channels
 from alerts.channels.base import ChannelEntry
@@ -21,8 +22,8 @@ from core.grade import Grade
 from tests.alerts.scenery import judged, level, place
 
 
-def main(url: str, receiver: str, secret: str, incidents: int) -> None:
-    """Fill the outbox and send."""
+def main(url: str, receiver: str, secret: str, incidents: int, ready: Event) -> None:
+    """Fill the outbox and send, until killed."""
     clock = RunClock()
     channels = open_channels(
         ChannelEntry(
@@ -38,14 +39,11 @@ def main(url: str, receiver: str, secret: str, incidents: int) -> None:
     )  # fmt: skip
     judgement = judged(level(Grade.RED))
     known = {kept.incident.zone for kept in store.open_incidents()}
+    worker.start()
+    ready.set()
     for index in range(incidents):
         if f"zone-{index}" not in known:
             events = opening(f"zone-{index}", Hazard.FLOOD, judgement, clock.now_ms())
             store.commit(None, events, worker.times())
-    print("ready", flush=True)
-    worker.start()
+            worker.wake()
     threading.Event().wait(120)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))

@@ -98,11 +98,13 @@ class TencentCloud:
         keys: Secret key by secret id.
         now_s: Its clock.
         status: Code for each number.
+        reports: What carriers say, by number: SUCCESS or FAIL.
     """
 
     keys: Mapping[str, str]
     now_s: int
     status: Mapping[str, str] = field(default_factory=dict)
+    reports: dict[str, str] = field(default_factory=dict)
     calls: list[dict[str, object]] = field(default_factory=list)
 
     def __call__(self, request: Request) -> Reply:
@@ -111,6 +113,8 @@ class TencentCloud:
             error = {"Error": {"Code": problem, "Message": "refused"}, "RequestId": "R"}
             return Reply(200, json.dumps({"Response": error}).encode())
         call = request.json
+        if request.headers["x-tc-action"] != "SendSms":
+            return self._pulled(call["PhoneNumber"])
         self.calls.append(call)
         said = [
             {"SerialNo": f"S:{number}", "PhoneNumber": number, "Fee": 1, "IsoCode": "CN",
@@ -149,4 +153,13 @@ class TencentCloud:
         right = hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()
         if not hmac.compare_digest(right, signature):
             return "AuthFailure.SignatureFailure"
-        return "" if headers.get("x-tc-action") == "SendSms" else "InvalidAction"
+        known = headers.get("x-tc-action") in ("SendSms", "PullSmsSendStatusByPhoneNumber")
+        return "" if known else "InvalidAction"
+
+    def _pulled(self, number: str) -> Reply:
+        said = [
+            {"SerialNo": f"S:{number}", "ReportStatus": status, "Description": "UNDELIV",
+             "PhoneNumber": number, "UserReceiveTime": 0}
+            for known, status in self.reports.items() if known == number
+        ]  # fmt: skip
+        return Reply(200, json.dumps({"Response": {"PullSmsSendStatusSet": said}}).encode())

@@ -157,7 +157,7 @@ class Scene:
         )
         self.watch = Watch(self.store, self.community, self.clock, self.patience)
         rows = WithholdingStore(self.database, self.community.site.id)
-        self.cycle = CycleDesk(self.store, self.watch, rows, self.clock, lambda: None)
+        self.cycle = CycleDesk(self.store, lambda _: self.watch, rows, self.clock, lambda: None)
         self.withholding = WithholdingDesk(
             rows, self.store, self.watch, self.community, self.clock, lambda: None
         )

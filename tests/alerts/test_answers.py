@@ -8,8 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from alerts import dispatch, settling
+from alerts import breaker, dispatch, settling
 from alerts.answers import Answers
+from alerts.breaker import Breaker
 from alerts.channels.base import ChannelEntry, Outcome, OutcomeKind
 from alerts.database import open_database
 from alerts.dispatch import Claimed, Room
@@ -198,6 +199,64 @@ def test_a_report_of_arrival_is_kept_beside_the_row(scene: Scene, counter: Count
     assert (kept["state"], kept["detail"]) == ("accepted", "delivered to the phone")
 
 
+def test_a_second_number_that_fails_does_not_undo_the_first_that_arrived(
+    scene: Scene, counter: Counter
+) -> None:
+    scene.say(level(Grade.YELLOW))
+    [row] = counter.claim()
+    counter.accept(row)
+
+    counter.answers.delivered(row.note.id, "delivered to the phone")
+    counter.answers.undelivered(row.note.id, "the other one is switched off")
+
+    assert [state for *_, state in scene.notes()] == ["accepted"]
+
+
+def test_a_report_that_overtakes_the_acceptance_is_not_lost(
+    scene: Scene, counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alerts.answers.AGAIN_S", 0.05)
+    scene.say(level(Grade.YELLOW))
+    [row] = counter.claim()
+
+    counter.answers.delivered(row.note.id, "delivered to the phone")
+    counter.accept(row)
+
+    wait_until(lambda: scene.store.notified([1])[1][0]["detail"] == "delivered to the phone")
+
+
+def test_a_channel_that_is_well_again_need_not_rest(scene: Scene, counter: Counter) -> None:
+    with scene.database.write() as connection:
+        breaker.write(connection, None, Breaker("hook", 9, 1, 1 << 50, 0, "no network"))
+
+    counter.answers.health("hook", Outcome(OutcomeKind.ACCEPTED))
+
+    with scene.database.read() as connection:
+        assert breaker.read(connection) == {}
+
+
+def test_what_a_channel_is_not_made_for_is_not_even_queued(scene: Scene) -> None:
+    scene.store.announcer.takes = lambda name, told: name == "hook" or told.kind is not Kind.CLEAR
+    patience = scene.patience
+    scene.say(level(Grade.RED))
+    scene.later(patience.fall_s + 61, level(Grade.GREEN, at=1_764_500_001_000))
+
+    sent = {(str(row["kind"]), str(row["channel"])) for row in scene.store.notified([1])[1]}
+
+    assert {("alert", "hook"), ("alert", "second"), ("clear", "hook")} <= sent
+    assert ("clear", "second") not in sent
+
+
+def test_which_of_several_numbers_was_not_reached_is_kept(scene: Scene, counter: Counter) -> None:
+    scene.say(level(Grade.YELLOW))
+    [row] = counter.claim()
+    partly = Outcome(OutcomeKind.ACCEPTED, vendor_code="Ok", detail="+86…0001: refused")
+    with scene.database.write() as connection:
+        settling.accept(connection, [(row, partly)], scene.watch.times())
+
+    assert scene.store.notified([1])[1][0]["detail"] == "+86…0001: refused"
+
+
 def test_a_busy_database_costs_the_code_not_the_message(tmp_path: Path, scene: Scene) -> None:
     scene.say(level(Grade.RED))
     broken = open_database(f"sqlite:///{tmp_path}/other.db")
@@ -236,9 +295,14 @@ def test_without_internet_and_broker_a_red_goes_out_by_sms_and_a_reply_takes_it_
         wait_until(lambda: service.open_incidents()[0].acknowledged, what="the takeover")
         wait_until(lambda: len(modem.texts("+8613800000000")) == 2, what="the answer")
         [incident] = service.open_incidents()
+        service.measure()
+        signal = service.registry.get_sample_value(
+            "channel_figure", {"channel": "sms", "figure": "signal_dbm"}
+        )
         journal = [entry.text.in_language("en") for entry in service.journal(incident.number)]
     finally:
         service.stop()
         modem.close()
+    assert signal == -73
     assert (incident.zone, incident.hazard) == (FLOOD.zone, FLOOD.hazard)
     assert [line for line in journal if "took over" in line and "SMS" in line]

@@ -8,18 +8,21 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from lxml import etree
 
 from alerts.cap.desk import CapDesk
 from alerts.cap.document import CapError, decode, encode
-from alerts.cap.message import CapMessage, MessageType, Scope, Status, write_time
-from alerts.cap.outgoing import LIFE_MS
+from alerts.cap.message import CapMessage, MessageType, Reference, Scope, Status, write_time
+from alerts.cap.outgoing import LIFE_MS, messages
 from alerts.cap.settings import CapSettings, settings_problems
-from alerts.decisions import Patience
+from alerts.decisions import Patience, acknowledge, observe, opening, tick
 from alerts.incident import Event, Happening
+from alerts.journal import fold
 from alerts.watch import Watch
 from core.grade import Grade
-from tests.alerts.scenery import Scene, level, place
+from tests.alerts.scenery import FLOOD, Scene, judged, level, place
 
 CAP = "{urn:oasis:names:tc:emergency:cap:1.2}"
 ATOM = "{http://www.w3.org/2005/Atom}"
@@ -84,6 +87,13 @@ def test_each_message_passes_the_schema_of_oasis_and_keeps_the_words_of_the_desi
     assert red.incidents == "riverside.1"
 
 
+def test_the_description_says_what_and_why_and_nothing_twice(scene: Scene) -> None:
+    scene.say(level(Grade.RED))
+    told = decode(documents(scene)[0]).infos[0].description.split("\n")
+    assert told[0] == "下穿通道水位 0.28 m，已达到红线 0.27 m"
+    assert len(told) == len(set(told)) == 2
+
+
 def test_messages_are_restricted_and_actual_unless_told_otherwise(scene: Scene) -> None:
     scene.say(level(Grade.RED))
     message = decode(documents(scene)[0])
@@ -146,6 +156,50 @@ def test_a_warning_that_lasts_is_renewed_before_it_expires(scene: Scene) -> None
     assert [message.kind for message in desk(scene).active()] == ["Update"]
     # The first has run out by then and is not referred to any more.
     assert [len(message.references) for message in desk(scene).of_incident(1)] == [0, 1, 1]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    drill=st.sampled_from(["", "d-1"]),
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from(["red", "yellow", "green", "ack", "time", "end"]),
+            st.integers(0, 40 * 3600),
+        ),
+        max_size=12,
+    ),
+)
+def test_whatever_happens_the_messages_are_valid_and_form_a_chain(
+    drill: str, steps: list[tuple[str, int]]
+) -> None:
+    now = 1_764_500_000_123
+    events = opening(FLOOD.zone, FLOOD.hazard, judged(level(Grade.ORANGE)), now, drill)
+    for step, wait_s in steps:
+        now += wait_s * 1000
+        state = fold(events, 3)
+        if not state.open:
+            break
+        if step in ("red", "yellow", "green"):
+            held = state.judgement.holders
+            events += observe(state, judged(level(Grade[step.upper()]), holders=held), now)
+        elif step == "ack":
+            events += acknowledge(state, "duty-1", "console", now)
+        elif step == "time":
+            events += tick(state, now, Patience())
+        else:
+            events.append(Event(at=now, actor="duty-1", what=Happening.ENDED, how="by-hand"))
+    found = messages(
+        events, 3, community=place(), settings=CapSettings(), base_url="", now=now + 50_000_000
+    )
+    read = [decode(encode(message, "Asia/Shanghai")) for message in found]
+    seen: set[Reference] = set()
+    for message in read:
+        assert message.reference not in seen
+        assert set(message.references) <= seen
+        assert (message.kind is MessageType.ALERT) == (not message.references)
+        assert (message.status is Status.EXERCISE) == bool(drill)
+        seen.add(message.reference)
+    assert [message.sent for message in read] == sorted(message.sent for message in read)
 
 
 def test_the_feed_is_an_atom_feed_with_what_holds_now(scene: Scene) -> None:

@@ -13,7 +13,9 @@ import pytest
 from alerts.channels import open_channels
 from alerts.channels.aliyun import authorization as acs3
 from alerts.channels.aliyun import canonical_query
+from alerts.channels.aliyun_sms import AliyunSms
 from alerts.channels.base import Channel, ChannelEntry, OutcomeKind
+from alerts.channels.tencent_sms import TencentSms
 from alerts.channels.tencent_sms import authorization as tc3
 from alerts.incident import Kind
 from core.community import Contact, Name
@@ -280,3 +282,72 @@ def test_the_first_variable_says_what_kind_of_message_it_is(
     values = cloud.calls[0]["TemplateParamSet"]
     assert isinstance(values, list)
     assert values[0] == word
+
+
+class Told:
+    """What the service would write of what carriers say."""
+
+    def __init__(self) -> None:
+        self.words: list[tuple[str, str]] = []
+
+    def delivered(self, notification: str, detail: str) -> None:
+        assert detail
+        self.words.append(("delivered", notification))
+
+    def undelivered(self, notification: str, detail: str) -> None:
+        assert "carrier" in detail
+        self.words.append(("undelivered", notification))
+
+
+@pytest.mark.parametrize(("status", "wanted"), [(1, []), (2, ["undelivered"]), (3, ["delivered"])])
+def test_aliyun_is_asked_what_the_carrier_made_of_a_message(
+    status: int, wanted: list[str], made: Made, vendor: Vendor
+) -> None:
+    record = {"OutId": note().id, "SendStatus": status, "ErrCode": "UNDELIV"}
+    vendor.reply = cloud = aliyun(SmsSendDetailDTOs={"SmsSendDetailDTO": [record]})
+    channel, told = made("aliyun-sms", LI), Told()
+    assert isinstance(channel, AliyunSms)
+    channel.start(told)  # type: ignore[arg-type]  # these two words are all it needs
+    channel.send(note(), NOW_S)
+
+    channel.follow_ups.ask(NOW_S + 10)
+    channel.follow_ups.ask(NOW_S + 20)
+
+    assert told.words == [(word, note().id) for word in wanted]
+    asked = [action for action, _ in cloud.calls].count("QuerySendDetails")
+    assert asked == (1 if wanted else 2)
+
+
+@pytest.mark.parametrize(
+    ("report", "wanted"), [("", []), ("FAIL", ["undelivered"]), ("SUCCESS", ["delivered"])]
+)
+def test_tencent_is_asked_what_the_carrier_made_of_a_message(
+    report: str, wanted: list[str], made: Made, vendor: Vendor
+) -> None:
+    vendor.reply = cloud = TencentCloud({KEY: SECRET}, NOW_S)
+    channel, told = made("tencent-sms", LI), Told()
+    assert isinstance(channel, TencentSms)
+    channel.start(told)  # type: ignore[arg-type]  # these two words are all it needs
+    channel.send(note(), NOW_S)
+    if report:
+        cloud.reports[LI] = report
+
+    channel.follow_ups.ask(NOW_S + 10)
+    channel.follow_ups.ask(NOW_S + 20)
+
+    assert told.words == [(word, note().id) for word in wanted]
+
+
+def test_after_half_an_hour_nobody_is_asked_any_more(made: Made, vendor: Vendor) -> None:
+    vendor.reply = cloud = aliyun()
+    channel = made("aliyun-sms", LI)
+    assert isinstance(channel, AliyunSms)
+    channel.start(Told())  # type: ignore[arg-type]  # these two words are all it needs
+    channel.send(note(), NOW_S)
+    cloud.now_s = NOW_S + 1801
+
+    channel.follow_ups.ask(NOW_S + 1801)
+    before = len(cloud.calls)
+    channel.follow_ups.ask(NOW_S + 1802)
+
+    assert len(cloud.calls) == before == 2

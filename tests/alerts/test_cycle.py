@@ -8,9 +8,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from alerts.cycle_desk import CycleDesk
 from alerts.evidence import Lesson, PlanStep
 from alerts.incident import Incident
 from alerts.views import IncidentError
+from alerts.watch import Watch
+from alerts.withholding_store import WithholdingStore
 from core.community import Name
 from core.finding import Condition
 from core.grade import Grade
@@ -293,3 +296,17 @@ def test_the_first_finding_is_kept_when_others_follow(scene: Scene) -> None:
     assert first is not None
     assert first.name == "gauge-2.water-level limit-high"
     assert "0.16" in first.headline.en
+
+
+def test_what_people_do_in_a_drill_goes_to_the_watch_of_the_drill(scene: Scene) -> None:
+    drill = Watch(scene.store, scene.community, scene.clock, scene.patience, "drill-1")
+    rows = WithholdingStore(scene.database, scene.community.site.id)
+    watches = {"": scene.watch, "drill-1": drill}
+    desk = CycleDesk(scene.store, watches.__getitem__, rows, scene.clock, lambda: None)
+    drill.take(level(Grade.ORANGE), 120)
+
+    desk.decide(1, "duty-1", "act", "plan")
+
+    assert incident(scene).acknowledged_by == "duty-1"
+    assert scene.watch.open_keys() == set()
+    assert desk.reviews_owed() == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -350,6 +351,35 @@ def test_a_modem_left_in_a_prompt_by_a_killed_hub_is_freed(gsm: Made, modem: Vir
     modem._prompt = 40
 
     assert gsm().send(note(), 0).kind is OutcomeKind.ACCEPTED
+
+
+def test_whatever_the_modem_does_each_message_has_a_fate_and_none_is_accepted_unsent(
+    gsm: Made, modem: VirtualModem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("at_line._PROMPT_S", "modem._QUICK_S", "gsm.PART_S"):
+        monkeypatch.setattr(f"alerts.channels.{name}", 0.4)
+    dice = random.Random(20251130)
+    channel = gsm()
+    accepted = []
+    for index in range(12):
+        trouble = dice.choice(["", "", "AT+CMGS", "PDU", "pull", "42"])
+        wait_until(lambda: channel.ready, 30, "the modem")
+        modem.behaviour.hangs_at = trouble if trouble in ("AT+CMGS", "PDU") else ""
+        modem.behaviour.cms_error = trouble if trouble == "42" else ""
+        if trouble == "pull":
+            modem.pull()
+        text = Name(zh=f"第{index:02d}条")
+        outcome = channel.send(note(headline=text, id=f"n{index}"), 0)
+        assert outcome.kind in (OutcomeKind.ACCEPTED, OutcomeKind.RETRY, OutcomeKind.UNKNOWN)
+        if outcome.kind is OutcomeKind.ACCEPTED:
+            accepted.append(text.zh)
+        modem.behaviour = Behaviour()
+        if trouble == "pull":
+            modem.plug()
+
+    shown = "".join(modem.texts(LI))
+    assert accepted
+    assert all(text in shown for text in accepted)
 
 
 def test_a_clear_asks_for_no_takeover() -> None:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from alerts import cycle, stages
+from alerts import cycle, learning, stages
 from alerts.decisions import Patience, acknowledge, observe, opening, tick
 from alerts.evidence import (
     Chatter,
@@ -342,12 +342,14 @@ ACTS: list[Act] = [
     lambda one, now: cycle.look(one, "duty-1", now, safe=False, note="wet"),
     lambda one, now: cycle.remark(one, "duty-1", "it rains", now),
     lambda one, now: cycle.end_by_hand(one, "duty-1", "gauge broken", now),
-    lambda one, now: cycle.sign_review(one, "leader-1", "text", now),
-    lambda one, now: cycle.sign_review(one, "leader-1", "text", now, nothing_to_learn="as planned"),
-    lambda one, now: cycle.write_lesson(one, "duty-1", TAUGHT, now),
-    lambda one, now: cycle.judge_lesson(one, "lesson-1", "leader-1", now, approve=True),
-    lambda one, now: cycle.judge_lesson(one, "lesson-1", "leader-1", now, approve=False),
-    lambda one, now: cycle.close(one, "leader-1", now),
+    lambda one, now: learning.sign_review(one, "leader-1", "text", now),
+    lambda one, now: learning.sign_review(
+        one, "leader-1", "text", now, nothing_to_learn="as planned"
+    ),
+    lambda one, now: learning.write_lesson(one, "duty-1", TAUGHT, now),
+    lambda one, now: learning.judge_lesson(one, "lesson-1", "leader-1", now, approve=True),
+    lambda one, now: learning.judge_lesson(one, "lesson-1", "leader-1", now, approve=False),
+    lambda one, now: learning.close(one, "leader-1", now),
 ]
 Step = Judgement | str | int | Act
 

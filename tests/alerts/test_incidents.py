@@ -15,6 +15,7 @@ from alerts.desk import IncidentDesk
 from alerts.evidence import Stage
 from alerts.incident import Event
 from alerts.outbox import Times
+from alerts.privacy import Privacy
 from alerts.store import Kept, StaleError, Store
 from alerts.views import IncidentError
 from alerts.watch import Watch
@@ -353,7 +354,7 @@ def test_the_name_that_somebody_typed_can_be_erased_and_the_journal_stays_whole(
     assert scene.store.names()[person] == "赵 六"
     assert "赵" not in str(scene.store.events(1))
 
-    assert scene.store.erase_person(person)
+    Privacy(scene.database, scene.community, scene.clock).erase(person)
 
     assert person not in scene.store.names()
     scene.store.verify_journal()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from alerts.decisions import Patience
-from alerts.figures import DAY_MS, Figures
+from alerts.figures import DAY_MS, Figures, reviews
 from alerts.incident import Event, Happening, Kind
 from alerts.kpi import Kpis, Story, kpis
 from alerts.kpi_words import NAMES, TARGETS, target_words, value_words, verdict_words
 from alerts.resilience import WORDS
+from alerts.response import Plan, Response
 from alerts.watch import Watch
 from core.finding import Hazard
 from core.grade import Grade
@@ -238,6 +240,17 @@ def test_a_sensor_counts_as_reporting_only_while_that_is_known(scene: Scene) -> 
     scene.clock.advance(300)
     scene.watch.tick()
     assert figures(scene).resilience()[0].value == 0
+
+
+def test_plans_that_nobody_has_looked_at_for_a_year_show(scene: Scene) -> None:
+    found = figures(scene)
+    plans = (("fresh", dt.date(2025, 6, 1)), ("old", dt.date(2024, 6, 1)), ("never", None))
+    found.plans = reviews(
+        Response(plan=tuple(Plan(id=one, hazard=Hazard.FLOOD, grade="red", reviewed=date)
+                            for one, date in plans))
+    )  # fmt: skip
+    part = found.resilience()[-1]
+    assert (part.n, part.of, part.missing) == (1, 3, ("never", "old"))
 
 
 def test_takeovers_of_the_last_months_show(scene: Scene) -> None:

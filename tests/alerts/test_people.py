@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
+from sqlalchemy import text
 
 from alerts.duty_store import DutyError
 from alerts.people import PeopleDesk
+from alerts.privacy import Privacy
 from alerts.register_store import RegisterError
 from alerts.report_store import ReportError, Saying
 from alerts.response import Response
 from alerts.views import IncidentError
 from core.clock import ManualClock
+from core.community import Contact
 from core.finding import Certainty, Condition, Hazard
 from core.grade import Grade
 from tests.alerts.response_samples import at, community, pump_hand, response
@@ -23,8 +27,17 @@ from tests.alerts.scenery import FLOOD, Scene, level
 class House:
     """A scene with its people; `pass_time` does what the service does every tick."""
 
-    def __init__(self, directory: Path, plans: Response, when: str = "2026-11-25T03:00") -> None:
-        self.scene = Scene(directory, community=community(), clock=ManualClock(at(when)))
+    def __init__(
+        self,
+        directory: Path,
+        plans: Response,
+        url: str = "",
+        contacts: tuple[Contact, ...] | None = None,
+    ) -> None:
+        clock = ManualClock(at("2026-11-25T03:00"))
+        place = community()
+        place = msgspec.structs.replace(place, contact=contacts or place.contact)
+        self.scene = Scene(directory, url=url, community=place, clock=clock)
         self.plans = plans
         self._begin()
 
@@ -41,8 +54,6 @@ class House:
 
     def pass_time(self, seconds: float = 2.0) -> None:
         self.scene.clock.advance(seconds)
-        for finding in self.people.findings():
-            self.scene.watch.take(finding, None)
         self.scene.watch.tick()
         self.people.tick()
 
@@ -306,13 +317,20 @@ def test_a_report_about_an_open_incident_is_told_to_the_duty_and_not_every_secon
 
 
 def test_a_report_passes_quiet_hours_and_digests(tmp_path: Path) -> None:
-    house = House(tmp_path, response())
-    for number in range(40):  # far beyond what a digest lets through
-        house.scene.say(level(Grade.BLUE, rule=f"limit-{number}"))
-        house.scene.say(level(Grade.YELLOW, rule=f"limit-{number}"))
+    quiet = tuple(
+        msgspec.structs.replace(contact, quiet="22:00-07:00") for contact in community().contact
+    )
+    house = House(tmp_path, response(), contacts=quiet)
+    house.scene.say(level(Grade.BLUE))  # what a sensor says at blue waits for the morning
+
     house.say(zone="tower", hazard=Hazard.FIRE)
+    house.say("nonce-0002")
 
     assert house.scene.notes(2) == [("alert", "blue", "duty-2", "pending")]
+    assert house.scene.notes(1) == [
+        ("alert", "blue", "duty-2", "suppressed"),
+        ("alert", "blue", "duty-2", "pending"),
+    ]
     house.scene.close()
 
 
@@ -376,7 +394,7 @@ def test_what_a_resident_said_can_be_erased_and_the_chain_stays_whole(house: Hou
     # Staff of the same name are somebody else.
     assert house.people.person_id("孙 八") != report.person
 
-    assert house.scene.store.erase_person(report.person)
+    Privacy(house.scene.database, house.scene.community, house.scene.clock).erase(report.person)
 
     [report] = house.people.reports.latest()
     assert (report.number, report.text, report.name, report.phone) == (number, "", "", "")
@@ -403,3 +421,19 @@ def test_nobody_does_anything_without_a_name(house: House) -> None:
             house.people.hand_over(nameless, "text")
         with pytest.raises(IncidentError):
             house.people.tick_door(1, "tower", "1", "found", nameless)
+
+
+def test_what_fails_in_plans_and_people_never_holds_up_the_watch(house: House) -> None:
+    with house.scene.database.write() as connection:
+        connection.execute(text("ALTER TABLE report RENAME TO lost"))
+
+    house.scene.say(level(Grade.BLUE))
+    house.pass_time()
+    house.pass_time()
+
+    [kept] = house.scene.store.open_incidents()
+    assert kept.incident.plan == "flood-underpass v1"
+    with house.scene.database.write() as connection:
+        connection.execute(text("ALTER TABLE lost RENAME TO report"))
+    house.say(zone="tower", hazard=Hazard.FIRE)
+    assert len(house.scene.store.open_incidents()) == 2

@@ -108,6 +108,18 @@ def test_who_stands_in_for_the_duty_is_told_as_the_duty() -> None:
     assert set(told(roster, "2026-11-25T23:00", Grade.RED)) == {"deputy-1", "leader-1"}
 
 
+def test_the_deputy_on_shift_who_stands_in_for_the_duty_plays_both() -> None:
+    shifts = tuple(
+        msgspec.structs.replace(shift, contacts=(*shift.contacts, "deputy-1"))
+        for shift in response().shift
+    )
+    made = msgspec.structs.replace(response(), shift=shifts)
+    away = Away("duty-2", at("2026-11-25T20:00"), at("2026-11-26T08:00"), "deputy-1")
+    roles = Roster(made, community(), [away]).on_duty(at("2026-11-25T23:00"))
+
+    assert [one.id for one in roles["duty"]] == [one.id for one in roles["deputy"]] == ["deputy-1"]
+
+
 @pytest.mark.parametrize("day", [dt.date(2026, 3, 29), dt.date(2026, 10, 25)])
 def test_no_hole_and_no_double_hour_when_the_clocks_change(day: dt.date) -> None:
     berlin = zoneinfo.ZoneInfo("Europe/Berlin")

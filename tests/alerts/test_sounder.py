@@ -15,16 +15,19 @@ from alerts.channels import open_channels
 from alerts.channels.base import ChannelEntry, ChannelError, OutcomeKind
 from alerts.channels.sounder import Sounder
 from alerts.incident import Kind
+from alerts.ladder import DEFAULTS
 from alerts.orders import StationOrders
+from alerts.routing import announced
 from core.act import ActEvent, ActingState, LocalAct, OutputState
 from core.broker import Publication
 from core.clock import ManualClock
 from core.command import Command, CommandError, Verb
-from core.community import Contact
+from core.community import Community, Contact
 from core.grade import Grade
 from core.status import Link, StationStatus
 from edge.acting.orders import Moment, accept
 from tests.alerts.samples import note
+from tests.alerts.scenery import place
 
 KEY = "0123456789abcdef0123456789abcdef"
 NOW_MS = 1_764_500_003_000
@@ -186,6 +189,16 @@ def test_nothing_less_and_no_drill_sounds(
     assert building.station.commands == []
 
 
+def test_a_drill_that_was_asked_to_sounds_and_its_end_is_the_end_of_it(building: Building) -> None:
+    drill: dict[str, Any] = {"exercise": True, "with_outputs": True}
+
+    outcome = building.channel.send(note(Grade.RED, **drill), 0)
+    over = building.channel.send(note(Grade.RED, kind=Kind.DRILL_END, **drill), 0)
+
+    assert (outcome.kind, over.kind) == (OutcomeKind.ACCEPTED, OutcomeKind.ACCEPTED)
+    assert [command.verb for command in building.station.commands] == [Verb.SOUND, Verb.STOP]
+
+
 def test_an_all_clear_ends_it(building: Building) -> None:
     outcome = building.channel.send(note(kind=Kind.CLEAR), 0)
 
@@ -261,3 +274,28 @@ def test_a_wrong_entry_is_refused(options: dict[str, Any], words: str, tmp_path:
         open_channels([ChannelEntry(name="siren", kind="sounder", options=whole)])
 
     assert words in str(caught.value)
+
+
+PEOPLE = Contact("duty-1", "Li", "duty", ("hook",))
+HORN = Contact("horn", "siren", "sounder", ("siren:north-1/horn",))
+
+
+@pytest.mark.parametrize(
+    ("grade", "contacts", "told"),
+    [
+        (Grade.RED, (PEOPLE, HORN), {"duty-1", "horn"}),
+        (Grade.ORANGE, (PEOPLE, HORN), {"duty-1"}),
+        # A siren alone is nobody who could take over: then it goes to all there are.
+        (Grade.RED, (Contact("b", "Wang", "driver", ("hook",)), HORN), {"b", "horn"}),
+    ],
+)
+def test_the_ladder_of_red_sounds_the_building_beside_its_people(
+    grade: Grade, contacts: tuple[Contact, ...], told: set[str]
+) -> None:
+    whole = place()
+    community = Community(site=whole.site, zone=whole.zone, contact=contacts)
+
+    found = announced(DEFAULTS[grade].announced, community, grade)
+
+    assert {address.contact for address in found} == told
+    assert len(found) == len(told)

@@ -329,7 +329,7 @@ Voice = Callable[[], AliyunVoice]
 
 def asked(site: Site) -> None:
     assert isinstance(site.channel, AliyunVoice)
-    site.channel.ask(NOW_S)
+    site.channel.follow_ups.ask(NOW_S)
 
 
 def test_key_1_of_an_aliyun_call_takes_over(aliyun: Site, exchange: Exchange) -> None:
@@ -379,6 +379,7 @@ def test_calls_are_asked_after_by_themselves(
     tmp_path: Path, vendor: Vendor, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("alerts.channels.aliyun_voice.ASK_S", 0.05)
+    monkeypatch.setattr("alerts.channels.follow_up._TICK_S", 0.05)
     now_s = RunClock().wall_ms() // 1000
     exchange.cloud.now_s = now_s
     site = Site(tmp_path, vendor, "aliyun-voice", {"template": "TTS_1"})

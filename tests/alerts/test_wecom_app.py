@@ -174,6 +174,27 @@ def test_a_wrong_secret_is_misconfigured_and_never_repeated_in_the_outcome(app: 
     assert "wrongsecret" not in str(outcome)
 
 
+@pytest.mark.parametrize(
+    ("reply", "wanted"),
+    [
+        (Reply(500), OutcomeKind.RETRY),
+        (Reply(429, headers={"retry-after": "7"}), OutcomeKind.RETRY),
+        (Reply(body=b"<html>guest network</html>"), OutcomeKind.RETRY),
+        (Reply(body=b'{"errcode":0}'), OutcomeKind.RETRY),
+        (Reply(body=b'{"errcode":40013,"errmsg":"invalid corpid"}'), OutcomeKind.MISCONFIGURED),
+        (Reply(302, headers={"location": "http://127.0.0.1:1/"}), OutcomeKind.MISCONFIGURED),
+        (Reply(how="reset"), OutcomeKind.RETRY),
+    ],
+)
+def test_without_a_token_nothing_was_sent_and_its_fate_is_never_unknown(
+    reply: Reply, wanted: OutcomeKind, app: Made, wecom: WeCom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(WeCom, "__call__", lambda _self, _request: reply)
+
+    assert app("LiWei").send(note(), NOW_S).kind is wanted
+    assert wecom.messages == []
+
+
 def test_a_long_text_is_cut_at_the_byte(app: Made, wecom: WeCom) -> None:
     app("LiWei").send(note(why=Name(zh="水" * 3000)), NOW_S)
 

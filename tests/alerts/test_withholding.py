@@ -42,7 +42,7 @@ def soon(scene: Scene, seconds: float = 3600) -> int:
 
 def shelve(scene: Scene, scope: Scope = GAUGE, seconds: float = 3600) -> int:
     view = scene.withholding.withhold(
-        SHELVED, scope, "duty-1", "cleaning", until=soon(scene, seconds)
+        SHELVED, scope, "duty-1", "cleaning", until=soon(scene, seconds), up_to=Grade.ORANGE
     )
     return view.number
 

@@ -48,6 +48,7 @@ class Vendor:
         self.reply = reply
         self.requests: list[Request] = []
         self.released = threading.Event()
+        self.heard: Callable[[Request], object] = lambda _request: None
         vendor = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -70,6 +71,7 @@ class Vendor:
                     self.close_connection = True
                     return
                 vendor.requests.append(request)
+                vendor.heard(request)
                 reply = vendor.reply
                 vendor._answer(self, reply if isinstance(reply, Reply) else reply(request))
 

@@ -44,7 +44,14 @@ levels = st.builds(
 def limit_rules(draw: st.DrawFn) -> LimitRule:
     high = draw(st.booleans())
     made = tuple(
-        Level(Grade(index + 1), limit if high else -limit, up, samples, down)
+        Level(
+            Grade(index + 1),
+            limit if high else -limit,
+            up,
+            samples,
+            down,
+            draw(st.none() | st.floats(0, 1)),
+        )
         for index, (limit, up, samples, down) in enumerate(draw(levels))
     )
     return LimitRule(made, high, draw(st.floats(0, 1)), draw(st.integers(1000, 10_000)))

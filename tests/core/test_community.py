@@ -33,6 +33,16 @@ def test_the_sample_community_is_valid_and_gives_its_own_limits_precedence() -> 
     assert community.stations == ("centre-1", "north-1", "tower-3")
 
 
+def test_deadband_and_delays_may_differ_from_grade_to_grade() -> None:
+    each = "hysteresis = { red = 0.5 }\ndwell_up_s = { blue = 60, red = 3 }\ndwell_down_s = 30\n"
+    rule = parse_community(LIMIT + "blue = 0.5\n" + each).limit[0].rule(1000)
+    blue, red = rule.levels
+
+    assert (rule.deadband(blue), rule.deadband(red)) == (0.0, 0.5)
+    assert (blue.dwell_up_ms, red.dwell_up_ms) == (60_000, 3000)
+    assert {blue.dwell_down_ms, red.dwell_down_ms} == {30_000}
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -51,6 +61,8 @@ def test_the_sample_community_is_valid_and_gives_its_own_limits_precedence() -> 
         (LIMIT + "hysteresis = nan", "finite"),
         (LIMIT + "dwell_up_s = inf", "finite"),
         (LIMIT + "dwell_down_s = -1", "not negative"),
+        (LIMIT + "hysteresis = { red = -1 }", "not negative"),
+        (LIMIT + "hysteresis = { pink = 1 }", "pink"),
         (SENSOR + 'also = ["pm10"]', "twice"),
         (SENSOR + '[[mapping]]\ntopic = "m/+"\nsensor = "s-2"', "'s-2' is not in the profile"),
         (SENSOR + '[[mapping]]\ntopic = "m/+"\nsensor = "s"\nunit = "grain"', "grain"),

@@ -56,6 +56,16 @@ def test_a_value_inside_the_deadband_holds_the_grade() -> None:
     assert seen[-1] is Grade.RED
 
 
+def test_each_grade_may_have_a_deadband_of_its_own() -> None:
+    rule = LimitRule(
+        (Level(Grade.BLUE, 0.05), Level(Grade.RED, 0.27, hysteresis=0.10)), hysteresis=0.02
+    )
+
+    assert grades(rule, [0.30, 0.18, 0.16, 0.04, 0.02]) == [
+        Grade.RED, Grade.RED, Grade.BLUE, Grade.BLUE, Grade.GREEN,
+    ]  # fmt: skip
+
+
 def test_falling_water_steps_down_grade_by_grade_each_after_its_off_delay() -> None:
     falling = [0.3] * 4 + [0.3 - index * 0.001 for index in range(400)] + [0.0] * 100
 

@@ -10,18 +10,27 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from alerts import dispatch
 from alerts.act_store import ActStore
+from alerts.cap.upstream import Fate
 from alerts.dispatch import Room
 from alerts.journal import JournalError
+from alerts.service import AlertService
+from alerts.standards import Standards, StandardsSettings
+from alerts.withholding import Scope, WithholdingKind
 from core.grade import Grade
-from tests.alerts.running import Running
+from tests.alerts.authority import rain
+from tests.alerts.response_samples import pump_hand, response
+from tests.alerts.running import Running, community
 from tests.alerts.scenery import FLOOD, Scene, level
 from tests.alerts.test_acts import OFF, ON
+from tests.alerts.test_cap_incoming import SETTINGS
+from tests.alerts.test_people import House
 from tests.servers import Mosquitto, Server, wait_until
 
 pytest.importorskip("psycopg", reason="psycopg is not installed (extra postgres)")
@@ -135,6 +144,58 @@ def test_local_acts_are_kept_once_on_postgresql(scene: Scene) -> None:
     scene.store.verify_journal()
 
 
+def test_people_reports_and_hand_overs_work_on_postgresql(
+    postgres: Postgres, tmp_path: Path
+) -> None:
+    house = House(tmp_path, response(), url=postgres.database("people"))
+    number = house.say(name="孙 八", phone="1")
+    assert house.say(name="孙 八", phone="1") == number
+    house.people.reports.confirm(number, "duty-2", Grade.ORANGE, "水到车轮")
+    house.people.keep_volunteer(pump_hand(), "duty-1")
+    house.people.erase_volunteer("vol-1")
+    house.people.tick_door(1, "tower", "1", "found", "duty-2")
+    house.people.tick_door(1, "tower", "1", "absent", "duty-2")
+    house.people.count_supply("bags", 4, "duty-2")
+    left = house.people.hand_over("duty-2", "泵漏水")
+
+    house.restart()
+    house.pass_time()
+
+    plan = house.people.plan(1)
+    assert plan is not None
+    assert plan.roll_call[0].absent == 1
+    assert house.people.volunteers() == []
+    assert house.people.hand_overs() == [left]
+    assert house.scene.store.open_incidents()[0].incident.grade is Grade.ORANGE
+    house.scene.store.verify_journal()
+    house.scene.close()
+
+
+def test_what_others_say_figures_and_privacy_work_on_postgresql(scene: Scene) -> None:
+    settings = StandardsSettings(upstream=SETTINGS)
+    parts = Standards(
+        settings, store=scene.store, watch=scene.watch, community=scene.community,
+        base_url="", clock=scene.clock,
+    )  # fmt: skip
+    assert parts.upstream.take(rain()).fate is Fate.TAKEN
+    assert parts.upstream.take(rain()).fate is Fate.DUPLICATE
+    scene.clock.advance(2)
+    for finding in parts.findings():
+        scene.watch.take(finding, None)
+    person = scene.store.person_id("赵 六")
+    scene.watch.acknowledge(1, person, "console")
+    scene.clock.advance(60)
+
+    assert [one.kind for one in parts.cap.of_incident(1)] == ["Alert", "Ack"]
+    assert parts.figures.last_days(1).figure("ack-median").n == 1
+    assert len(parts.figures.resilience()) == 10
+    assert parts.privacy.export(person)["held"]["person"][0]["name"] == "赵 六"
+    assert {one.table for one in parts.privacy.erase(person).touched} >= {"person", "journal"}
+    scene.clock.advance(200 * 86_400)
+    assert parts.retention.purge() == {"upstream": 1}
+    scene.store.verify_journal()
+
+
 @pytest.mark.parametrize(
     "statement", ["UPDATE journal SET body = '{}'", "DELETE FROM journal", "TRUNCATE journal"]
 )
@@ -184,3 +245,62 @@ def test_the_whole_service_runs_on_postgresql(
         site.service.verify_journal()
     finally:
         site.stop()
+
+
+def test_two_programs_on_one_database_share_the_work_and_tell_nobody_twice(
+    postgres: Postgres, mosquitto: Mosquitto, tmp_path: Path
+) -> None:
+    site = Running(tmp_path, mosquitto.address, "pg-twins", url=postgres.database("twins"))
+    settings = msgspec.structs.replace(site.settings, owner="alerts-b")
+    other = AlertService(settings, community(site.site), site.address, site.clock)
+    zones = [f"zone-{index}" for index in range(25)]
+    try:
+        site.start()
+        other.start()
+        wait_until(lambda: other.readiness()["broker"], what="the other one's link")
+
+        for zone in zones:
+            site.say(msgspec.structs.replace(level(Grade.RED), zone=zone, subject=f"zone.{zone}"))
+
+        site.wait_posts(4 * len(zones))
+        wait_until(lambda: site.service.outbox().pending == 0, what="an empty outbox")
+        other.acknowledge(1, "duty-1", "api")
+        site.service.stop()
+        site.say(msgspec.structs.replace(level(Grade.RED), zone="last", subject="zone.last"))
+        site.wait_posts(4 * len(zones) + 4)
+
+        ids = [request.headers["webhook-id"] for request in site.receiver.requests]
+        assert len(ids) == len(set(ids)) == 4 * len(zones) + 4
+        assert len(other.open_incidents()) == len(zones) + 1
+        shares = [sent(service) for service in (site.service, other)]
+        assert min(shares) > 0, shares  # both have worked
+        assert sum(shares) == len(ids)
+        other.verify_journal()
+    finally:
+        other.stop()
+        site.stop()
+
+
+def sent(service: AlertService) -> float:
+    """Return how many messages a program has sent."""
+    return sum(
+        sample.value
+        for metric in service.metrics.notify.collect()
+        for sample in metric.samples
+        if sample.name == "notify_total"
+    )
+
+
+def test_what_is_withheld_and_the_whole_cycle_stand_on_postgresql_too(scene: Scene) -> None:
+    until = scene.clock.now_ms() + 600_000
+    scene.withholding.withhold(
+        WithholdingKind.SHELVED, Scope(sensor="gauge-1"), "duty-1", "noise", until=until
+    )
+    scene.say(level(Grade.YELLOW))
+    assert scene.notes() == []
+    scene.later(660, level(Grade.ORANGE))
+    scene.cycle.decide(1, "duty-1", "act", "plan")
+    scene.cycle.look(1, "duty-1", safe=True, note="dry")
+
+    assert [one.ended_how for one in scene.withholding.latest()] == ["expired"]
+    scene.store.verify_journal()

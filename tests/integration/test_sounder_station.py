@@ -18,7 +18,7 @@ CONTACT = """
 [[contact]]
 id = "horn"
 name = "siren of the underpass"
-role = "duty"
+role = "sounder"
 channels = ["siren:s1/siren"]
 """
 

@@ -1,0 +1,86 @@
+"""`safety-eye plan lint` and `people import`: exit codes, JSON, and words instead of traces."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from safety_eye.check import describe
+from safety_eye.cli import app
+
+SAMPLE = Path(__file__).parents[2] / "safety_eye/sample"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    for name in ("community.toml", "response.toml", "volunteers.csv"):
+        shutil.copy(SAMPLE / name, tmp_path / name)
+    return tmp_path
+
+
+def run(*arguments: str) -> Result:
+    done = CliRunner().invoke(app, arguments)
+    assert "Traceback" not in done.output
+    return done
+
+
+def lint(place: Path, *arguments: str) -> tuple[int, list[dict[str, str]], str]:
+    done = run("plan", "lint", "--community", str(place / "community.toml"), "--json", *arguments)
+    return done.exit_code, json.loads(done.stdout or "[]"), done.stderr
+
+
+def test_with_its_register_the_sample_of_a_place_is_clean_but_for_what_has_run_out(
+    place: Path,
+) -> None:
+    code, found, _ = lint(place, "--register", str(place / "volunteers.csv"))
+
+    # The sample was reviewed in May 2026 and grows old with the calendar, as a real one does.
+    old = {"review-overdue", "expired", "short"}
+    assert [one for one in found if one["rule"] not in old] == []
+    assert code == (1 if found else 0)
+
+
+def test_the_register_of_a_hub_is_looked_into_and_an_import_changes_what_is_found(
+    place: Path,
+) -> None:
+    community, state = str(place / "community.toml"), str(place / "state")
+    (place / "state").mkdir()
+    nothing, _, said = lint(place, "--state", state)
+    assert (nothing, "has the hub run there?" in said) == (2, True)
+
+    taken = run("people", "import", str(place / "volunteers.csv"), "--community", community,
+                "--state", state)  # fmt: skip
+
+    assert (taken.exit_code, "5 volunteers" in taken.stderr) == (0, True)
+    _, found, _ = lint(place, "--state", state)
+    assert "no-volunteer" not in {one["rule"] for one in found}
+    _, without, _ = lint(place)
+    assert "no-volunteer" in {one["rule"] for one in without}
+
+
+def test_a_copied_plan_is_found_and_a_broken_file_is_refused_in_words(place: Path) -> None:
+    file = place / "response.toml"
+    text = file.read_text().replace(
+        "升起东门两根液压桩，派人在门口带消防车", "组织人员沿安全出口疏散，禁止使用电梯。"
+    )
+    file.write_text(text)
+    code, found, _ = lint(place)
+    assert (code, [one["where"] for one in found if one["rule"] == "copied"]) == (
+        1,
+        ["plan fire-site: step gate"],
+    )
+
+    file.write_text(text.replace('zone = "garage-b1"', 'zone = "cellar"'))
+    code, _, said = lint(place)
+    assert (code, "zone 'cellar' is not in the profile" in " ".join(said.split())) == (2, True)
+
+
+def test_check_says_what_a_response_means() -> None:
+    lines = describe(SAMPLE / "response.toml")
+
+    assert "13 plans, 2 shifts" in lines[0]
+    assert any("fire-tower-3-red" in line and "from orange" in line for line in lines)
