@@ -29,8 +29,11 @@ from edge.acting.post import OutputPost
 # New every time the kernel starts (random(4)); its monotonic clock counts from then on.
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 # A danger that is over for less than this is the same danger (the usual step-down delay): so long
-# the program may have been away, and so long a demand may take to be seen again.
+# the program may have been away.
 MOST_AWAY_S = DEFAULT_DWELL_DOWN_MS / 1000
+# How long sensors may take to say it again, beside the waiting time of an act; short, because what
+# begins anew meanwhile is taken for what was silenced. Who speaks later is heard: it sounds again.
+SEEN_AGAIN_S = 120.0
 # Wall seconds between two notes that what is kept still holds.
 NOTE_S = 60.0
 MOST_WARNING_AGE_MS = 86_400_000
@@ -149,13 +152,16 @@ class Remembrance:
         away = now_s - note.at_s > MOST_AWAY_S
         if note.memory.silent_since_s is not None and not away:
             self._contact.recall(note.memory.silent_since_s)
-        until_ms = elapsed_ms + wait_ms + MOST_AWAY_S * 1000 * speed
+        until_ms = elapsed_ms + wait_ms + SEEN_AGAIN_S * 1000 * speed
         for name, one in note.memory.outputs.items():
             if name in self._posts:
-                since_ms = (now_s - one.changed_s) * 1000 * speed if one.changed_s else None
-                self._posts[name].machine.recall(_recalled(one, elapsed_ms, since_ms), until_ms)
+                since_ms = None
+                if one.changed_s is not None:
+                    since_ms = (now_s - one.changed_s) * 1000 * speed
+                machine = self._posts[name].machine
+                machine.recall(_recalled(one, elapsed_ms, since_ms), until_ms)
                 if away:
-                    self._posts[name].machine.forget()
+                    machine.forget()
 
     def keep(self, elapsed_ms: int) -> None:
         """Write what has changed, and now and then that it still holds."""

@@ -14,7 +14,13 @@ from core.grade import Grade
 from edge.acting.book import ActBook
 from edge.acting.contact import SILENT_AFTER_S, HubContact, HubWarnings
 from edge.acting.machine import Change, Demand
-from edge.acting.memory import MOST_AWAY_S, MOST_WARNING_AGE_MS, NOTE_S, Remembrance
+from edge.acting.memory import (
+    MOST_AWAY_S,
+    MOST_WARNING_AGE_MS,
+    NOTE_S,
+    SEEN_AGAIN_S,
+    Remembrance,
+)
 from edge.acting.outputs import SimulatedOutput
 from edge.acting.post import OutputPost
 from edge.acting.settings import OutputEntry
@@ -122,7 +128,7 @@ def test_a_demand_that_does_not_come_back_ends_the_silence(
     first.silence([FLOOD])
     first.kill()
     second = Start(tmp_path, clock)
-    second.step([], MOST_AWAY_S + WAIT_MS / 1000 + 2)
+    second.step([], SEEN_AGAIN_S + WAIT_MS / 1000 + 2)
     assert on(second.step([FLOOD], 1))
     second.kill()
 
