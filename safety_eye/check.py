@@ -9,8 +9,11 @@ from urllib.parse import urlsplit
 
 from alerts.channels import open_channels
 from alerts.channels.base import ChannelError
+from alerts.hooks import hook_problems, hook_secret
 from alerts.ladder import FOREVER, ladders
 from alerts.response_file import load_response
+from alerts.retention import retention_problems
+from alerts.standards import standards_problems
 from alerts.watchdog import Watchdog
 from core.clock import RunClock
 from core.community import Community, LimitEntry
@@ -153,6 +156,31 @@ def check_channels(config: HubConfig, file: str) -> None:
         raise ConfigurationError(file, str(error)) from error
 
 
+def check_standards(config: HubConfig, file: str, community: Community | None = None) -> None:
+    """Refuse what of CAP, hooks and retention can't be used; reads the secrets of the hooks.
+
+    Args:
+        config: The hub's.
+        file: Its name, for the message.
+        community: For zones; without it they are not looked at.
+
+    Raises:
+        ConfigurationError: The message says which.
+    """
+    if community is not None:
+        wrong = standards_problems(config.standards, community)
+    else:
+        wrong = [problem for hook in config.hook for problem in hook_problems(hook)]
+        wrong += retention_problems(config.retention)
+    if wrong:
+        raise ConfigurationError(file, "; ".join(wrong))
+    try:
+        for hook in config.hook:
+            hook_secret(hook)
+    except ChannelError as error:
+        raise ConfigurationError(file, str(error)) from error
+
+
 def _response_lines(file: Path) -> list[str]:
     """Return what a response means; it is checked against the community.toml beside it."""
     community = load_community(file.with_name("community.toml"))
@@ -170,6 +198,7 @@ def _response_lines(file: Path) -> list[str]:
 def _hub_lines(file: Path) -> list[str]:
     config = load_hub(file)
     check_channels(config, str(file))
+    check_standards(config, str(file))
     history = config.history.kind if config.history is not None else "sqlite (embedded)"
     return [
         (
@@ -178,6 +207,11 @@ def _hub_lines(file: Path) -> list[str]:
         ),
         *(f"  channel {entry.name:<16} {entry.kind}" for entry in config.channel),
         *(f"  {line}" for line in _ladder_lines(config)),
+        *(
+            f"  hook    {hook.name:<16} {hook.kind} at {config.http.url}/api/v1/hooks/{hook.name}"
+            for hook in config.hook
+        ),
+        *(f"  feed    {feed.url} every {feed.every_s:g} s" for feed in config.upstream.feed),
         *(f"  advice: {text}" for text in config.broker.address.advice),
         *(f"  advice: {text}" for text in _delivery_advice(config)),
     ]
