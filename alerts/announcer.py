@@ -49,6 +49,8 @@ class Announcer:
     Attributes:
         plans: What response plans say to do first, and to residents; None for general advice.
         takes: Whether a channel is made for a message: nobody is telephoned for an all-clear.
+        outputs: Names of the channels that switch something in the building.
+        loud: Id of the drill that may switch them; "" for none.
         duty: The profile with those who are on duty at a run time (ms); None: everybody always is.
     """
 
@@ -63,6 +65,8 @@ class Announcer:
         self._audiences = {contact.id: audience_of(contact.role) for contact in community.contact}
         self.plans: Advise | None = None
         self.takes: Callable[[str, Notification], bool] = lambda _channel, _note: True
+        self.outputs: frozenset[str] = frozenset()
+        self.loud = ""
         self.duty: Callable[[int], Community] | None = None
 
     def arm(self, events: Sequence[Event]) -> list[Event]:
@@ -108,6 +112,7 @@ class Announcer:
             journal=end,
             guidance=advice(self.plans, incident.zone, incident.hazard, max(grade, incident.peak)),
             exercise=incident.exercise,
+            with_outputs=self._may_switch(incident),
         )
         if event.how == REPORTED:
             note = msgspec.structs.replace(note, headline=_REPORTED)
@@ -116,6 +121,8 @@ class Announcer:
             if everybody
             else self._whom(connection, incident, event)
         )
+        if not self._may_switch(incident):
+            whom = routing.without(whom, self.outputs)
         return outbox.enqueue(
             connection,
             note,
@@ -128,6 +135,10 @@ class Announcer:
             if incident.exercise or by_residents(incident, event)
             else self._waiting.check,
         )
+
+    def _may_switch(self, incident: Incident) -> bool:
+        """Tell whether sirens and lights belong to it: not to a drill, unless it was asked for."""
+        return not incident.exercise or incident.drill == self.loud
 
     def notice(
         self,

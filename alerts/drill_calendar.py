@@ -7,44 +7,20 @@ from __future__ import annotations
 
 import datetime as dt
 import zoneinfo
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
 from alerts.drill import Drill, DrillState
+from alerts.drill_entry import WATCHES, DrillEntry
 from alerts.drill_score import DrillScore
 from core.community import Community
 from core.drill import DrillError
 from core.finding import Hazard
 
-# Three watches of eight hours, by local hour of the start: those that most property offices keep.
-# A drill by day proves nothing about the two people who are there at three in the night.
-WATCHES = (("night", 0), ("day", 8), ("evening", 16))
 # Coverage looks back so far: each season once, because floods and fires have theirs.
 WINDOW_DAYS = 365
 _DAY_MS = 86_400_000
-
-
-class DrillEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One line of the calendar.
-
-    Attributes:
-        id: Slug, unique.
-        hazard: What is drilled.
-        every_days: How often at least.
-        zone: Where; "" means anywhere.
-        watch: night, day or evening; "" means at any hour.
-        scenario: What to play, for people.
-        reason: Why so often, here.
-    """
-
-    id: str
-    hazard: Hazard
-    every_days: float
-    zone: str = ""
-    watch: str = ""
-    scenario: str = ""
-    reason: str = ""
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +30,7 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     at: int
     hazard: Hazard
     zone: str
-    watch: str
+    watches: tuple[str, ...]
     passed: bool
     channels: tuple[str, ...] = ()
 
@@ -67,7 +43,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
         count, passed: Drills within the window, and how many of them passed.
         last: The last one of all, None if there was none.
         due_at: Run time (ms) at which the next one is due; 0 where nothing says how often.
-        due: True if it is due, or was never drilled.
+        due: True if it is due, or if no drill of it has passed within the window.
     """
 
     name: str
@@ -76,6 +52,13 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     last: Held | None = None
     due_at: int = 0
     due: bool = False
+
+
+class Names(msgspec.Struct, frozen=True, kw_only=True):
+    """What coverage is counted by: the watches, and the channels by which people are told."""
+
+    watches: tuple[str, ...]
+    channels: frozenset[str]
 
 
 class Coverage(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,8 +79,14 @@ class Coverage(msgspec.Struct, frozen=True, kw_only=True):
     channels: tuple[Line, ...]
 
 
-def held(drill: Drill, score: DrillScore, timezone: str) -> Held | None:
-    """Return what the calendar sees of a drill; None if it did not come to its end."""
+def held(drill: Drill, score: DrillScore, watches: tuple[str, ...]) -> Held | None:
+    """Return what the calendar sees of a drill; None if it did not come to its end.
+
+    Args:
+        drill: The drill.
+        score: How it went.
+        watches: The shifts, or the watch, in which it began.
+    """
     if drill.state is not DrillState.FINISHED:
         return None
     return Held(
@@ -105,7 +94,7 @@ def held(drill: Drill, score: DrillScore, timezone: str) -> Held | None:
         at=drill.began_at,
         hazard=drill.plan.hazard,
         zone=drill.plan.zone,
-        watch=watch_at(drill.began_at, timezone),
+        watches=watches,
         passed=score.passed,
         channels=tuple(sorted({reach.channel for reach in score.reach if reach.accepted})),
     )
@@ -121,37 +110,11 @@ def watch_at(at: int, timezone: str) -> str:
     return next(name for name, begins in reversed(WATCHES) if hour >= begins)
 
 
-def calendar_problems(entries: Sequence[DrillEntry], community: Community) -> list[str]:
-    """Return what is wrong with a calendar, in words; empty if nothing is."""
-    found = []
-    names = [entry.id for entry in entries]
-    for entry in entries:
-        where = f"drill {entry.id!r}"
-        if names.count(entry.id) > 1:
-            found.append(f"{where}: twice")
-        if not 1 <= entry.every_days <= 3650:
-            found.append(f"{where}: every_days {entry.every_days}: expected 1 to 3650")
-        if entry.zone and community.zone_of(entry.zone) is None:
-            found.append(f"{where}: zone {entry.zone!r} is not in the profile")
-        if entry.watch not in ("", *(name for name, _ in WATCHES)):
-            found.append(f"{where}: watch {entry.watch!r}: expected night, day or evening")
-        elif not _possible(entry, community):
-            found.append(f"{where}: no sensor there watches for {entry.hazard}")
-    return list(dict.fromkeys(found))
-
-
-def _possible(entry: DrillEntry, community: Community) -> bool:
-    return any(
-        sensor.hazard is entry.hazard and entry.zone in ("", sensor.zone)
-        for sensor in community.sensor
-    )
-
-
 def coverage(
     entries: Sequence[DrillEntry],
     drills: Sequence[Held],
     community: Community,
-    channels: Collection[str],
+    names: Names,
     now: int,
     days: float = WINDOW_DAYS,
 ) -> Coverage:
@@ -161,7 +124,7 @@ def coverage(
         entries: The calendar.
         drills: Drills that came to their end, in any order.
         community: For its hazards.
-        channels: Names of the channels by which people are told.
+        names: Of the watches and channels of the site.
         now: Run time (ms).
         days: The window.
 
@@ -177,7 +140,7 @@ def coverage(
         within = [one for one in among if one.at >= since]
         last = max(among, key=lambda one: one.at, default=None)
         due_at = last.at + round(every_days * _DAY_MS) if last and every_days else 0
-        overdue = due_at <= now if every_days else not within
+        overdue = due_at <= now if every_days else not any(one.passed for one in within)
         return Line(
             name=name, count=len(within), passed=sum(one.passed for one in within), last=last,
             due_at=due_at, due=last is None or overdue,
@@ -194,10 +157,11 @@ def coverage(
             line(str(hazard), [one for one in drills if one.hazard is hazard]) for hazard in hazards
         ),
         watches=tuple(
-            line(name, [one for one in drills if one.watch == name]) for name, _ in WATCHES
+            line(name, [one for one in drills if name in one.watches]) for name in names.watches
         ),
         channels=tuple(
-            line(name, [one for one in drills if name in one.channels]) for name in sorted(channels)
+            line(name, [one for one in drills if name in one.channels])
+            for name in sorted(names.channels)
         ),
     )
 
@@ -208,5 +172,5 @@ def _fits(one: Held, entry: DrillEntry) -> bool:
         one.passed
         and one.hazard is entry.hazard
         and entry.zone in ("", one.zone)
-        and entry.watch in ("", one.watch)
+        and entry.watch in ("", *one.watches)
     )

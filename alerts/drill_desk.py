@@ -10,16 +10,20 @@ import datetime as dt
 import secrets
 import threading
 import zoneinfo
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import msgspec
 import structlog
 
 from alerts import drill as drills
 from alerts.drill import Drill, DrillPlan, DrillState, Evidence
-from alerts.drill_calendar import WINDOW_DAYS, Coverage, DrillEntry, coverage, held
+from alerts.drill_calendar import WINDOW_DAYS, Coverage, Names, coverage, held, watch_at
+from alerts.drill_entry import WATCHES, DrillEntry
 from alerts.drill_score import DrillScore, Story, score
 from alerts.drill_store import DrillStore, KeptDrill
+from alerts.planning import Planning
+from alerts.response import Response
+from alerts.roster import Roster
 from alerts.routing import channel_name
 from alerts.store import Store
 from alerts.watch import Changes, Watch
@@ -55,7 +59,7 @@ class DrillDesk:
         clock: Clock of the run.
         watch_of: Makes the watch of a drill, out of its id and community.
         state: States on MQTT which drill runs; False if there is no link.
-        calendar: What should be drilled how often.
+        response: Its plans are put on a drill's incidents; its calendar says what is due.
     """
 
     def __init__(
@@ -66,7 +70,7 @@ class DrillDesk:
         clock: Clock,
         watch_of: WatchOf,
         state: Callable[[DrillStatement], bool],
-        calendar: Sequence[DrillEntry] = (),
+        response: Response | None = None,
     ) -> None:
         self._register = register
         self._store = store
@@ -74,7 +78,8 @@ class DrillDesk:
         self._clock = clock
         self._watch_of = watch_of
         self._state = state
-        self.calendar = tuple(calendar)
+        self._response = response or Response()
+        self._planning: Planning | None = None
         self._lock = threading.RLock()
         self._kept: KeptDrill | None = None
         self._watch: Watch | None = None
@@ -88,7 +93,7 @@ class DrillDesk:
         with self._lock:
             kept = self._register.running()
             if kept is None:
-                self._kept = self._watch = None
+                self._put_down()
             elif self._kept is None or self._kept.drill.id != kept.drill.id:
                 self._take_up(kept)
             else:
@@ -97,7 +102,18 @@ class DrillDesk:
     def _take_up(self, kept: KeptDrill) -> None:
         twins = drill_community(self._community, kept.drill.plan.sensors)
         self._kept, self._watch = kept, self._watch_of(kept.drill.id, twins)
+        self._planning = Planning(self._watch, self._response, self._community)
+        self._store.announcer.loud = kept.drill.id if kept.drill.plan.with_outputs else ""
         self._said_s = float("-inf")
+
+    def _put_down(self) -> None:
+        self._kept = self._watch = self._planning = None
+        self._store.announcer.loud = ""
+
+    @property
+    def calendar(self) -> tuple[DrillEntry, ...]:
+        """What should be drilled how often."""
+        return self._response.drill
 
     # --- what people and the program that plays it ask ---
 
@@ -195,15 +211,26 @@ class DrillDesk:
             DrillError: The window makes no sense.
         """
         timezone = self._community.site.timezone
-        found = [held(one, self.score(one), timezone) for one in self.drills(_MOST_LOOKED_AT)]
-        channels = {
+        roster = Roster(self._response, self._community)
+
+        def watches(at: int) -> tuple[str, ...]:
+            if not roster.exists:
+                return (watch_at(at, timezone),)
+            return tuple(sorted({entry.shift for entry in roster.on_shift(at)}))
+
+        drills_held = (
+            held(one, self.score(one), watches(one.began_at))
+            for one in self.drills(_MOST_LOOKED_AT)
+        )
+        shifts = tuple(shift.id for shift in self._response.shift)
+        channels = frozenset(
             channel_name(name) for contact in self._community.contact for name in contact.channels
-        }
+        )
         return coverage(
-            self.calendar,
-            [one for one in found if one is not None],
+            self._response.drill,
+            [one for one in drills_held if one is not None],
             self._community,
-            channels,
+            Names(watches=shifts or tuple(name for name, _ in WATCHES), channels=channels),
             self._clock.now_ms(),
             days,
         )
@@ -259,8 +286,13 @@ class DrillDesk:
             if now_s - self._looked_s >= LOOK_S:
                 self._looked_s = now_s
                 self._look()
-            if self._watch is not None:
+            if self._watch is not None and self._planning is not None:
                 self._watch.tick()
+                self._planning.tick()
+
+    def linked(self) -> None:
+        """The broker has us (again), and may have forgotten which drill runs: say it soon."""
+        self._said_s = float("-inf")
 
     def remind(self) -> None:
         """Announce again what nobody could be told."""
@@ -341,7 +373,7 @@ class DrillDesk:
                 watch.end_drill(how, str(over.blocked_by) if over.blocked_by else "")
                 self._changes.numbers |= watch.changes().numbers
             ended = self._change(drill, lambda now: step(now, over.ended_at))
-            self._kept = self._watch = None
+            self._put_down()
             self._say(ended.statement)
             log.info("drill ended", drill=drill, state=str(ended.state), why=ended.why)
             return ended

@@ -93,6 +93,7 @@ def score(drill: Drill, stories: Sequence[Story]) -> DrillScore:
         _notified(drill, main),
         _taken_over(drill, main),
         _reached(reach),
+        *_steps(main),
         _marked(stories),
     )
     return DrillScore(
@@ -202,6 +203,19 @@ def _reached(reach: Sequence[Reach]) -> Measure:
         passed=bool(people) and reached >= people,
         detail=tuple(sorted(people - reached)),
     )
+
+
+def _steps(main: Story | None) -> tuple[Measure, ...]:
+    """How many steps of the response plan were done or skipped with a reason; told, not judged.
+
+    A short drill can't pump out a garage: what was left undone is for the talk afterwards.
+    """
+    if main is None or not main.incident.steps:
+        return ()
+    steps = [step.id for step in main.incident.steps]
+    undone = tuple(name for name in steps if name not in main.incident.done)
+    done = len(steps) - len(undone)
+    return (Measure(what="steps", value=done, target=len(steps), detail=undone),)
 
 
 def _marked(stories: Sequence[Story]) -> Measure:

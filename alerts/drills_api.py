@@ -11,8 +11,9 @@ from pydantic import BaseModel, Field
 
 from alerts.access import Access
 from alerts.drill import Drill, DrillPlan
-from alerts.drill_calendar import WINDOW_DAYS, Coverage, DrillEntry
+from alerts.drill_calendar import WINDOW_DAYS, Coverage
 from alerts.drill_desk import DrillDesk
+from alerts.drill_entry import DrillEntry
 from alerts.drill_score import DrillScore
 from core.clock import Clock
 from core.drill import DrillError

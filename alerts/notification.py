@@ -74,6 +74,7 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
         lapse_s: Of a reminder: after so long without an answer others are called, run seconds.
         items: Of a digest: its incidents, worst first.
         exercise: True for a drill: every text says so first.
+        with_outputs: True for a drill that may switch sirens and lights.
         ending: Of the end of a drill: `finished` or `aborted`.
         take_url: One-time link to take it over; signed when it is sent, never stored.
     """
@@ -108,6 +109,7 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     lapse_s: float = 0.0
     items: tuple[DigestItem, ...] = ()
     exercise: bool = False
+    with_outputs: bool = False
     ending: str = ""
     take_url: str = ""
 
@@ -121,6 +123,7 @@ def notification(
     journal: Head,
     guidance: Guidance = NO_GUIDANCE,
     exercise: bool = False,
+    with_outputs: bool = False,
 ) -> Notification:
     """Return what an announcement says; id, contact and audience are filled in for each recipient.
 
@@ -131,6 +134,7 @@ def notification(
         base_url: Of the console, for links; "" for none.
         journal: End of the chain.
         guidance: What to do first, and what residents are told.
+        with_outputs: True for a drill that may switch sirens and lights.
         exercise: True for a drill; an incident of a drill can't be told as anything else.
     """
     assert event.kind is not None
@@ -167,6 +171,7 @@ def notification(
         waited_s=(event.at - climb.began_at) / 1000 if climb else 0.0,
         lapse_s=climb.ladder.lapse_after_s if climb else 0.0,
         exercise=exercise or incident.exercise,
+        with_outputs=with_outputs,
         ending=event.how if event.kind is Kind.DRILL_END else "",
     )
 

@@ -10,6 +10,7 @@ import datetime as dt
 
 import msgspec
 
+from alerts.drill_entry import DrillEntry
 from core.community import Name
 from core.finding import Hazard
 
@@ -225,6 +226,7 @@ class Response(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     absence: tuple[Absence, ...] = ()
     supply: tuple[Supply, ...] = ()
     report: ReportForm = ReportForm()
+    drill: tuple[DrillEntry, ...] = ()
 
     def role_name(self, role: str, language: str) -> str:
         """Return what people call a role."""
@@ -253,4 +255,5 @@ def within_zones(response: Response, zones: frozenset[str]) -> Response:
             entry if entry.zone in zones else msgspec.structs.replace(entry, zone="")
             for entry in response.supply
         ),
+        drill=tuple(entry for entry in response.drill if not entry.zone or entry.zone in zones),
     )

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from math import inf
 from pathlib import Path
 
+from alerts.drill_entry import calendar_problems
 from alerts.response import Call, Doors, Plan, Response, Shift, Step, Supply
 from alerts.weekly import parse_hours
 from core.community import Community
@@ -69,6 +70,7 @@ def response_problems(response: Response, community: Community) -> list[str]:
         found += _doors_problems(doors, community)
     for supply in response.supply:
         found += supply_problems(supply, zones)
+    found += calendar_problems(response.drill, community, [shift.id for shift in response.shift])
     return found + _roster_problems(response, contacts) + _form_problems(response)
 
 
@@ -87,6 +89,7 @@ def _twice(response: Response) -> list[str]:
         "plan": [entry.id for entry in response.plan],
         "shift": [entry.id for entry in response.shift],
         "supply": [entry.id for entry in response.supply],
+        "drill": [entry.id for entry in response.drill],
     }
     found = []
     for kind, ids in kinds.items():

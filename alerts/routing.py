@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from alerts.ladder import ALL, FIRST, Step
 from core.community import Community, Contact
@@ -118,6 +118,16 @@ def _merged(addresses: Sequence[Address]) -> list[Address]:
         rest = tuple(name for name in address.fallback if name not in channels)
         merged.setdefault(address.channel, Address(address.contact, address.channel, rest))
     return list(merged.values())
+
+
+def without(addresses: Iterable[Address], channels: Collection[str]) -> list[Address]:
+    """Return the addresses that are left when *channels* may not be used."""
+    left = []
+    for address in addresses:
+        usable = [n for n in (address.channel, *address.fallback) if n not in channels]
+        if usable:
+            left.append(replace(address, channel=usable[0], fallback=tuple(usable[1:])))
+    return left
 
 
 def channel_name(text: str) -> str:

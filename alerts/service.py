@@ -27,7 +27,6 @@ from alerts.decisions import Patience
 from alerts.delivery import Delivery
 from alerts.delivery_views import ChannelView
 from alerts.desk import IncidentDesk
-from alerts.drill_calendar import DrillEntry
 from alerts.drill_desk import DrillDesk
 from alerts.drill_store import DrillStore
 from alerts.figures import reviews
@@ -76,7 +75,6 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
         base_url: Of the console, for links in messages.
         patience: How long to wait with what is not urgent.
         delivery: Ladders, digest, quiet hours, watchdog, self-test.
-        drills: The drill calendar.
         response: Plans, roster and supplies (response.toml).
         owner: Name of this program; two of them on one database need two names.
         standards: How we speak with other systems.
@@ -87,7 +85,6 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
     base_url: str = ""
     patience: Patience = Patience()
     delivery: Delivery = Delivery()
-    drills: tuple[DrillEntry, ...] = ()
     response: Response = Response()
     owner: str = "alerts"
     standards: StandardsSettings = StandardsSettings()
@@ -162,8 +159,11 @@ class AlertService(IncidentDesk):
         self.drills = DrillDesk(
             DrillStore(self._database, site), store, community, clock,
             lambda drill, twins: Watch(store, twins, clock, settings.patience, drill),
-            self._state_drill, settings.drills,
+            self._state_drill, settings.response,
         )  # fmt: skip
+        store.announcer.outputs = frozenset(
+            name for name, channel in self._channels.items() if isinstance(channel, OrdersStations)
+        )
         self._publisher = GradePublisher(self._broker, site, clock)
         self._heartbeat = HeartbeatPublisher(self._broker, site, clock, self._would_tell)
         self._orders = StationOrders(
@@ -287,6 +287,7 @@ class AlertService(IncidentDesk):
         if linked:
             self._publisher.linked()
             self._heartbeat.linked()
+            self.drills.linked()
         self._ring()
 
     def _ring(self) -> None:

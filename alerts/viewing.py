@@ -51,7 +51,7 @@ def incident_view(
         opened_at=incident.opened_at,
         changed_at=incident.changed_at,
         closed_at=incident.closed_at,
-        headline=words.headline,
+        headline=marked(words.headline) if incident.exercise else words.headline,
         why=words.why,
         subjects=words.subjects,
         notified=tuple(notified_view(row) for row in rows),
@@ -81,6 +81,15 @@ def _first(incident: Incident) -> Name:
     first = incident.first
     alone = first is not None and set(incident.judgement.holders) <= {first.name}
     return Name() if first is None or alone else first.headline
+
+
+def marked(headline: Name) -> Name:
+    """Return a headline that says itself that it belongs to a drill, wherever it is shown.
+
+    >>> marked(Name(zh="水位 0.28 m", en="water level 0.28 m")).en
+    '[DRILL] water level 0.28 m'
+    """
+    return Name(zh=f"【演练】{headline.zh}", en=f"[DRILL] {headline.en}")
 
 
 def acted_views(acted: Sequence[StationAct]) -> tuple[ActedView, ...]:

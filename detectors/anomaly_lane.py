@@ -6,6 +6,11 @@ how far it lies beyond the range seen so far. Fisher's method adds them up: of t
 p-values, -2 ln of their product is chi-square distributed with six degrees of freedom, so that the
 sum is itself a p-value. The number of the lane is -log10 of it. 3 means: one quiet reading in 1000.
 
+Views depend on each other, and most of the time the last one has nothing to say, so that the sum
+promises too much: in a quiet series it is rarer than it claims. The lane therefore keeps account of
+its own budget (adaptive conformal inference, Gibbs and Candes 2021): every reading that does not
+fire adds a little to the next numbers, every one that fires takes a thousand times as much back.
+
 No scale, offset, range or season is given: all is learned from the past of the series itself.
 Hours are hours of UTC; in a zone that keeps summer time its week is learned anew twice a year.
 """
@@ -49,6 +54,7 @@ STATE = (
     "top",
     "total",
     "record",
+    "credit",
 )
 
 # An hour of the week follows its readings with this memory: a fifth of the way in five minutes
@@ -78,6 +84,10 @@ _QUIET_INTERVALS = 25
 # One reading in 1000 quiet ones, the alarm budget of issue 4; and the strong form: 1 in 30,000,
 # twice in a row (detection.md, section 4: 2.2 a view).
 BUDGET, _STRONG = 3.0, 4.5
+# Credit that a reading in the budget takes back, in orders of magnitude, and the most that quiet
+# may save up: that of six weeks at one reading in five minutes. It is never negative: who has
+# alarmed often is not made deaf by it.
+_TAKES, _MOST_CREDIT = 0.15, 1.2
 # Quantities of which nothing else knows what is usual.
 FALLBACK = frozenset({Quantity.OTHER, Quantity.VOLTAGE, Quantity.CURRENT})
 
@@ -118,6 +128,7 @@ class AnomalyLane:
         learned, learned_at: How many readings were learned, and when the last.
         seen, usual, rarity: Last value, what was expected, and one in how many it is.
         counts, top, total, record: See `TailHistograms`.
+        credit: What is added to each number that is not zero, in orders of magnitude.
     """
 
     def __init__(self, rules: Sequence[AnomalyRule]) -> None:
@@ -136,6 +147,7 @@ class AnomalyLane:
         self.learned_at = np.full(size, NEVER, np.int64)
         self.seen, self.usual = np.full(size, np.nan), np.full(size, np.nan)
         self.rarity = np.ones(size)
+        self.credit = np.zeros(size)
         self._tails = TailHistograms(size * _VIEWS)
         self.counts = self._tails.counts.reshape(size, -1)
         self.top = self._tails.top.reshape(size, _VIEWS)
@@ -163,6 +175,7 @@ class AnomalyLane:
         strange = self._tails.surprise(side, np.abs(away)) - log10(2.0)
         views = (strange, self._tails.surprise(level, moved), self._extreme(lines, near))
         number = fisher(np.stack([np.clip(view, 0.0, CAP) for view in views]))
+        number = number + self.credit[lines] * (number > 0.0)
         number = np.where(self.learned[lines] >= WARM, number, np.nan)
         self.lowest[lines] = np.where(first, near, np.minimum(self.lowest[lines], near))
         self.highest[lines] = np.where(first, near, np.maximum(self.highest[lines], near))
@@ -172,6 +185,7 @@ class AnomalyLane:
         due = gap >= LEARN_EVERY_MS
         learns = lines[due]
         self.short[learns], self.long[learns] = short[due], long[due]
+        self._account(learns, number[due])
         self._learn_hours(learns, hour[due], near[due], step_s[due])
         self._tails.learn(side[due], np.abs(away[due]))
         self._tails.learn(learns * _VIEWS + (away[due] >= 0.0), np.zeros(learns.size))
@@ -179,6 +193,12 @@ class AnomalyLane:
         self.learned[learns] += 1
         self.learned_at[learns] = at[due]
         return number
+
+    def _account(self, lines: Ints, number: Floats) -> None:
+        """Give or take credit, so that in the long run one quiet reading in 1000 fires."""
+        told = np.isfinite(number)
+        gain = _TAKES * (10.0**-BUDGET - (np.nan_to_num(number) >= BUDGET)) * told
+        self.credit[lines] = np.clip(self.credit[lines] + gain, 0.0, _MOST_CREDIT)
 
     def _means(self, lines: Ints, near: Floats, step_s: Floats) -> tuple[Floats, Floats]:
         """Return the short and the long mean with this reading in them."""
@@ -239,4 +259,6 @@ def why(lane: AnomalyLane, line: int, told: Because) -> Because:
     )
 
 
-DETECTOR = Detector("anomaly", AnomalyLane, STATE, choose, why, learned=True, momentary=True)
+DETECTOR = Detector(
+    "anomaly", AnomalyLane, STATE, choose, why, learned=True, momentary=True, version=2
+)

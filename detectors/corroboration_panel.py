@@ -1,7 +1,12 @@
-"""Different kinds of sensors of one zone that say the same: smoke and CO and heat, rain and level.
+"""Different kinds of sensors that say the same: smoke and CO and heat, rain and level.
 
 One instrument may be wrong, dirty or next to a frying pan. Two that measure different things are
 wrong together far more rarely, so their agreement may state more than each of them does.
+
+Who may agree with whom is a matter of place. A zone listens to its own sensors and to those of the
+zone around it (`parent`): smoke in the stairwell and heat in a flat are one fire, smoke in two
+flats far apart are two matters. Rain falls on the whole site. At least one witness stands in the
+zone itself.
 """
 
 from __future__ import annotations
@@ -36,12 +41,14 @@ class Evidence:
         quantities: Of which series.
         grade: They state at least this grade of the danger.
         value: Or they read at least this much, canonical unit.
+        everywhere: They speak for every zone of the site, not only for their own.
     """
 
     kind: str
     quantities: tuple[Quantity, ...]
     grade: Grade | None
     value: float = float("inf")
+    everywhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +89,13 @@ CORROBORATION: dict[Hazard, CorroborationRule] = {
     Hazard.FLOOD: CorroborationRule(
         (
             Evidence("water", (Quantity.WATER_LEVEL,), grade=Grade.BLUE),
-            Evidence("rain", (Quantity.RAIN_RATE,), grade=Grade.BLUE, value=20.0),
+            Evidence("rain", (Quantity.RAIN_RATE,), Grade.BLUE, value=20.0, everywhere=True),
         ),
         3_600_000,
         Grade.YELLOW,
         Grade.BLUE,
         "China Meteorological Administration: 20 mm in an hour is short-time heavy rain; the hour "
-        "is a choice of this project",
+        "is a choice of this project; a thunderstorm is wider than a community",
     ),
 }
 # A number that two sensors of one kind make, between one kind and two.
@@ -100,42 +107,57 @@ class CorroborationPanel:
     """Witnesses of every zone and hazard.
 
     Attributes:
-        seen_at: When each watched series last bore witness, one a place.
+        seen_at: When each watched series last bore witness, one a series that some rule looks at.
     """
 
     def __init__(self, plans: Sequence[SeriesPlan], rules: Sequence[PanelRule]) -> None:
         self.rules = tuple(rules)
-        # A place is one series under one rule.
-        self._slot = np.array([slot for rule in rules for slot in rule.slots], np.int64)
-        self._row = np.repeat(np.arange(len(rules)), [len(rule.slots) for rule in rules])
         self._plans = tuple(plans)
-        size = self._slot.size
-        self._kind = np.zeros(size, np.int64)
-        self._grade = np.full(size, len(Grade), np.int64)
-        self._value = np.full(size, np.inf)
-        self._window = np.zeros(size, np.int64)
-        for place in range(size):
-            rule = CORROBORATION[rules[int(self._row[place])].hazard]
-            quantity = plans[int(self._slot[place])].series.quantity
-            for kind, evidence in enumerate(rule.evidence):
-                if quantity in evidence.quantities:
-                    self._kind[place] = kind
-                    self._grade[place] = evidence.grade or len(Grade)
-                    self._value[place] = evidence.value
-            self._window[place] = rule.window_ms
-        keys = tuple(
-            key_of(rules[int(row)].subject, rules[int(row)].hazard, plans[int(slot)].series)
-            for row, slot in zip(self._row, self._slot, strict=True)
-        )
+        # A place is a watched series; a rule looks at several, and may share them with others.
+        self._slot = np.unique(np.array([slot for rule in rules for slot in rule.slots], np.int64))
         self._place_of = np.full(len(plans), -1, np.int64)
-        self._place_of[self._slot] = np.arange(size)
-        self.seen_at: Ints = np.full(size, NEVER, np.int64)
+        self._place_of[self._slot] = np.arange(self._slot.size)
+        self._places = [self._place_of[list(rule.slots)] for rule in rules]
+        self._own = [
+            np.array([plans[slot].zone == rule.zone for slot in rule.slots]) for rule in rules
+        ]
+        self._share()
+        self._describe()
+        keys = tuple(key_of(plans[slot].hazard, plans[slot].series) for slot in self._slot)
+        self.seen_at: Ints = np.full(self._slot.size, NEVER, np.int64)
         self.memory: tuple[Memory, ...] = ((keys, ("seen_at",)),)
         self._now: Ints = np.full(len(rules), NEVER, np.int64)
         # When a witness spoke last in each row; unknown after a restart: look once.
         self._fired: Ints = np.full(len(rules), np.iinfo(np.int64).max // 2, np.int64)
         self._longest = max(rule.window_ms for rule in CORROBORATION.values())
         self._stated: Ints | None = None
+
+    def _share(self) -> None:
+        """Set which rows each place speaks to: `_rows` from `_first` on, one after another."""
+        sizes = [places.size for places in self._places]
+        row = np.repeat(np.arange(len(self.rules)), sizes)
+        place = np.concatenate(self._places)
+        order = np.argsort(place, kind="stable")
+        self._rows = row[order]
+        self._fan = np.bincount(place, minlength=self._slot.size)
+        self._first = np.cumsum(self._fan) - self._fan
+
+    def _describe(self) -> None:
+        """Set when each place bears witness, of what kind, and for how long it is believed."""
+        size = self._slot.size
+        self._kind = np.zeros(size, np.int64)
+        self._grade = np.full(size, len(Grade), np.int64)
+        self._value = np.full(size, np.inf)
+        self._window = np.zeros(size, np.int64)
+        for place, slot in enumerate(self._slot.tolist()):
+            plan = self._plans[slot]
+            rule = CORROBORATION[plan.hazard]
+            self._window[place] = rule.window_ms
+            for kind, evidence in enumerate(rule.evidence):
+                if plan.series.quantity in evidence.quantities:
+                    self._kind[place] = kind
+                    self._grade[place] = evidence.grade or len(Grade)
+                    self._value[place] = evidence.value
 
     def step(self, bank: Bank, part: Batch) -> Fed:
         """Take note of witnesses, and count their kinds in every zone that was heard."""
@@ -151,35 +173,48 @@ class CorroborationPanel:
         fires = (stated >= self._grade[places]) | (part.value[mine] >= self._value[places])
         seen = self.seen_at[places]
         self.seen_at[places] = np.where(fires, np.maximum(seen, at), seen)
-        np.maximum.at(self._now, self._row[places], at)
-        rows = np.unique(self._row[places]) if places.size > 1 else self._row[places]
+        heard = self._heard(places)
+        np.maximum.at(self._now, heard, np.repeat(at, self._fan[places]))
+        rows = np.unique(heard)
         numbers = np.zeros(rows.size)
         if fires.any():
-            np.maximum.at(self._fired, self._row[places[fires]], at[fires])
+            spoke = np.repeat(at[fires], self._fan[places[fires]])
+            np.maximum.at(self._fired, self._heard(places[fires]), spoke)
         alive = self._now[rows] - self._fired[rows] <= self._longest
         for place in np.flatnonzero(alive).tolist():
             numbers[place] = self._number(int(rows[place]))
         return rows, self._now[rows], numbers
 
+    def _heard(self, places: Ints) -> Ints:
+        """Return the rows to which *places* speak, place by place."""
+        fan = self._fan[places]
+        within = np.arange(int(fan.sum())) - np.repeat(np.cumsum(fan) - fan, fan)
+        heard: Ints = self._rows[np.repeat(self._first[places], fan) + within]
+        return heard
+
     def _number(self, row: int) -> float:
         """Return how many kinds agree; one and a half for two sensors of a single kind."""
-        mine = self._row == row
-        self._fired[row] = self.seen_at[mine].max()
-        places = np.flatnonzero(mine & self._believed())
+        self._fired[row] = self.seen_at[self._places[row]].max()
+        believed = self._believed(row)
+        if not self._own[row][believed].any():
+            return 0.0  # what happens in the zone around it only is told there
+        places = self._places[row][believed]
         kinds = set(self._kind[places].tolist())
         sensors = {self._plans[int(self._slot[place])].series.sensor for place in places}
         if len(sensors) < 2:
             return min(float(len(kinds)), 1.0)  # a device that measures everything is one witness
         return max(float(len(kinds)), _REPEATED)
 
-    def _believed(self) -> Flags:
-        fresh = self._now[self._row] - self.seen_at <= self._window
-        believed: Flags = fresh & (self.seen_at != NEVER)
+    def _believed(self, row: int) -> Flags:
+        """Return which of the places of *row* have spoken and are still believed."""
+        places = self._places[row]
+        seen = self.seen_at[places]
+        believed: Flags = (self._now[row] - seen <= self._window[places]) & (seen != NEVER)
         return believed
 
     def why(self, row: int, told: Because) -> Because:
         """Name the witnesses."""
-        places = np.flatnonzero((self._row == row) & self._believed())
+        places = self._places[row][self._believed(row)]
         members = [self._plans[int(self._slot[place])].series.subject for place in places]
         return replace(told, samples=len(members), members=tuple(dict.fromkeys(members)))
 
@@ -201,15 +236,10 @@ def _danger_rows(bank: Bank, slots: Ints) -> Ints:
     return np.array([each + [-1] * (width - len(each)) for each in rows], np.int64)
 
 
-def make(_community: Community | None, plans: Sequence[SeriesPlan]) -> CorroborationPanel | None:
-    """Return the panel of every zone in which two kinds can agree, None if there is none."""
+def make(community: Community | None, plans: Sequence[SeriesPlan]) -> CorroborationPanel | None:
+    """Return the panel of every zone in which two can agree, None if there is none."""
     rules = []
     for hazard, corroboration in CORROBORATION.items():
-        zones: dict[str, list[int]] = {}
-        for slot, plan in enumerate(plans):
-            watched = any(plan.series.quantity in one.quantities for one in corroboration.evidence)
-            if watched and plan.hazard is hazard:
-                zones.setdefault(plan.zone, []).append(slot)
         levels = (
             Level(corroboration.repeated, _REPEATED, 0, 1, _DOWN_MS),
             Level(corroboration.agreed, _AGREED, 0, 1, _DOWN_MS),
@@ -222,10 +252,41 @@ def make(_community: Community | None, plans: Sequence[SeriesPlan]) -> Corrobora
                 hazard,
                 LimitRule(levels, True, 0.25, corroboration.window_ms, corroboration.source),
                 "",
-                tuple(slots),
+                slots,
                 spreads=False,
             )
-            for zone, slots in zones.items()
+            for zone, slots in _listeners(community, plans, hazard).items()
             if len(slots) >= 2
         ]
     return CorroborationPanel(plans, rules) if rules else None
+
+
+def _listeners(
+    community: Community | None, plans: Sequence[SeriesPlan], hazard: Hazard
+) -> dict[str, tuple[int, ...]]:
+    """Return the series to which each zone listens: its own, its parent's, and the site's rain.
+
+    Without a community the zones are places that know nothing of each other (recordings).
+    """
+    evidence = CORROBORATION[hazard].evidence
+    near: dict[str, list[int]] = {}
+    wide: list[int] = []
+    local: set[str] = set()
+    for slot, plan in enumerate(plans):
+        mine = [one for one in evidence if plan.series.quantity in one.quantities]
+        if not mine or plan.hazard is not hazard:
+            continue
+        near.setdefault(plan.zone, []).append(slot)
+        if mine[0].everywhere:
+            wide.append(slot)
+        else:
+            local.add(plan.zone)
+    if community is None:
+        return {zone: tuple(slots) for zone, slots in near.items()}
+    told = {}
+    for zone, own in near.items():
+        if zone in local:
+            entry = community.zone_of(zone)
+            around = near.get(entry.parent, []) if entry is not None else []
+            told[zone] = tuple(dict.fromkeys([*own, *around, *wide]))
+    return told

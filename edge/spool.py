@@ -17,15 +17,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from core.clock import Clock
-from core.pack import Gone, Pack, Unknown, encode_pack
 from core.reading import Reading
-from core.topics import MAX_PACK_BYTES
-from edge.eviction import MEMORY
 from edge.pack_books import Declaration, PackId, StoredPack, Waiting
+from edge.pack_maker import PackMaker
 from edge.pack_store import PackStore
 from edge.pack_tables import UNUSABLE
-from edge.salvage import Salvage
-from edge.spool_file import connect, lock_spool, open_store, put_away
+from edge.spool_file import connect, lock_spool, open_store
+from edge.take_over import TakeOver
 
 Result = TypeVar("Result")
 LOG = logging.getLogger(__name__)
@@ -36,7 +34,6 @@ MEMORY_BYTES = 2_000_000
 RETRY_S = 10.0
 # Declarations in one pack; more of them wait for the next one.
 _MOST_DECLARATIONS = 40
-_READINGS_A_PACK = 500
 # Earlier boots of which the status tells: their end without a trusted clock, what they produced.
 _MOST_BOOTS = 20
 # Wall seconds between two looks for packs that are too old.
@@ -60,7 +57,6 @@ class Spool:
         exercise: Id of the drill that the packs are marked with, "" for none.
 
     Attributes:
-        made: Readings that this boot has produced.
         corrupt: True if a broken file was set aside since the start.
         salvaged: Packs that were read from broken files since then.
         error: What the disk said when it failed last; empty while all is well.
@@ -83,7 +79,7 @@ class Spool:
     ) -> None:
         self.path = path
         self.boot = boot
-        self.made = 0
+        self._maker = PackMaker(boot, exercise)
         self.corrupt = False
         self.salvaged = 0
         self.error = ""
@@ -92,13 +88,11 @@ class Spool:
         self._max_bytes = max_bytes
         self._at_risk = at_risk
         self._max_age_ms = max_age_ms
-        self._exercise = exercise
         self._age_due_s = clock.monotonic_s()
         self._out_of_reach: Waiting | None = None
-        self._seq = 0
         self._receipts: set[PackId] = set()
         self._carried_elsewhere: list[tuple[int, PackId]] = []
-        self._salvages: list[Salvage] = []
+        self._take_over = TakeOver()
         self._holes_to = 0
         self._lock_file = lock_spool(path)
         self._memory = PackStore(connect(":memory:"), MEMORY_BYTES)
@@ -106,6 +100,11 @@ class Spool:
         self._disk: PackStore | None = None
         self._retry_s = clock.monotonic_s()
         self._open_disk()
+
+    @property
+    def made(self) -> int:
+        """Readings that this boot has produced."""
+        return self._maker.made
 
     @property
     def degraded(self) -> bool:
@@ -125,14 +124,14 @@ class Spool:
     @property
     def closed(self) -> dict[str, int] | None:
         """What earlier boots had produced, once no pack of them waits; see `StationStatus`."""
-        if self._salvages or self._memory.earlier_boots(self.boot, 0) is None:
+        if self._take_over.busy or self._memory.earlier_boots(self.boot, 0) is None:
             return None
         return self._on_disk(lambda store: store.earlier_boots(self.boot, _MOST_BOOTS))
 
     @property
     def takes_over(self) -> bool:
         """True while there is more to read of a broken file; its packs are not sent yet."""
-        return bool(self._salvages)
+        return self._take_over.busy
 
     @property
     def has_declarations(self) -> bool:
@@ -161,14 +160,14 @@ class Spool:
         if dropped:
             self._declare_dropped(dropped)
         declarations = self._declarations(_MOST_DECLARATIONS)
-        packs = self._packs(readings, sync, declarations, alarm=alarm)
+        packs = self._maker.make(readings, declarations, sync=sync, alarm=alarm)
         carried = [(one.ordinal, packs[0].id) for one in declarations]
         self._keep(packs, sent, carried, self._oldest_ms(readings if sync else ()))
         return packs
 
     def take_over_some(self) -> None:
         """Read some more packs of a broken file; what is committed meanwhile hardly waits."""
-        if self._salvages:
+        if self._take_over.busy:
             self._on_disk(self._step)
 
     def receipt(self, names: Collection[PackId]) -> None:
@@ -211,50 +210,13 @@ class Spool:
         self.settle()
         if not self._memory.waiting().packs:
             self._changed_disk(lambda store: store.close_boot(self.boot))
-        self._end_salvages()
+        self._take_over.close()
         for store in (self._disk, self._memory):
             if store is not None:
                 with contextlib.suppress(*UNUSABLE):
                     store.close()
         if self._lock_file is not None:
             self._lock_file.close()
-
-    def _packs(
-        self,
-        readings: Sequence[Reading],
-        sync: bool,
-        declarations: Sequence[Declaration],
-        *,
-        alarm: bool,
-    ) -> list[StoredPack]:
-        labels = [one.label for one in declarations]
-        pieces = [
-            readings[at : at + _READINGS_A_PACK] for at in range(0, len(readings), _READINGS_A_PACK)
-        ] or [readings]
-        packs: list[StoredPack] = []
-        while pieces:
-            piece = pieces.pop(0)
-            pack = Pack(
-                boot=self.boot,
-                seq=self._seq + 1,
-                sync=sync,
-                readings=tuple(piece),
-                made=self.made + len(piece),
-                gone=() if packs else tuple(one for one in labels if isinstance(one, Gone)),
-                unknown=() if packs else tuple(one for one in labels if isinstance(one, Unknown)),
-                exercise=self._exercise,
-            )
-            payload = encode_pack(pack)
-            if len(payload) > MAX_PACK_BYTES and len(piece) > 1:
-                half = len(piece) // 2
-                pieces[:0] = [piece[:half], piece[half:]]
-                continue
-            self._seq += 1
-            self.made += len(piece)
-            newest_ms = max((one.at for one in piece), default=None) if sync else None
-            name = PackId(self.boot, self._seq)
-            packs.append(StoredPack(name, len(piece), payload, alarm=alarm, newest_ms=newest_ms))
-        return packs
 
     def _oldest_ms(self, readings: Sequence[Reading]) -> int | None:
         """Return, now and then, how old a pack may be; its age is told by the newest readings."""
@@ -301,9 +263,7 @@ class Spool:
 
     def _declare_dropped(self, readings: int) -> None:
         """Declare dropped readings as a pack of their own that never was."""
-        self._seq += 1
-        self.made += readings
-        gone = Gone(self.boot, self._seq, self._seq, readings, MEMORY)
+        gone = self._maker.drop(readings)
         if not self._changed_disk(lambda store: store.declare_gone(gone)):
             self._memory.declare_gone(gone)
 
@@ -329,7 +289,7 @@ class Spool:
             LOG.error("spool %s: %s; keeping packs in memory", self.path, error)
         self.error = str(error)
         self._retry_s = self._clock.monotonic_s() + RETRY_S
-        self._end_salvages()
+        self._take_over.close()
         disk, self._disk = self._disk, None
         if disk is not None:
             with contextlib.suppress(*UNUSABLE):
@@ -338,18 +298,10 @@ class Spool:
                 disk.close()
 
     def _step(self, store: PackStore) -> None:
-        salvage = self._salvages[0]
-        before = salvage.packs
-        try:
-            more = salvage.step()
-            self.salvaged += salvage.packs - before
-            if more:
-                return
-            put_away(salvage)
-        except OSError as error:
-            LOG.error("spool: %s can't be put away: %s", salvage.broken.name, error)  # noqa: TRY400  # no stack trace reaches an operator
-        self._salvages.pop(0)
-        if not self._salvages:
+        before = self._take_over.packs
+        self._take_over.step()
+        self.salvaged += self._take_over.packs - before
+        if not self._take_over.busy:
             self._taken_over(store)
 
     def _taken_over(self, store: PackStore) -> None:
@@ -361,11 +313,6 @@ class Spool:
             self._holes_to = 0
         store.held_up_to = 0
 
-    def _end_salvages(self) -> None:
-        for salvage in self._salvages:
-            salvage.close()
-        self._salvages = []
-
     def _try_disk_again(self) -> None:
         if self._disk is None and self._clock.monotonic_s() >= self._retry_s:
             self._open_disk()
@@ -375,7 +322,7 @@ class Spool:
             opened = open_store(self.path, self._max_bytes, self.boot, self._at_risk)
             store = opened.store
             self.corrupt |= opened.set_aside
-            self._salvages = [*opened.salvages]
+            self._take_over = TakeOver(opened.salvages)
             killed = store.open_boot(self.boot, self._at_risk)
             self.ended = store.ended_unsynced(self.boot, _MOST_BOOTS)
             if self.made:
@@ -383,8 +330,8 @@ class Spool:
                 store.adopt(self._memory, self.boot, self.made, told)
                 self._memory.clear()
                 # Of the packs up to here some may have been on a page that can't be read.
-                self._holes_to = self._seq if opened.set_aside else 0
-            if not self._salvages:
+                self._holes_to = self._maker.seq if opened.set_aside else 0
+            if not self._take_over.busy:
                 self._taken_over(store)
         except (*UNUSABLE, OSError) as error:
             self._disk_failed(error)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import locale
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -24,7 +23,7 @@ from safety_eye.drill_cli import drill_app
 from safety_eye.hub import HubConfig, load_hub, response_file
 from safety_eye.kit_cli import broker_app, station_app
 from safety_eye.kpi_cli import kpi
-from safety_eye.output import console, say
+from safety_eye.output import console, reader_language, say
 from safety_eye.person_cli import person_app
 from safety_eye.plan_cli import people_app, plan_app
 
@@ -60,11 +59,6 @@ ClockOption = Annotated[
 def _fail(message: str, code: int = 2) -> typer.Exit:
     console.print(f"safety-eye: {message}", style="red", markup=False, soft_wrap=True)
     return typer.Exit(code)
-
-
-def _language() -> str:
-    name = locale.getlocale()[0] or ""
-    return "zh" if name.lower().startswith(("zh", "chinese")) else "en"
 
 
 def _load(community: Path, hub: Path | None) -> tuple[Community, HubConfig]:
@@ -165,7 +159,7 @@ def up(
     try:
         check_channels(config, str(hub))
         check_standards(config, str(hub), profile)
-        code = run_up(profile, community, config, hub, state, _language())
+        code = run_up(profile, community, config, hub, state, reader_language())
     except (ConfigurationError, OSError) as error:
         raise _fail(str(error)) from error
     raise typer.Exit(code)
@@ -195,14 +189,23 @@ def demo(
     from safety_eye.demo import DemoOptions, run_demo  # noqa: PLC0415  # slow imports
 
     if listing:
-        _list_scenarios(language or _language())
+        _list_scenarios(language or reader_language())
         return
     try:
         load_scenario(scenario)
     except (ConfigurationError, ValueError, OSError) as error:
         raise _fail(f"{error}; there are: {', '.join(scenario_names())}") from error
     options = DemoOptions(
-        scenario, speed, once, as_json, state, broker, language or _language(), port, start, end
+        scenario,
+        speed,
+        once,
+        as_json,
+        state,
+        broker,
+        language or reader_language(),
+        port,
+        start,
+        end,
     )
     try:
         code = run_demo(options)
@@ -356,7 +359,7 @@ def backtest(
     if as_json:
         print(json.dumps(backtest_report.as_json(report), ensure_ascii=False))
     else:
-        for line in backtest_report.lines(report, profile, _language()):
+        for line in backtest_report.lines(report, profile, reader_language()):
             console.print(line, markup=False, soft_wrap=True)
     raise typer.Exit(1 if report.verdict == "worse" else 0)
 

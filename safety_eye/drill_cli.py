@@ -18,7 +18,7 @@ from core.community_file import load_community
 from core.configuration import ConfigurationError
 from core.drill import DrillError
 from safety_eye.hub import HubConfig, load_hub
-from safety_eye.output import console
+from safety_eye.output import console, reader_language
 
 if TYPE_CHECKING:
     from alerts.drill_calendar import Coverage, Line
@@ -38,7 +38,9 @@ HubOption = Annotated[
 ]
 StateOption = Annotated[Path, typer.Option("--state", help="The running hub's state directory.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON to standard output.")]
-LanguageOption = Annotated[str, typer.Option("--language", help="zh or en.")]
+LanguageOption = Annotated[
+    str, typer.Option("--language", help="zh or en; by default that of this terminal.")
+]
 
 
 def _tell(text: str) -> None:
@@ -96,7 +98,7 @@ def run(
     with_outputs: Annotated[
         bool, typer.Option("--with-outputs", help="Sirens and lights may be switched.")
     ] = False,
-    language: LanguageOption = "zh",
+    language: LanguageOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Play a scenario into a RUNNING hub, marked as a drill; 0 passed, 1 not, 2 refused."""
@@ -118,7 +120,7 @@ def run(
             take_over_s=None if machine_only else take_over_s,
             short=short,
             with_outputs=with_outputs,
-            language=language,
+            language=language or reader_language(),
         )
         drill = DrillRun(options, moved, place, client)
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -150,7 +152,7 @@ def _report(outcome: Outcome, drill: DrillRun, client: DrillClient) -> None:
 
 
 def _conclude(outcome: Outcome, options: DrillOptions, *, as_json: bool) -> None:
-    from safety_eye.drill_words import measure_line, state_line  # noqa: PLC0415  # slow imports
+    from alerts.drill_words import measure_line, state_line  # noqa: PLC0415  # slow imports
 
     answer, language = outcome.answer, options.language
     for one in answer.score.measures:
@@ -192,12 +194,13 @@ def list_drills(
     state: StateOption = Path("state"),
     community: CommunityOption = None,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
-    language: LanguageOption = "zh",
+    language: LanguageOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Show the drills of a hub, newest first."""
-    from safety_eye.drill_words import state_line  # noqa: PLC0415  # slow imports
+    from alerts.drill_words import state_line  # noqa: PLC0415  # slow imports
 
+    language = language or reader_language()
     with _client(state, hub) as client:
         drills = client.drills(limit)
         profile = _profile(state, community)
@@ -221,7 +224,7 @@ def coverage(
     hub: HubOption = None,
     state: StateOption = Path("state"),
     days: Annotated[float, typer.Option(min=1, max=3650, help="The window.")] = 365,
-    language: LanguageOption = "zh",
+    language: LanguageOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Show what was drilled by hazard, watch and channel, and what is due; 1 if anything is."""
@@ -230,13 +233,13 @@ def coverage(
     if as_json:
         print(msgspec.json.encode(answer).decode())
     else:
-        for line in _coverage_lines(answer.coverage, language):
+        for line in _coverage_lines(answer.coverage, language or reader_language()):
             _tell(line)
     raise typer.Exit(1 if any(entry.due for entry in answer.coverage.entries) else 0)
 
 
 def _coverage_lines(found: Coverage, language: str) -> Iterator[str]:
-    from safety_eye.drill_words import COVERAGE, line_words  # noqa: PLC0415  # slow imports
+    from alerts.drill_words import COVERAGE, line_words  # noqa: PLC0415  # slow imports
 
     parts: dict[str, tuple[Line, ...]] = {
         "entries": found.entries,
@@ -255,12 +258,13 @@ def report(
     drill: Annotated[str, typer.Argument(help="Id of the drill.")],
     hub: HubOption = None,
     state: StateOption = Path("state"),
-    language: LanguageOption = "zh",
+    language: LanguageOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Show how a drill went, and whether its files are still those that were made then."""
-    from safety_eye.drill_words import measure_line, state_line  # noqa: PLC0415  # slow imports
+    from alerts.drill_words import measure_line, state_line  # noqa: PLC0415  # slow imports
 
+    language = language or reader_language()
     with _client(state, hub) as client:
         answer = client.drill(drill)
     if as_json:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import hashlib
+import zoneinfo
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +15,11 @@ import msgspec
 from jinja2 import Environment, PackageLoader
 
 from alerts.drill_score import Measure
+from alerts.drill_words import MEASURES, target_words, value_words, why_words
 from alerts.drills_api import DrillAnswer
 from core.community import Community, Name
 from core.quantity import FACTS
 from edge.simulator.transplant import Transplant, truths
-from safety_eye.drill_words import MEASURES, target_words, value_words, why_words
-from safety_eye.output import clock_text
 from safety_eye.summary import ReadingTotals
 
 LANGUAGES = ("zh", "en")
@@ -116,7 +117,7 @@ def _chart(material: Material, path: Path) -> bytes:
             moments,
         ),
         times,
-        _title(material, language),
+        f"{'【演练】' if language == 'zh' else '[DRILL] '}{_title(material, language)}",
         "演练开始后的分钟数" if language == "zh" else "minutes since the drill began",
         path,
     )
@@ -142,7 +143,7 @@ def _title(material: Material, language: str) -> str:
     drill = material.answer.drill
     place = material.community.place(drill.plan.zone, language)
     scenario = material.moved.scenario.name.in_language(language)
-    return f"{'演练' if language == 'zh' else 'Drill'} · {place} · {scenario}"
+    return f"{place} · {scenario}"
 
 
 def _page(material: Material, chart: bytes) -> str:
@@ -171,14 +172,8 @@ def _words(material: Material, language: str) -> dict[str, Any]:
         "why": why_words(drill, language),
         "facts": [
             ("编号" if zh else "Drill", drill.id),
-            (
-                "开始" if zh else "Began",
-                clock_text(drill.began_at, zone) if drill.began_at else "–",
-            ),
-            (
-                "结束" if zh else "Ended",
-                clock_text(drill.ended_at, zone) if drill.ended_at else "–",
-            ),
+            ("开始" if zh else "Began", _when(drill.began_at, zone)),
+            ("结束" if zh else "Ended", _when(drill.ended_at, zone)),
             ("节奏" if zh else "Pace", f"×{drill.plan.pace:g}"),
             ("发起人" if zh else "Asked by", names.get(drill.plan.by, drill.plan.by) or "–"),
             ("联动输出" if zh else "Outputs", _outputs(material, zh=zh)),
@@ -203,6 +198,13 @@ def _words(material: Material, language: str) -> dict[str, Any]:
             else ("Who", "Channel", "Accepted", "Fastest", "Detail"),
         },
     }
+
+
+def _when(at: int, zone: str) -> str:
+    """Return a day and time of the place, a dash where there is none."""
+    if not at:
+        return "–"
+    return f"{dt.datetime.fromtimestamp(at / 1000, zoneinfo.ZoneInfo(zone)):%Y-%m-%d %H:%M:%S}"
 
 
 def _verdict(material: Material, language: str) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from alerts.drill import READY_WITHIN_S, DrillAim, DrillPlan, DrillState
 from alerts.drill_score import Measure
+from alerts.drill_words import measure_line, state_line
 from alerts.drills_api import DrillAnswer
 from core.broker import BrokerAddress
 from core.clock import RunClock
@@ -26,7 +27,6 @@ from edge.simulator.transplant import Transplant
 from ingest.ledger import LedgerError, read_ledger
 from safety_eye.drill_client import DrillClient, HubSilentError
 from safety_eye.drill_site import DrillSite
-from safety_eye.drill_words import measure_line, state_line
 from safety_eye.output import console, say
 from safety_eye.summary import ReadingTotals
 from safety_eye.supervisor import Supervisor
@@ -188,6 +188,8 @@ class DrillRun:
         simulator = site.simulator(world, start)
         supervisor.start(dataclasses.replace(simulator, on_line=self._simulator_line))
         answer = self._until(answer, _PORTS_S, lambda _now: self._ready.is_set())
+        if not (self._ready.is_set() or answer.drill.over or self.stop.is_set()):
+            console.print(f"the twins did not start; see {site.directory / 'logs'}", markup=False)
         if answer.drill.over or not self._ready.is_set():
             return answer
         supervisor.start(site.station())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import locale
 import zoneinfo
 
 from rich.console import Console
@@ -35,6 +36,12 @@ def say(text: str) -> None:
     """Print a line; nobody listening any more must not end a hub."""
     with contextlib.suppress(OSError):
         console.print(text, soft_wrap=True)
+
+
+def reader_language() -> str:
+    """Return the language of this terminal: "zh" or "en"."""
+    name = locale.getlocale()[0] or ""
+    return "zh" if name.lower().startswith(("zh", "chinese")) else "en"
 
 
 def grade_mark(grade: Grade, language: str) -> Text:

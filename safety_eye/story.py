@@ -34,6 +34,7 @@ _KINDS = {
     "alert": ("预警", "alert"),
     "update": ("更新", "update"),
     "clear": ("解除", "clear"),
+    "drill-end": ("结束", "over"),
     "escalation": ("无人接手，升级呼叫", "nobody has it, called:"),
     "reminder": ("还在处理吗", "still on it?"),
     "digest": ("汇总", "digest"),
@@ -167,7 +168,8 @@ class Story:
         place = data.get("place", {}).get(self._language) or data.get("zone", "")
         told = f"已送达 {data.get('contact')}" if zh else f"reached {data.get('contact')}"
         again = "" if not delivery.repeated else "（重复，同一编号）" if zh else " (again, same id)"
-        line = f"          └─ {told}: {kind} {words} · {place}{again}"
+        mark = ("【演练】" if zh else "[DRILL] ") if data.get("exercise") else ""
+        line = f"          └─ {told}: {mark}{kind} {words} · {place}{again}"
         console.print(line, style="dim", markup=False, soft_wrap=True)
 
     def world(self, event: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import msgspec
 
+from core.drill import is_drill
 from core.grade import WARNING_GRADES, Grade, grade_named
 from edge import read_spool
 from ingest.ledger import LedgerError, read_ledger
@@ -35,9 +36,10 @@ class ReadingTotals(msgspec.Struct, frozen=True):
 
 
 def reading_totals(state: Path) -> ReadingTotals:
-    """Return the totals of all stations of a run."""
+    """Return the totals of all stations of a run; a drill keeps books of its own."""
     spools = [read_spool(path) for path in sorted(state.glob("stations/*/spool.db"))]
-    stations = read_ledger(state / "ledger.db")
+    ledger = read_ledger(state / "ledger.db")
+    stations = [entry for entry in ledger if not is_drill(entry.station)]
     return ReadingTotals(
         produced=sum(spool.produced for spool in spools),
         stored=sum(entry.stored for entry in stations),
@@ -106,7 +108,7 @@ def _brief(incident: dict[str, Any]) -> dict[str, Any]:
 
 
 def fetch_incidents(url: str) -> tuple[list[dict[str, Any]], list[list[dict[str, Any]]]]:
-    """Return every incident of a running hub, and the journal of each.
+    """Return every actual incident of a running hub, and the journal of each.
 
     Raises:
         httpx.HTTPError: The API does not answer; trying again may help.
@@ -114,7 +116,8 @@ def fetch_incidents(url: str) -> tuple[list[dict[str, Any]], list[list[dict[str,
     with httpx.Client(base_url=url, timeout=10, trust_env=False) as client:
         answer = client.get("/api/v1/incidents", params={"limit": 1000})
         answer.raise_for_status()
-        incidents = sorted(_rows(answer.json(), "incidents"), key=lambda row: row["number"])
+        actual = [row for row in _rows(answer.json(), "incidents") if not row.get("exercise")]
+        incidents = sorted(actual, key=lambda row: row["number"])
         journals = []
         for incident in incidents:
             answer = client.get(f"/api/v1/incidents/{incident['number']}/journal")

@@ -63,15 +63,18 @@ class AlertmanagerWebhook(Channel):
     def message(self, note: Notification) -> dict[str, object]:
         """Return what is posted."""
         language = self._entry.language or note.language
-        over = note.kind is Kind.CLEAR
+        over = note.kind in (Kind.CLEAR, Kind.DRILL_END)
+        # A route that knows nothing of drills must not match one.
+        what = "safety-eye-drill" if note.exercise else "safety-eye"
         status = "resolved" if over else "firing"
         labels = {
-            "alertname": f"safety-eye-{note.hazard.value}",
+            "alertname": f"{what}-{note.hazard.value}",
             "zone": note.zone,
             "hazard": note.hazard.value,
             "grade": note.grade.word,
             "severity": note.severity,
             "incident": str(note.incident),
+            **({"exercise": "true"} if note.exercise else {}),
         }
         text = "\n".join(lines(note, language))
         annotations = {

@@ -1,8 +1,8 @@
 """Sounders and lights of the building: a signed command to a station, and its word that it sounded.
 
 `channels = ["siren:north-1/horn"]`: station and output. Accepted is what the station answers;
-delivered, that its feedback heard it. Only for what is bad enough, never for a drill: a siren that
-sounds for practice is believed less the next time.
+delivered, that its feedback heard it. Only for what is bad enough, and for a drill only if that was
+asked for: a siren that sounds for practice is believed less the next time.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ _WHERE = re.compile(r"([a-z0-9-]{1,40})/([a-z0-9-]{1,40})")
 # Longest sounding that a command may ask for (core.command).
 LONGEST_S = 3600.0
 _SOUNDS = (Kind.ALERT, Kind.ESCALATION)
+_STOPS = (Kind.CLEAR, Kind.DRILL_END)
 
 
 class SounderOptions(CallOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -111,9 +112,9 @@ class Sounder(Channel):
 
     def _not_sounded(self, note: Notification) -> Outcome | None:
         why = ""
-        if note.exercise:
+        if note.exercise and not note.with_outputs:
             why = "a drill sounds nothing"
-        elif note.kind is Kind.TEST or (note.kind is Kind.CLEAR and note.peak >= self._least):
+        elif note.kind is Kind.TEST or (note.kind in _STOPS and note.peak >= self._least):
             return None
         elif note.kind not in _SOUNDS or note.grade < self._least:
             why = f"it sounds for alerts from {self._least.word} on"
@@ -133,7 +134,7 @@ class Sounder(Channel):
             return Outcome(OutcomeKind.MISCONFIGURED, vendor_code="key", detail=str(error))
         if note.kind is Kind.TEST:  # everything but the noise
             return Outcome(OutcomeKind.ACCEPTED, vendor_code="online", detail="ready to sound")
-        stops = note.kind is Kind.CLEAR
+        stops = note.kind in _STOPS
         verb, seconds = (Verb.STOP, 0.0) if stops else (Verb.SOUND, self._options.seconds)
         wanted = Wanted(station, verb, output, seconds)
         return _outcome(self._orders.give(wanted, key, self._later(note, output)))

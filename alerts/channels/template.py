@@ -57,6 +57,8 @@ def filling(
         "time": local_time(note.since or note.at, note.timezone, language),
         "number": f"{note.incident}-{note.seq}",
     }
+    if "grade" not in words:  # it would carry the mark of a drill
+        values[words[0]] = drill_mark(note, language) + values[words[0]]
     return {word: _fit(values[word], most) for word in words}
 
 
@@ -71,7 +73,7 @@ def _grade(note: Notification, language: str) -> str:
         Kind.DIGEST: ("汇总", "digest"),
         Kind.TEST: ("通道测试", "channel test"),
         Kind.NOTICE: ("提醒", "notice"),
-        Kind.DRILL_END: ("演练结束", "drill over"),
+        Kind.DRILL_END: ("结束", "over") if note.ending == "finished" else ("中止", "broken off"),
     }
     return drill_mark(note, language) + words.get(note.kind, (grade, grade))[0 if zh else 1]
 

@@ -23,7 +23,7 @@ from alerts.channels.base import (
     read_secret,
 )
 from alerts.channels.post import Answer, Poster, of_status
-from alerts.message import Notification, lines, title, truncate_utf8
+from alerts.message import Notification, drill_mark, lines, title, truncate_utf8
 
 # Bodies stay below 20 kB (Standard Webhooks 1.0); ours are about 2 kB. Longest text, bytes.
 MAX_TEXT_BYTES = 4000
@@ -81,6 +81,9 @@ def body_of(note: Notification, language: str, now_s: int) -> bytes:
         "title": title(note, language),
         "text": truncate_utf8("\n".join(lines(note, language)), MAX_TEXT_BYTES),
     }
+    if note.exercise:  # whatever a receiver shows of it says so
+        for name, text in data["headline"].items():
+            data["headline"][name] = f"{drill_mark(note, name)}{text}"
     for key in ("headline", "why"):
         data[key] = {name: truncate_utf8(text, 1000) for name, text in data[key].items()}
     sent = dt.datetime.fromtimestamp(now_s, dt.UTC).isoformat().replace("+00:00", "Z")

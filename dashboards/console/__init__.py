@@ -70,6 +70,7 @@ def _news(view: IncidentView) -> dict[str, object]:
         "grade": int(view.grade),
         "open": view.open,
         "acknowledged": view.acknowledged,
+        "exercise": view.exercise,
         "zh": view.headline.zh,
         "en": view.headline.en,
     }

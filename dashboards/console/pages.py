@@ -11,6 +11,7 @@ from alerts.access import COOKIE as SESSION_COOKIE
 from alerts.access import SESSION_S
 from alerts.views import IncidentError
 from dashboards.console.cycle_pages import add_cycle, incident_page
+from dashboards.console.drill_pages import add_drills
 from dashboards.console.duty_pages import add_duty
 from dashboards.console.guard import access_of, meant, refusal
 from dashboards.console.incident_views import IncidentCard, incident_card
@@ -35,6 +36,7 @@ def page_router(site: Site) -> APIRouter:
     _add_incidents(router, site, render)
     _add_sensors(router, site, render)
     _add_acknowledge(router, site, render)
+    add_drills(router, site, render)
     add_cycle(router, site, render)
     add_withholding(router, site, render)
     if site.people is not None:

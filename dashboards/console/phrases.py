@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.quality import Reason
 from dashboards.console.cycle_phrases import CYCLE_PHRASES
+from dashboards.console.drill_phrases import DRILL_PHRASES
 from dashboards.console.people_phrases import PEOPLE
 
 LANGUAGES = ("zh", "en")
@@ -298,6 +299,7 @@ PHRASES: dict[str, tuple[str, str]] = {
     "alarm_off": ("正常", "quiet"),
     **CYCLE_PHRASES,
     **PEOPLE,
+    **DRILL_PHRASES,
 }
 STAGES = {
     "warned": ("已预警", "warned"),
@@ -319,6 +321,7 @@ NOTICE_KINDS = {
     "alert": ("预警", "alert"),
     "update": ("更新", "update"),
     "clear": ("解除", "all clear"),
+    "drill-end": ("演练结束", "end of the drill"),
     "escalation": ("升级呼叫", "escalation"),
     "reminder": ("确认询问", "still on it?"),
     "digest": ("汇总", "digest"),

@@ -110,7 +110,12 @@ class Site:
         ]
         return sorted(
             cards,
-            key=lambda card: (-card.view.grade, card.view.acknowledged, card.view.opened_at),
+            key=lambda card: (
+                card.view.exercise,  # a drill never stands before the real thing
+                -card.view.grade,
+                card.view.acknowledged,
+                card.view.opened_at,
+            ),
         )
 
 

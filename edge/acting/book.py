@@ -52,16 +52,20 @@ class ActBook:
 
     Attributes:
         error: Why it is kept in memory, empty if it is on disk.
+        remembers: False if what earlier starts have noted could not be read, or was never there.
     """
 
     def __init__(self, path: Path, most: int = MOST_ACTS) -> None:
         self._path = path
         self._most = most
         self.error = ""
+        self.remembers = path.exists()
         try:
-            self._db = _open(path)
+            self._db, whole = _open(path)
+            self.remembers &= whole
         except (sqlite3.Error, OSError) as error:
             self._db = _in_memory()
+            self.remembers &= _read_into(self._db, path)
             self._failed(error)
         self._nonces = {str(row[0]) for row in self._db.execute("SELECT nonce FROM nonce")}
 
@@ -135,12 +139,7 @@ class ActBook:
     def _move_to_memory(self, error: sqlite3.Error) -> None:
         """Go on in memory with all that can still be read."""
         memory = _in_memory()
-        for table in ("act", "running", "nonce", "given_up", "memory"):
-            with contextlib.suppress(sqlite3.Error):
-                rows = self._db.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608  # our own names
-                if rows:
-                    marks = ", ".join("?" * len(rows[0]))
-                    memory.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608  # same
+        _copy(self._db, memory)
         with contextlib.suppress(sqlite3.Error):
             self._db.close()
         self._db = memory
@@ -149,6 +148,37 @@ class ActBook:
     def _failed(self, error: Exception) -> None:
         self.error = str(error)
         LOG.error("acts %s: %s; kept in memory until the next start", self._path, error)
+
+
+def _copy(source: sqlite3.Connection, memory: sqlite3.Connection) -> bool:
+    """Copy all tables; False if one can't be read."""
+    whole = True
+    for table in ("act", "running", "nonce", "given_up", "memory"):
+        try:
+            rows = source.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608  # our own names
+        except sqlite3.Error:
+            whole = False
+            continue
+        if rows:
+            marks = ", ".join("?" * len(rows[0]))
+            memory.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608  # same
+    return whole
+
+
+def _read_into(memory: sqlite3.Connection, path: Path) -> bool:
+    """Copy what a file holds that can be read only (a disk that is read-only); False if not all.
+
+    With its log where one is left; without one the file is read as it lies there.
+    """
+    for mode in ("mode=ro", "immutable=1"):
+        try:
+            source = sqlite3.connect(f"file:{path}?{mode}", uri=True)
+        except sqlite3.Error:
+            continue
+        with contextlib.closing(source), contextlib.suppress(sqlite3.Error):
+            source.execute("SELECT 1 FROM nonce").fetchone()
+            return _copy(source, memory)
+    return False
 
 
 def _transact(database: sqlite3.Connection, action: object) -> None:
@@ -185,10 +215,11 @@ def _note(database: sqlite3.Connection, acts: Sequence[LocalAct], most: int) -> 
         )
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _open(path: Path) -> tuple[sqlite3.Connection, bool]:
+    """Return the database, and False if a broken one had to be set aside."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        return _prepared(str(path))
+        return _prepared(str(path)), True
     except sqlite3.DatabaseError as error:
         if getattr(error, "sqlite_errorcode", None) not in (
             sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB,
@@ -199,7 +230,7 @@ def _open(path: Path) -> sqlite3.Connection:
         part = Path(f"{path}{suffix}")
         if part.exists():
             part.rename(f"{path}.corrupt{suffix}")
-    return _prepared(str(path))
+    return _prepared(str(path)), False
 
 
 def _prepared(path: str) -> sqlite3.Connection:

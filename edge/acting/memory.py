@@ -5,9 +5,9 @@ lasted would let a siren or a pump in a restarting program run for ever; forgett
 last warned of would keep the station silent when the hub is gone, too.
 
 After a restart of the *machine* silences and runs are forgotten, because nobody knows how long the
-power was off: it rather sounds once more. The hub's warnings are kept for a day: a clock without
-battery is late, never early, so that an old warning may count as newer than it is; in doubt the
-station acts.
+power was off: it rather sounds once more. The hub's warnings outlive a day of absence: a clock
+without battery is late, never early, so that an absence may count as shorter than it was; in doubt
+the station acts.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Replay is impossible because a nonce is accepted once, and the accepted ones are kept on disk for
 longer than any command lives. Freshness comes from the expiry, or, while the station's clock is not
-trusted, from the boot id: a command that names this very boot was made after it began.
+trusted or what it has kept is lost, from the boot id: a command that names this very boot was made
+after it began.
 """
 
 from __future__ import annotations
@@ -17,11 +18,19 @@ SKEW_MS = 300_000
 
 
 class Moment(NamedTuple):
-    """When and where a command is judged: run time (ms), clock trusted, boot of this program."""
+    """When and where a command is judged.
+
+    Attributes:
+        now_ms: Run time.
+        sync: Is the clock trusted?
+        boot: Boot of this program.
+        remembers: Are the nonces of earlier boots known?
+    """
 
     now_ms: int
     sync: bool
     boot: str
+    remembers: bool = True
 
 
 def accept(
@@ -41,10 +50,11 @@ def accept(
 def _stale(command: Command, moment: Moment) -> str:
     if not 0 < command.expires - command.issued <= LONGEST_LIFE_MS:
         return f"it lives longer than {LONGEST_LIFE_MS // 60_000} min, or not at all"
+    if command.boot != moment.boot and not (moment.sync and moment.remembers):
+        lost = "clock is not set" if not moment.sync else "list of earlier commands is lost"
+        return f"the station's {lost}, and the command was not meant for this start of it"
     if not moment.sync:
-        if command.boot == moment.boot:
-            return ""
-        return "the station's clock is not set, and the command was not meant for this start of it"
+        return ""
     if moment.now_ms > command.expires:
         return "it has expired"
     if command.issued > moment.now_ms + SKEW_MS:

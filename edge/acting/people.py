@@ -83,7 +83,7 @@ class People:
         if self.key is None:
             return []
         topic = topics.command(self.config.station.site, self.config.station.id)
-        moment = Moment(instant.at, instant.sync, self.recorder.boot)
+        moment = Moment(instant.at, instant.sync, self.recorder.boot, self.book.remembers)
         command, stale = accept(payload, topic, self.key, moment, self.book.nonces)
         # Before it is carried out: killed in between, it is not carried out twice.
         self.book.spend(command.nonce)

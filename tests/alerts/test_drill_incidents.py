@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alerts.channels.template import filling
 from alerts.decisions import Patience, opening
 from alerts.fold import apply
 from alerts.incident import Event, Happening, Kind
@@ -17,6 +18,7 @@ from alerts.watch import Watch
 from core.act import ActEvent, LocalAct
 from core.finding import Condition, Hazard
 from core.grade import Grade
+from tests.alerts.samples import note
 from tests.alerts.scenery import FLOOD, Scene, judged, level
 
 DRILL = "d-20261125-0900"
@@ -99,3 +101,11 @@ def test_an_actual_watch_takes_up_no_incident_of_a_drill_after_a_restart(tmp_pat
         FLOOD
     }
     scene.close()
+
+
+def test_an_approved_template_without_a_word_for_the_grade_still_says_that_it_is_a_drill() -> None:
+    drill = note(exercise=True)
+
+    assert filling(drill, ("place", "time"), "zh")["place"].startswith("演练")
+    assert filling(drill, ("place", "grade"), "zh")["grade"].startswith("演练")
+    assert not filling(note(), ("place", "time"), "zh")["place"].startswith("演练")

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from alerts.cycle_desk import CycleDesk
 from alerts.dispatch import Claimed, Room, claim
 from alerts.drill import (
     PROGRAMS,
@@ -24,7 +25,9 @@ from alerts.incident import Incident, Kind
 from alerts.message import lines
 from alerts.notification import Notification
 from alerts.outbox import PENDING
+from alerts.response_file import parse_response
 from alerts.watch import Watch
+from alerts.withholding_store import WithholdingStore
 from core.drill import DrillError, DrillPhase, DrillStatement
 from core.finding import Hazard
 from core.grade import Grade
@@ -37,6 +40,27 @@ PLAN = DrillPlan(
 )  # fmt: skip
 
 
+RESPONSE = """
+[[drill]]
+id = "flood"
+hazard = "flood"
+every_days = 90
+[[plan]]
+id = "pump-out"
+hazard = "flood"
+grade = "yellow"
+name = { zh = "排水", en = "Pump out" }
+[[plan.step]]
+id = "close"
+text = { zh = "封闭通道", en = "Close the underpass" }
+role = "duty"
+[[plan.step]]
+id = "pump"
+text = { zh = "开泵", en = "Start the pump" }
+role = "duty"
+"""
+
+
 class Desk:
     """A drill desk beside a scene, and what it stated on MQTT."""
 
@@ -44,6 +68,7 @@ class Desk:
         self.scene = Scene(directory)
         self.said: list[DrillStatement] = []
         self.linked = True
+        self.response = parse_response(RESPONSE, self.scene.community)
         self.desk = self._make()
 
     def _make(self) -> DrillDesk:
@@ -51,7 +76,7 @@ class Desk:
         return DrillDesk(
             DrillStore(scene.database, "riverside"), scene.store, scene.community, scene.clock,
             lambda drill, twins: Watch(scene.store, twins, scene.clock, scene.patience, drill),
-            self._say,
+            self._say, self.response,
         )  # fmt: skip
 
     def _say(self, statement: DrillStatement) -> bool:
@@ -358,3 +383,55 @@ def test_a_drills_red_leaves_the_reserve_of_a_channel_to_an_actual_one(desk: Des
     assert [one.channel for one in first].count("hook") == 2
     assert [one.note.exercise for one in second] == [False] * len(second)
     assert [one.channel for one in second].count("hook") == 2
+
+
+def test_the_plan_is_put_on_a_drill_and_its_steps_are_counted(desk: Desk) -> None:
+    drill = desk.run()
+    desk.find(drill, Grade.RED)
+    desk.later(1)
+    [incident] = desk.incidents(drill)
+    assert [step.id for step in incident.steps] == ["close", "pump"]
+    cycle = CycleDesk(
+        desk.scene.store, lambda name: desk.desk.watch(name) or desk.scene.watch,
+        WithholdingStore(desk.scene.database, "riverside"), desk.scene.clock, lambda: None,
+    )  # fmt: skip
+
+    cycle.do_step(incident.number, "close", "duty-1")
+
+    steps = desk.desk.score(desk.now(drill)).measure("steps")
+    assert steps is not None
+    assert (steps.value, steps.target, steps.detail) == (1, 2, ("pump",))
+    assert steps.passed is None
+
+
+def test_sirens_get_no_message_of_a_drill_unless_it_was_asked_for(desk: Desk) -> None:
+    desk.scene.store.announcer.outputs = frozenset({"second"})
+    drill = desk.run()
+    desk.find(drill, Grade.RED)
+    quiet = desk.notes(desk.incidents(drill)[0].number)
+    desk.desk.abort(drill.id, "duty-1")
+
+    loud_drill = desk.run(msgspec.structs.replace(PLAN, with_outputs=True))
+    desk.find(loud_drill, Grade.RED)
+    loud = desk.notes(desk.incidents(loud_drill)[0].number)
+    desk.desk.finish(loud_drill.id, "duty-1")
+    desk.scene.say(level(Grade.RED))
+    actual = desk.notes(desk.scene.store.open_incidents()[0].incident.number)
+
+    assert [(len(notes), notes[0].with_outputs) for notes in (quiet, loud, actual)] == [
+        (3, False), (4, True), (4, True),
+    ]  # fmt: skip
+    assert desk.scene.store.announcer.loud == ""
+
+
+def test_coverage_says_what_is_due_until_a_drill_has_passed(desk: Desk) -> None:
+    drill = desk.run()
+    desk.find(drill, Grade.RED)
+    desk.desk.finish(drill.id, "duty-1")
+
+    found = desk.desk.coverage()
+
+    assert [(line.name, line.due) for line in found.entries] == [("flood", True)]
+    assert [(line.name, line.count, line.passed) for line in found.hazards] == [("flood", 1, 0)]
+    assert [line.name for line in found.watches if line.count] == ["evening"]
+    assert [line.name for line in found.channels] == ["hook", "second"]

@@ -189,6 +189,16 @@ def test_nothing_less_and_no_drill_sounds(
     assert building.station.commands == []
 
 
+def test_a_drill_that_was_asked_to_sounds_and_its_end_is_the_end_of_it(building: Building) -> None:
+    drill: dict[str, Any] = {"exercise": True, "with_outputs": True}
+
+    outcome = building.channel.send(note(Grade.RED, **drill), 0)
+    over = building.channel.send(note(Grade.RED, kind=Kind.DRILL_END, **drill), 0)
+
+    assert (outcome.kind, over.kind) == (OutcomeKind.ACCEPTED, OutcomeKind.ACCEPTED)
+    assert [command.verb for command in building.station.commands] == [Verb.SOUND, Verb.STOP]
+
+
 def test_an_all_clear_ends_it(building: Building) -> None:
     outcome = building.channel.send(note(kind=Kind.CLEAR), 0)
 

@@ -42,6 +42,7 @@ def open_spool(path: Path, boot: str, max_bytes: int = 10_000_000) -> Spool:
 
 def let_go(spool: Spool) -> None:
     """Free the files as the kernel does for a killed process."""
+    spool._take_over.close()
     for store in (spool._disk, spool._memory):
         if store is not None:
             store.close()

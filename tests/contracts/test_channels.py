@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_plus
 
 import pytest
 
 from alerts.channels import KINDS, open_channels
 from alerts.channels.base import Channel, ChannelEntry, ChannelError, Outcome, OutcomeKind
 from alerts.channels.post import MAX_ANSWER_BYTES
+from alerts.incident import Kind
 from core.community import Contact
 from core.grade import Grade
 from tests.alerts.samples import BOT_KEY, SECRET, note
@@ -332,6 +335,28 @@ def test_an_accepted_message_is_accepted_and_sent_once(
 
     assert outcome.kind is OutcomeKind.ACCEPTED
     assert len(SAMPLES[kind].sent(vendor)) == 1
+
+
+def said(request: Request) -> str:
+    """Return all that a request says, with escapes of URLs and of JSON undone."""
+    text = unquote_plus(f"{request.path} {request.body.decode('utf-8', 'replace')}")
+    return re.sub(r"\\+u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), text)
+
+
+@pytest.mark.parametrize("what", [Kind.ALERT, Kind.ESCALATION, Kind.CLEAR, Kind.DRILL_END])
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_whatever_leaves_for_a_drill_says_so(
+    kind: str, what: Kind, opened: Open, vendor: Vendor
+) -> None:
+    vendor.reply = SAMPLES[kind].answer(SAMPLES[kind].accepted)
+    drill = note(Grade.RED, kind=what, exercise=True, ending="aborted")
+
+    outcome = opened(kind, vendor.url).send(drill, NOW_S)
+
+    for request in SAMPLES[kind].sent(vendor):
+        assert re.search("演练|DRILL", said(request)), said(request)
+    sent = len(SAMPLES[kind].sent(vendor))
+    assert (outcome.kind is OutcomeKind.ACCEPTED) == (sent == 1)
 
 
 @pytest.mark.parametrize(("kind", "reply", "wanted"), CASES)

@@ -79,6 +79,20 @@ def test_quiet_noise_of_any_kind_stays_within_twice_the_budget(kind: str) -> Non
     assert share >= 0.25 * 10.0**-BUDGET, "it is deaf"
 
 
+def test_after_a_month_the_budget_is_neither_overdrawn_nor_left_unused() -> None:
+    """A strong daily wave and small counts promise most and keep least: ten and two times less."""
+    chance = np.random.default_rng(11)
+    rows, lines = 12_000, 24
+    hours = np.arange(rows)[:, None] / 288.0 * 2.0 * np.pi
+    wave = 14.0 * np.sin(hours) + chance.normal(0.0, 1.0, (rows, lines))
+    counts = chance.poisson(6.0, (rows, lines)).astype(np.float64)
+
+    fires = run(np.concatenate([wave, counts], axis=1))[9_000:] >= BUDGET
+
+    for share in (fires[:, :lines].mean(), fires[:, lines:].mean()):
+        assert 0.5 * 10.0**-BUDGET <= share <= 2.0 * 10.0**-BUDGET
+
+
 def _sluggish(chance: np.random.Generator, shape: tuple[int, int]) -> Floats:
     made = np.zeros(shape)
     kicks = chance.normal(0.0, 1.0, shape)

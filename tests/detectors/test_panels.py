@@ -139,6 +139,89 @@ def test_heavy_rain_and_a_wet_road_together_are_yellow() -> None:
     assert judge.finding("corroboration-flood").grade is Grade.YELLOW
 
 
+HOUSE = """
+[[zone]]
+id = "flat-1"
+parent = "hall"
+name = { zh = "一号房", en = "Flat 1" }
+[[zone]]
+id = "flat-2"
+parent = "hall"
+name = { zh = "二号房", en = "Flat 2" }
+[[zone]]
+id = "roof"
+name = { zh = "屋顶", en = "Roof" }
+"""
+
+
+def placed(name: str, quantity: str, hazard: str, zone: str) -> str:
+    return sensor(name, quantity, hazard).replace('zone = "hall"', f'zone = "{zone}"')
+
+
+HOUSE_FIRE = (
+    HOUSE
+    + placed("smoke-hall", "smoke-obscuration", "fire", "hall")
+    + placed("gas-hall", "carbon-monoxide", "fire", "hall")
+    + placed("heat-1", "temperature", "fire", "flat-1")
+    + placed("smoke-2", "smoke-obscuration", "fire", "flat-2")
+)
+
+
+def in_house(
+    judge: Judge, smoke: float, gas: float, heat: float, smoke2: float
+) -> dict[str, Grade]:
+    for second in range(30):
+        at = START + 1000 * second
+        judge.feed(
+            [
+                Reading("smoke-hall", Quantity.SMOKE_OBSCURATION, at, smoke),
+                Reading("gas-hall", Quantity.CARBON_MONOXIDE, at, gas),
+                Reading("heat-1", Quantity.TEMPERATURE, at, heat),
+                Reading("smoke-2", Quantity.SMOKE_OBSCURATION, at, smoke2),
+            ]
+        )
+    return {
+        rule.zone: judge.panels.finding(row, 0).grade
+        for row, rule in enumerate(judge.panels.rules)
+        if rule.name == "corroboration-fire"
+    }
+
+
+def test_smoke_in_the_stairwell_and_heat_in_a_flat_of_it_are_one_fire() -> None:
+    told = in_house(Judge(HOUSE_FIRE), smoke=0.12, gas=2.0, heat=48.0, smoke2=0.0)
+
+    assert told == {"hall": Grade.GREEN, "flat-1": Grade.ORANGE, "flat-2": Grade.GREEN}
+
+
+def test_two_flats_of_a_stairwell_are_two_matters() -> None:
+    told = in_house(Judge(HOUSE_FIRE), smoke=0.0, gas=2.0, heat=48.0, smoke2=0.12)
+
+    assert set(told.values()) == {Grade.GREEN}
+
+
+def test_what_the_stairwell_alone_agrees_on_is_not_told_of_its_flats() -> None:
+    told = in_house(Judge(HOUSE_FIRE), smoke=0.12, gas=400.0, heat=20.0, smoke2=0.0)
+
+    assert told == {"hall": Grade.ORANGE, "flat-1": Grade.GREEN, "flat-2": Grade.GREEN}
+
+
+def test_rain_on_the_roof_corroborates_water_anywhere_on_the_site() -> None:
+    text = HOUSE + placed("rain-1", "rain-rate", "flood", "roof")
+    judge = Judge(text + placed("gauge-1", "water-level", "flood", "flat-1"))
+    for second in range(10):
+        at = START + 1000 * second
+        judge.feed(
+            [
+                Reading("gauge-1", Quantity.WATER_LEVEL, at, 0.06),
+                Reading("rain-1", Quantity.RAIN_RATE, at, 25.0),
+            ]
+        )
+
+    found = judge.finding("corroboration-flood")
+    assert found.grade is Grade.YELLOW
+    assert found.zone == "flat-1"
+
+
 GATE = (
     sensor("door-in", "people-in", "crowd", 60)
     + sensor("door-out", "people-out", "crowd", 60)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from edge.acting.duties import HANDOVER_MS, Duties, mandate_holds
 from edge.acting.local import LocalGrade, LocalLimits
 from edge.acting.orders import SKEW_MS, Moment, accept
 from edge.acting.settings import ActEntry, Mandate
+from tests.edge.disks import small_disk
 
 WATER = Quantity.WATER_LEVEL
 GAUGE = SensorEntry("gauge-1", "s1", "underpass", "qdy30a", WATER, Hazard.FLOOD)
@@ -205,6 +208,9 @@ def test_a_signed_command_is_opened_with_its_key_for_its_topic_only() -> None:
         ({"expires": NOW}, Moment(NOW, True, "b1"), "longer"),
         ({}, Moment(5_000, False, "b1"), ""),
         ({}, Moment(5_000, False, "other"), "clock is not set"),
+        ({}, Moment(NOW + 1, True, "b1", remembers=False), ""),
+        ({}, Moment(NOW + 60_001, True, "b1", remembers=False), "expired"),
+        ({}, Moment(NOW + 1, True, "other", remembers=False), "earlier commands is lost"),
     ],
 )
 def test_a_command_is_carried_out_only_while_it_is_fresh(
@@ -251,6 +257,49 @@ def test_a_full_book_gives_up_the_oldest_and_counts_it(tmp_path: Path) -> None:
     assert [one.id for one in book.waiting(20)] == ["b1-2", "b1-3", "b1-4"]
     assert (book.count(), book.dropped()) == (3, 2)
     book.close()
+
+
+def test_what_a_book_does_not_know_it_does_not_pretend_to(tmp_path: Path) -> None:
+    path = tmp_path / "acts.db"
+    first = ActBook(path)
+    assert not first.remembers, "a card that was changed knows of no command"
+    first.close()
+    second = ActBook(path)
+    assert second.remembers
+    second.close()
+    path.write_bytes(b"not a database at all" * 100)
+    third = ActBook(path)
+    assert not third.remembers
+    third.close()
+
+
+WRITER = """
+import os, sys
+from pathlib import Path
+from edge.acting.book import ActBook
+book = ActBook(Path(sys.argv[1]))
+book.spend("n1")
+book.remember(b"kept")
+if sys.argv[2] == "kill":
+    os._exit(9)
+book.close()
+"""
+
+
+@pytest.mark.parametrize("end", ["kill", "stop"])
+def test_a_disk_that_has_become_read_only_is_still_read(tmp_path: Path, end: str) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        path = disk / "acts.db"
+        subprocess.run([sys.executable, "-c", WRITER, str(path), end], check=False, timeout=30)
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        book = ActBook(path)
+        assert book.nonces == frozenset({"n1"})
+        assert book.memory() == b"kept"
+        assert book.remembers
+        book.spend("n2")
+        assert book.error
+        assert book.memory() == b"kept"
+        book.close()
 
 
 def test_a_broken_or_missing_disk_does_not_keep_a_station_from_acting(tmp_path: Path) -> None:

@@ -57,6 +57,7 @@ def open_spool(
 
 def kill(spool: Spool) -> None:
     """Let go of all files as the kernel does for a killed process: nothing is noted."""
+    spool._take_over.close()
     for store in (spool._disk, spool._memory):
         if store is not None:
             store.close()

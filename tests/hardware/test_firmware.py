@@ -315,6 +315,24 @@ def simulated_lines(said: bytes) -> list[bytes]:
     return re.findall(rb"\{.*?\}\*[0-9A-F]{4}(?=\.)", text)
 
 
+@pytest.mark.parametrize("core", [2, 3])
+def test_the_sketch_for_an_esp32_is_understood_with_both_watchdogs_of_its_core(core: int) -> None:
+    """Declared is what it uses; that the real core compiles it too, nobody has seen here."""
+    compiler = tool("g++")
+    declared = Path(__file__).parent / "esp32"
+    options = [
+        "-std=gnu++17", *STRICT, "-fsyntax-only", f"-I{declared}", f"-I{SKETCH}",
+        "-DARDUINO=10819", "-DARDUINO_ARCH_ESP32", f"-DESP_ARDUINO_VERSION_MAJOR={core}",
+        "-include", "Arduino.h", "-x", "c++",
+    ]  # fmt: skip
+    for source in (SKETCH / "bridge.ino", SKETCH / "board_esp32.cpp", CORE):
+        done = subprocess.run(
+            [compiler, *options, str(source)],
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+
+
 # Which of Arduino's own files the sketch needs.
 _ARDUINO_CPP = ("main", "HardwareSerial", "HardwareSerial0", "Print", "new", "abi")
 _ARDUINO_C = ("wiring", "wiring_analog", "wiring_digital", "hooks")

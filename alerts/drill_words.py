@@ -26,7 +26,7 @@ _WHY = {
 }
 MEASURES = {
     "played": Name(zh="演练完整进行", en="played to its end"),
-    "detected": Name(zh="发现（相对限值到达）", en="found (after the limit was reached)"),
+    "detected": Name(zh="发现（限值到达后）", en="found, after the limit was reached"),
     "grade": Name(zh="达到等级", en="grade reached"),
     "notified": Name(zh="首条消息送达", en="first message accepted"),
     "taken-over": Name(zh="有人接手", en="somebody took over"),
@@ -70,6 +70,9 @@ def value_words(measure: Measure, drill: Drill, language: str) -> str:
         return grade_words(Grade(int(measure.value or 0)), language)
     if measure.value is None:
         return "无" if language == "zh" else "never"
+    if measure.what == "detected" and measure.value < 0:
+        early = _seconds(-measure.value, language)
+        return f"提前 {early}" if language == "zh" else f"{early} early"
     if measure.what in _SECONDS:
         return _seconds(measure.value, language)
     return f"{measure.value:g}"
