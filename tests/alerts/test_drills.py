@@ -469,5 +469,5 @@ def test_coverage_says_what_is_due_until_a_drill_has_passed(desk: Desk) -> None:
 
     assert [(line.name, line.due) for line in found.entries] == [("flood", True)]
     assert [(line.name, line.count, line.passed) for line in found.hazards] == [("flood", 1, 0)]
-    assert [line.name for line in found.watches if line.count] == ["evening"]
+    assert [line.name for line in found.watches if line.count] == ["evening-watch"]
     assert [line.name for line in found.channels] == ["hook", "second"]
