@@ -8,7 +8,10 @@ from pathlib import Path
 
 from alerts.channels import open_channels
 from alerts.channels.base import ChannelError
+from alerts.hooks import hook_problems, hook_secret
 from alerts.response_file import load_response
+from alerts.retention import retention_problems
+from alerts.standards import standards_problems
 from core.community import Community, LimitEntry
 from core.community_file import load_community
 from core.configuration import ConfigurationError
@@ -148,6 +151,31 @@ def check_channels(config: HubConfig, file: str) -> None:
         raise ConfigurationError(file, str(error)) from error
 
 
+def check_standards(config: HubConfig, file: str, community: Community | None = None) -> None:
+    """Refuse what of CAP, hooks and retention can't be used; reads the secrets of the hooks.
+
+    Args:
+        config: The hub's.
+        file: Its name, for the message.
+        community: For zones; without it they are not looked at.
+
+    Raises:
+        ConfigurationError: The message says which.
+    """
+    if community is not None:
+        wrong = standards_problems(config.standards, community)
+    else:
+        wrong = [problem for hook in config.hook for problem in hook_problems(hook)]
+        wrong += retention_problems(config.retention)
+    if wrong:
+        raise ConfigurationError(file, "; ".join(wrong))
+    try:
+        for hook in config.hook:
+            hook_secret(hook)
+    except ChannelError as error:
+        raise ConfigurationError(file, str(error)) from error
+
+
 def _response_lines(file: Path) -> list[str]:
     """Return what a response means; it is checked against the community.toml beside it."""
     community = load_community(file.with_name("community.toml"))
@@ -165,6 +193,7 @@ def _response_lines(file: Path) -> list[str]:
 def _hub_lines(file: Path) -> list[str]:
     config = load_hub(file)
     check_channels(config, str(file))
+    check_standards(config, str(file))
     history = config.history.kind if config.history is not None else "sqlite (embedded)"
     return [
         (
@@ -172,5 +201,10 @@ def _hub_lines(file: Path) -> list[str]:
             f"history {history}, page {config.http.url}"
         ),
         *(f"  channel {entry.name:<16} {entry.kind}" for entry in config.channel),
+        *(
+            f"  hook    {hook.name:<16} {hook.kind} at {config.http.url}/api/v1/hooks/{hook.name}"
+            for hook in config.hook
+        ),
+        *(f"  feed    {feed.url} every {feed.every_s:g} s" for feed in config.upstream.feed),
         *(f"  advice: {text}" for text in config.broker.address.advice),
     ]
