@@ -71,6 +71,8 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
         patience: How long to wait with what is not urgent.
         delivery: Ladders, digest, quiet hours, watchdog, self-test.
         response: Plans, roster and supplies (response.toml).
+        response_problem: Why response.toml can't be used, "" if it can: people are told all the
+            same, by everybody's role, and the duty hears that it must be mended.
         owner: Name of this program; two of them on one database need two names.
         standards: How we speak with other systems.
     """
@@ -81,6 +83,7 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
     patience: Patience = Patience()
     delivery: Delivery = Delivery()
     response: Response = Response()
+    response_problem: str = ""
     owner: str = "alerts"
     standards: StandardsSettings = StandardsSettings()
 
@@ -138,6 +141,10 @@ class AlertService(IncidentDesk):
         )  # fmt: skip
         self.standards.figures.plans = reviews(settings.response)
         self._health = OwnHealth(community, clock, self._watch.held_by_us())
+        broken = bool(settings.response_problem)
+        self._health.note(
+            "program.plans", "configuration", "plans" if broken else "", active=broken
+        )
         self._told: set[int] = set()
         self._told_lock = threading.Lock()
         self._stop = threading.Event()

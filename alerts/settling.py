@@ -14,6 +14,7 @@ from alerts import tables
 from alerts.breaker import MAX_RETRY_AFTER_S
 from alerts.channels.base import Outcome, OutcomeKind
 from alerts.dispatch import Claimed
+from alerts.impersonal import impersonal
 from alerts.incident import Event, Happening, Kind
 from alerts.outbox import ACCEPTED, DEAD, FAILED, PENDING, SUPERSEDED, Times, consequences
 from core.grade import Grade
@@ -107,7 +108,7 @@ def settle(
         "changed_at": times.now,
         "vendor_id": outcome.vendor_id[:200],
         "vendor_code": outcome.vendor_code[:40],
-        "detail": outcome.detail[:500],
+        "detail": impersonal(outcome.detail[:500]),
     }
     again = outcome.kind is OutcomeKind.RETRY or (
         outcome.kind is OutcomeKind.UNKNOWN and resend_unknown

@@ -154,12 +154,13 @@ def up(
     community: CommunityOption, hub: HubOption = None, state: StateOption = Path("state")
 ) -> None:
     """Run the whole hub: broker, ingest, detectors, alerts, API and console."""
-    from safety_eye.check import check_channels  # noqa: PLC0415  # slow imports
+    from safety_eye.check import check_channels, check_standards  # noqa: PLC0415  # slow imports
     from safety_eye.up import run_up  # noqa: PLC0415  # slow imports
 
     profile, config = _load(community, hub)
     try:
         check_channels(config, str(hub))
+        check_standards(config, str(hub), profile)
         code = run_up(profile, community, config, hub, state, reader_language())
     except (ConfigurationError, OSError) as error:
         raise _fail(str(error)) from error

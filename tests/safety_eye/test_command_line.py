@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,37 @@ def test_the_hub_file_of_the_readme_can_be_used(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     assert "duty-wecom" in done.stderr
+
+
+def test_the_standards_of_the_readme_can_be_used(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[2] / "alerts/README.md").read_text(encoding="utf-8")
+    text = textwrap.dedent("  [cap]" + readme.partition("  [cap]")[2].partition("  ```")[0])
+    (tmp_path / "grafana-hmac.key").write_text("0123456789abcdef0123456789abcdef")
+    file = tmp_path / "hub.toml"
+    file.write_text(text.replace("/etc/safety-eye", str(tmp_path)), encoding="utf-8")
+
+    done = run("check", str(file))
+
+    assert done.returncode == 0, done.stderr
+    assert "/api/v1/hooks/grafana" in done.stderr
+    assert "https://alerts.example/atom.xml" in done.stderr
+
+
+@pytest.mark.parametrize("command", [("check",), ("up", "--community", str(SAMPLE), "--hub")])
+def test_a_hook_whose_secret_can_be_guessed_is_one_clear_line_before_the_night(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    (tmp_path / "key").write_text("secret")
+    file = tmp_path / "hub.toml"
+    file.write_text(
+        f'[[hook]]\nname = "grafana"\nkind = "grafana"\nsecret_file = "{tmp_path}/key"\n',
+        encoding="utf-8",
+    )
+
+    done = run(*command, str(file))
+
+    assert done.returncode == 2
+    assert "at least 24" in done.stderr
 
 
 @pytest.mark.parametrize("command", [("check",), ("up", "--community", str(SAMPLE), "--hub")])
