@@ -110,7 +110,7 @@ class AliyunSms(Cloud):
         if detail.SendStatus == _FAILED:
             return Outcome(
                 OutcomeKind.PERMANENT, vendor_code="SendStatus 2",
-                detail=f"the carrier did not deliver it: {detail.ErrCode[:40]}",
+                detail=f"运营商未能送达 the carrier did not deliver it: {detail.ErrCode[:40]}",
             )  # fmt: skip
         self.follow_ups.add(Pending("", note.id, note.contact, number, now_s))
         return Outcome(OutcomeKind.ACCEPTED, vendor_code=f"SendStatus {detail.SendStatus}")
@@ -122,9 +122,9 @@ class AliyunSms(Cloud):
         if detail is None or detail.SendStatus not in (_FAILED, _DELIVERED):
             return False
         if detail.SendStatus == _DELIVERED:
-            self._answers.delivered(sent.notification, "delivered to the phone")
+            self._answers.delivered(sent.notification, "已送达手机 delivered to the phone")
         else:
-            why = f"the carrier did not deliver it: {detail.ErrCode[:40]}"
+            why = f"运营商未能送达 the carrier did not deliver it: {detail.ErrCode[:40]}"
             self._answers.undelivered(sent.notification, why)
         return True
 

@@ -164,8 +164,8 @@ class AliyunVoice(Cloud):
         if not record.end_date:
             return False
         if record.state == _ANSWERED:
-            self._answers.delivered(call.notification, "the call was answered")
+            self._answers.delivered(call.notification, "电话已接听 the call was answered")
         else:
-            why = f"the call ended: {record.state} {record.state_desc[:60]}"
+            why = f"电话未接通 the call ended: {record.state} {record.state_desc[:60]}"
             self._answers.undelivered(call.notification, why)
         return True

@@ -168,10 +168,10 @@ class TencentSms(Cloud):
             return False
         for status in pulled:
             if status.SerialNo == sent.id and status.ReportStatus == "SUCCESS":
-                self._answers.delivered(sent.notification, "delivered to the phone")
+                self._answers.delivered(sent.notification, "已送达手机 delivered to the phone")
                 return True
             if status.SerialNo == sent.id and status.ReportStatus == "FAIL":
-                why = f"the carrier did not deliver it: {status.Description[:60]}"
+                why = f"运营商未能送达 the carrier did not deliver it: {status.Description[:60]}"
                 self._answers.undelivered(sent.notification, why)
                 return True
         return False
