@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, insert, select
 
-from alerts import breaker, outbox
+from alerts import breaker, outbox, tables
 from alerts.breaker import FIRST_REST_MS, LONGEST_REST_MS, THRESHOLD, Breaker, State, after
 from alerts.channels.base import Channel, Outcome, OutcomeKind
+from alerts.incident import Event
 from alerts.metrics import Metrics
 from alerts.notification import Notification
+from alerts.outbox import Times
 from alerts.worker import Worker
 from core.clock import RunClock
 from core.grade import Grade
@@ -155,6 +158,30 @@ def test_a_dead_channel_rests_others_go_on_and_one_real_message_finds_it_well(
         wait_until(lambda: scene.store.outbox_counts()[0].get("pending", 0) == 0, 30)
         with scene.database.read() as connection:
             assert breaker.read(connection) == {}
+    finally:
+        worker.stop()
+        scene.close()
+
+
+def test_a_chore_that_fails_is_undone_alone_and_messages_go_out(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    hook = Moody("hook")
+
+    def broken(connection: Connection, times: Times) -> list[tuple[int, Event]]:
+        del times
+        connection.execute(insert(tables.setting).values(name="half", value="done"))
+        raise ValueError("a bug")
+
+    worker = Worker(
+        scene.database, {"hook": hook}, scene.clock, Metrics(), owner="me",
+        told=lambda _numbers: None, health=lambda _name, _outcome: None, chores=(broken,),
+    )  # fmt: skip
+    scene.say(level(Grade.BLUE))
+    worker.start()
+    try:
+        wait_until(lambda: hook.notes, 20, what="the message")
+        with scene.database.read() as connection:
+            assert connection.execute(select(tables.setting)).first() is None
     finally:
         worker.stop()
         scene.close()

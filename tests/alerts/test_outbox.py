@@ -299,3 +299,16 @@ def test_the_payload_holds_ids_of_people_and_no_names(scene: Scene, desk: Desk) 
         text = json.dumps(desk.row(row.row), ensure_ascii=False, default=str)
         assert "张" not in text
         assert "李" not in text
+
+
+def test_a_row_of_another_version_that_cannot_be_read_holds_up_nobody(
+    scene: Scene, desk: Desk
+) -> None:
+    scene.say(level(Grade.RED))
+    with scene.database.write() as connection:
+        connection.execute(
+            update(tables.outbox).where(tables.outbox.c.row == 1).values(payload='{"old": 1}')
+        )
+
+    assert [row.row for row in desk.claim()] == [2, 3, 4]
+    assert desk.row(1)["state"] == "failed"
