@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, insert, select
 
-from alerts import breaker, outbox, tables
+from alerts import breaker, dispatch, outbox, tables
+from alerts.attempt import Attempts
 from alerts.breaker import FIRST_REST_MS, LONGEST_REST_MS, THRESHOLD, Breaker, State, after
 from alerts.channels.base import Channel, Outcome, OutcomeKind
+from alerts.dispatch import Room
 from alerts.incident import Event
 from alerts.metrics import Metrics
 from alerts.notification import Notification
@@ -185,3 +187,16 @@ def test_a_chore_that_fails_is_undone_alone_and_messages_go_out(tmp_path: Path) 
     finally:
         worker.stop()
         scene.close()
+
+
+@pytest.mark.parametrize(("shared", "url"), [(False, "https://hub/a/1-x"), (True, "")])
+def test_no_link_in_a_group_acts_in_somebodys_name(scene: Scene, *, shared: bool, url: str) -> None:
+    hook = Moody("hook")
+    hook.shared = shared
+    scene.say(level(Grade.BLUE))
+    with scene.database.write() as connection:
+        [row] = dispatch.claim(connection, "me", {"hook": Room(1)}, 1, scene.watch.times())
+
+    Attempts({"hook": hook}, scene.clock, Metrics(), lambda _row: "https://hub/a/1-x").send(row)
+
+    assert hook.notes[0].take_url == url
