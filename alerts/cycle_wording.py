@@ -69,6 +69,7 @@ def cycle_words(event: Event, language: str) -> dict[str, str]:
         "step": _step(event.step, language) if event.step else "",
         "seen": _seen(event.on_site, language) if event.on_site else "",
         "lesson": _lesson(event.lesson, language) if event.lesson else "",
+        "lacking": _lacking(event, language),
     }
 
 
@@ -103,6 +104,16 @@ def _lesson(lesson: Lesson, language: str) -> str:
     if language == "zh":
         return f"{who} {state} {lesson.id} 第 {lesson.version} 版（{lesson.target}）"
     return f"{who} {state} {lesson.id} version {lesson.version} ({lesson.target})"
+
+
+def _lacking(event: Event, language: str) -> str:
+    """Return why a person ended it, and what was missing then."""
+    zh = language == "zh"
+    text = _tail(event.detail, "：" if zh else ": ")
+    if not event.missing:
+        return text
+    listed = ("、" if zh else "; ").join(need_words(Need(need), language) for need in event.missing)
+    return f"{text}。缺少：{listed}" if zh else f"{text}. Lacking: {listed}"
 
 
 def _tail(note: str, mark: str) -> str:

@@ -104,7 +104,7 @@ def watch_at(at: int, timezone: str) -> str:
     """Return the watch in which a time lies.
 
     >>> watch_at(1_764_500_000_000, "Asia/Shanghai")
-    'evening'
+    'evening-watch'
     """
     hour = dt.datetime.fromtimestamp(at / 1000, zoneinfo.ZoneInfo(timezone)).hour
     return next(name for name, begins in reversed(WATCHES) if hour >= begins)

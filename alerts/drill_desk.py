@@ -6,6 +6,7 @@ actual watch sees no finding and no incident of a drill, and this one sees nothi
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import secrets
 import threading
@@ -33,6 +34,8 @@ log = structlog.get_logger()
 
 # Wall seconds between two looks at the actual incidents while a drill runs.
 LOOK_S = 0.5
+# Wall seconds between two looks for what a drill that is over has left open.
+SWEEP_S = 30.0
 # Wall seconds that a drill may take beyond its scenario and the time to take over.
 _GRACE_S = 180.0
 _TRIES = 5
@@ -188,8 +191,7 @@ class DrillDesk(DrillBooks):
     def take(self, finding: Finding, remaining_s: float | None) -> bool:
         """Take a finding of a drill; False if it is of none that runs."""
         with self._lock:
-            if self._kept is None or self._kept.drill.id != finding.drill:
-                self.resume()
+            self.resume()  # another program may have ended it
             if self._kept is None or self._watch is None or self._kept.drill.id != finding.drill:
                 return False
             if self._kept.drill.state is not DrillState.RUNNING:
@@ -211,9 +213,12 @@ class DrillDesk(DrillBooks):
         """
         with self._lock:
             self._repeat()
-            if self._kept is None or self._watch is None:
-                return
             now_s = self._clock.monotonic_s()
+            if self._kept is None or self._watch is None:
+                if now_s - self._looked_s >= SWEEP_S:
+                    self._looked_s = now_s
+                    self._sweep()
+                return
             if now_s - self._looked_s >= LOOK_S:
                 self._looked_s = now_s
                 self._look()
@@ -295,20 +300,30 @@ class DrillDesk(DrillBooks):
 
     def _look(self) -> None:
         """Break it off if an actual incident, time or its runner say so."""
-        assert self._kept is not None
+        self.resume()  # another program may have written its signs of life, or ended it
+        if self._kept is None:
+            return
         now = self._kept.drill
-        for kept in self._store.open_incidents():
-            number = kept.incident.number
-            if drills.threatens(kept.incident):
+        threats = (kept.incident for kept in self._store.open_incidents())
+        threat = next((one for one in threats if drills.threatens(one)), None)
+        why = drills.overdue(now, self._clock.now_ms(), self._clock.wall_ms())
+        with contextlib.suppress(DrillError):  # another program was faster: it is over
+            if threat is not None:
+                number = threat.number
                 log.warning("an actual incident breaks the drill off", incident=number)
                 self._end(
-                    now.id,
-                    lambda one, at: drills.aborted(one, "actual", at, blocked_by=number),  # noqa: B023  # called at once
+                    now.id, lambda one, at: drills.aborted(one, "actual", at, blocked_by=number)
                 )
-                return
-        why = drills.overdue(now, self._clock.now_ms(), self._clock.wall_ms())
-        if why:
-            self.abort(now.id, "system", why)
+            elif why:
+                self.abort(now.id, "system", why)
+
+    def _sweep(self) -> None:
+        """End what a drill that is over has left open: another program was about to write it."""
+        left = [kept.incident for kept in self._store.open_incidents(drill=None)]
+        for name in {incident.drill for incident in left if incident.exercise}:
+            kept = self._register.kept(name)
+            if kept is not None and kept.drill.over:
+                self._watch_of(name, self._community).end_drill("aborted", "")
 
     def _say(self, statement: DrillStatement) -> None:
         self._unsaid = None if self._state(statement) else statement

@@ -12,7 +12,7 @@ from core.finding import Hazard
 # Three watches of eight hours, by local hour of the start: those that most property offices keep,
 # and what counts where the roster names no shifts. A drill by day proves nothing about the two
 # people who are there at three in the night.
-WATCHES = (("night", 0), ("day", 8), ("evening", 16))
+WATCHES = (("night-watch", 0), ("day-watch", 8), ("evening-watch", 16))
 
 
 class DrillEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -23,7 +23,8 @@ class DrillEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         hazard: What is drilled.
         every_days: How often at least.
         zone: Where; "" means anywhere.
-        watch: Id of a shift of the roster; without shifts night, day or evening; "" is any hour.
+        watch: Id of a shift of the roster; without shifts night-watch, day-watch or evening-watch;
+            "" is any hour.
         scenario: What to play, for people.
         reason: Why so often, here.
     """

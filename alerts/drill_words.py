@@ -35,6 +35,7 @@ MEASURES = {
     "marked": Name(zh="未标注演练的消息", en="messages without the mark"),
     "ledger": Name(zh="数据账目平衡", en="readings all accounted for"),
 }
+_OF = frozenset({"reached", "steps"})
 _SECONDS = frozenset({"detected", "notified", "taken-over"})
 
 
@@ -70,12 +71,10 @@ def value_words(measure: Measure, drill: Drill, language: str) -> str:
         return grade_words(Grade(int(measure.value or 0)), language)
     if measure.value is None:
         return "无" if language == "zh" else "never"
-    if measure.what == "detected" and measure.value < 0:
-        early = _seconds(-measure.value, language)
-        return f"提前 {early}" if language == "zh" else f"{early} early"
     if measure.what in _SECONDS:
         return _seconds(measure.value, language)
-    return f"{measure.value:g}"
+    of = f"/{measure.target:g}" if measure.what in _OF and measure.target is not None else ""
+    return f"{measure.value:g}{of}"
 
 
 def target_words(measure: Measure, language: str) -> str:
@@ -90,6 +89,10 @@ def target_words(measure: Measure, language: str) -> str:
 
 
 def _seconds(value: float, language: str) -> str:
+    """Return a time; a negative one was before what it is measured from."""
+    if value < 0:
+        early = _seconds(-value, language)
+        return f"提前 {early}" if language == "zh" else f"{early} early"
     return f"{value:.1f} 秒" if language == "zh" else f"{value:.1f} s"
 
 
@@ -100,9 +103,9 @@ COVERAGE = {
     "channels": Name(zh="按通道", en="by channel"),
 }
 _WATCH_WORDS = {
-    "night": Name(zh="夜班 0-8 时", en="night, 0 to 8 h"),
-    "day": Name(zh="白班 8-16 时", en="day, 8 to 16 h"),
-    "evening": Name(zh="晚班 16-24 时", en="evening, 16 to 24 h"),
+    "night-watch": Name(zh="夜班 0-8 时", en="night, 0 to 8 h"),
+    "day-watch": Name(zh="白班 8-16 时", en="day, 8 to 16 h"),
+    "evening-watch": Name(zh="晚班 16-24 时", en="evening, 16 to 24 h"),
 }
 
 

@@ -42,6 +42,8 @@ class Evidence:
         grade: They state at least this grade of the danger.
         value: Or they read at least this much, canonical unit.
         everywhere: They speak for every zone of the site, not only for their own.
+        window_ms: For how long one is believed after its last word, at least three intervals; 0 for
+            the rule's.
     """
 
     kind: str
@@ -49,6 +51,7 @@ class Evidence:
     grade: Grade | None
     value: float = float("inf")
     everywhere: bool = False
+    window_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,8 @@ CORROBORATION: dict[Hazard, CorroborationRule] = {
     ),
     Hazard.FLOOD: CorroborationRule(
         (
-            Evidence("water", (Quantity.WATER_LEVEL,), grade=Grade.BLUE),
+            # Rain that has fallen runs on; water that is gone is seen, after the limit's own dwell.
+            Evidence("water", (Quantity.WATER_LEVEL,), Grade.BLUE, window_ms=60_000),
             Evidence("rain", (Quantity.RAIN_RATE,), Grade.BLUE, value=20.0, everywhere=True),
         ),
         3_600_000,
@@ -152,9 +156,10 @@ class CorroborationPanel:
         for place, slot in enumerate(self._slot.tolist()):
             plan = self._plans[slot]
             rule = CORROBORATION[plan.hazard]
-            self._window[place] = rule.window_ms
             for kind, evidence in enumerate(rule.evidence):
                 if plan.series.quantity in evidence.quantities:
+                    own_ms = max(evidence.window_ms, round(3000 * plan.interval_s))
+                    self._window[place] = own_ms if evidence.window_ms else rule.window_ms
                     self._kind[place] = kind
                     self._grade[place] = evidence.grade or len(Grade)
                     self._value[place] = evidence.value

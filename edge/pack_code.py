@@ -58,7 +58,10 @@ def expand(kept: bytes) -> bytes:
     >>> expand(b'[{"n":"rain-rate","v":3}]')
     b'[{"n":"rain-rate","v":3}]'
     """
+    inflate = zlib.decompressobj(zdict=_DICTIONARY)
     try:
-        return zlib.decompressobj(zdict=_DICTIONARY).decompress(kept, _MOST_BYTES)
+        payload = inflate.decompress(kept, _MOST_BYTES)
     except zlib.error:
         return kept
+    # Only at its end a stream is checked: a damaged one may seem to go on for ever.
+    return payload if inflate.eof else kept

@@ -11,6 +11,7 @@ import pytest
 from alerts.cycle_desk import CycleDesk
 from alerts.evidence import Lesson, PlanStep
 from alerts.incident import Incident
+from alerts.journal_words import journal_text
 from alerts.views import IncidentError
 from alerts.watch import Watch
 from alerts.withholding_store import WithholdingStore
@@ -145,6 +146,8 @@ def test_a_yellow_incident_closes_by_itself_and_says_what_was_missing(scene: Sce
     assert view is not None
     assert (view.stage, view.ended) == ("closed", "settled")
     assert [need.need for need in view.unmet] == ["decision", "on-site"]
+    last = journal_text(scene.store.events(1)[-1])
+    assert last.en == "closed (settled). Lacking: a decision; a person on site who says it is safe"
 
 
 def test_a_decision_holds_up_to_the_grade_that_it_was_made_for(scene: Scene) -> None:

@@ -14,15 +14,17 @@ from tests.alerts.scenery import place
 
 DAY_MS = 86_400_000
 NOW = 1_764_500_000_000  # an evening in Shanghai
-NAMES = Names(watches=("night", "day", "evening"), channels=frozenset({"hook", "second"}))
+NAMES = Names(
+    watches=("night-watch", "day-watch", "evening-watch"), channels=frozenset({"hook", "second"})
+)
 QUARTERLY = DrillEntry(id="flood", hazard=Hazard.FLOOD, every_days=90)
-NIGHTLY = DrillEntry(id="night-flood", hazard=Hazard.FLOOD, every_days=180, watch="night")
+NIGHTLY = DrillEntry(id="night-flood", hazard=Hazard.FLOOD, every_days=180, watch="night-watch")
 
 
 def a_drill(days_ago: float, **changes: object) -> Held:
     facts: dict[str, object] = {
         "drill": "d-1", "at": NOW - round(days_ago * DAY_MS), "hazard": Hazard.FLOOD,
-        "zone": "underpass", "watches": ("evening",), "passed": True, "channels": ("hook",),
+        "zone": "underpass", "watches": ("evening-watch",), "passed": True, "channels": ("hook",),
         **changes,
     }  # fmt: skip
     return Held(**facts)  # type: ignore[arg-type]  # test data
@@ -41,7 +43,7 @@ def test_what_was_never_drilled_is_due() -> None:
 
     assert due(found.entries) == ["flood", "night-flood"]
     assert due(found.hazards) == ["flood"]
-    assert due(found.watches) == ["night", "day", "evening"]
+    assert due(found.watches) == ["night-watch", "day-watch", "evening-watch"]
     assert due(found.channels) == ["hook", "second"]
 
 
@@ -50,7 +52,7 @@ def test_a_drill_counts_for_its_hazard_its_watch_and_the_channels_that_took_its_
 
     assert due(found.entries) == ["night-flood"]
     assert due(found.hazards) == []
-    assert due(found.watches) == ["night", "day"]
+    assert due(found.watches) == ["night-watch", "day-watch"]
     assert due(found.channels) == ["second"]
     assert found.entries[0].due_at == NOW + 80 * DAY_MS
 
@@ -87,7 +89,9 @@ def test_watches_follow_the_local_hour() -> None:
     midnight = NOW - NOW % DAY_MS - 8 * hour  # in Shanghai
     found = [watch_at(midnight + h * hour, "Asia/Shanghai") for h in (0, 7, 8, 15, 16, 23)]
 
-    assert found == ["night", "night", "day", "day", "evening", "evening"]
+    assert found == [
+        f"{name}-watch" for name in ("night", "night", "day", "day", "evening", "evening")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -95,7 +99,10 @@ def test_watches_follow_the_local_hour() -> None:
     [
         ("every_days = 0", "every_days"),
         ('every_days = 90\nzone = "moon"', "not in the profile"),
-        ('every_days = 90\nwatch = "dawn"', "expected one of night, day, evening"),
+        (
+            'every_days = 90\nwatch = "dawn"',
+            "expected one of night-watch, day-watch, evening-watch",
+        ),
         ('every_days = 90\nhazard = "fire"', "no sensor there watches for fire"),
         ('every_days = 90\nzone = "north"', "no sensor there watches for flood"),
     ],

@@ -19,7 +19,7 @@ from alerts.drill import (
     DrillState,
     threatens,
 )
-from alerts.drill_desk import DrillDesk
+from alerts.drill_desk import SWEEP_S, DrillDesk
 from alerts.drill_store import DrillStore
 from alerts.incident import Incident, Kind
 from alerts.message import lines
@@ -297,6 +297,40 @@ def test_a_drill_whose_runner_is_gone_ends_by_itself(desk: Desk) -> None:
     assert not desk.incidents(drill)[0].open
 
 
+def test_two_programs_on_one_database_keep_one_drill_between_them(desk: Desk) -> None:
+    drill = desk.run()
+    other = desk._make()
+    desk.find(drill, Grade.RED)
+    for _ in range(4):
+        desk.desk.beat(drill.id)  # only one of them hears the runner
+        desk.later(RUNNER_GONE_S / 2)
+        other.tick()
+    assert desk.now(drill).state is DrillState.RUNNING
+
+    desk.desk.finish(drill.id, "duty-1")
+    desk.scene.say(level(Grade.RED))
+    desk.scene.clock.advance(1)
+    other.tick()
+
+    assert desk.now(drill).state is DrillState.FINISHED
+    assert other.watch(drill.id) is None
+    desk.scene.store.verify_journal()
+
+
+def test_what_another_program_wrote_into_a_drill_that_is_over_is_ended(desk: Desk) -> None:
+    drill = desk.run()
+    slow = Watch(
+        desk.scene.store, desk.scene.community, desk.scene.clock, desk.scene.patience, drill.id
+    )
+    desk.desk.finish(drill.id, "duty-1")
+    slow.take(level(Grade.RED), 120)
+    assert [one.open for one in desk.incidents(drill)] == [True]
+
+    desk.later(SWEEP_S + 1)
+
+    assert [one.open for one in desk.incidents(drill)] == [False]
+
+
 def test_a_drill_goes_on_after_a_restart_of_alerts(desk: Desk) -> None:
     drill = desk.run()
     desk.find(drill, Grade.RED)
@@ -435,5 +469,5 @@ def test_coverage_says_what_is_due_until_a_drill_has_passed(desk: Desk) -> None:
 
     assert [(line.name, line.due) for line in found.entries] == [("flood", True)]
     assert [(line.name, line.count, line.passed) for line in found.hazards] == [("flood", 1, 0)]
-    assert [line.name for line in found.watches if line.count] == ["evening"]
+    assert [line.name for line in found.watches if line.count] == ["evening-watch"]
     assert [line.name for line in found.channels] == ["hook", "second"]

@@ -139,6 +139,26 @@ def test_heavy_rain_and_a_wet_road_together_are_yellow() -> None:
     assert judge.finding("corroboration-flood").grade is Grade.YELLOW
 
 
+def test_a_road_that_dries_is_believed_before_the_rain_of_the_last_hour_is_forgotten() -> None:
+    judge = Judge(
+        sensor("gauge-1", "water-level", "flood", 60) + sensor("rain-1", "rain-rate", "flood", 60)
+    )
+    grades = []
+    for minute in range(40):
+        at, wet = START + 60_000 * minute, minute < 10
+        judge.feed(
+            [
+                Reading("gauge-1", Quantity.WATER_LEVEL, at, 0.06 if wet else 0.0),
+                Reading("rain-1", Quantity.RAIN_RATE, at, 25.0 if wet else 0.0),
+            ]
+        )
+        grades.append(judge.finding("corroboration-flood").grade)
+
+    assert grades[9] is Grade.YELLOW
+    assert grades[15] is Grade.YELLOW  # the limit's own dwell
+    assert grades[39] is Grade.GREEN
+
+
 HOUSE = """
 [[zone]]
 id = "flat-1"

@@ -13,13 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.clock import ManualClock
-from core.pack import Pack, Unknown, decode_pack
+from core.pack import Pack, Unknown, decode_pack, encode_pack
 from core.quality import Quality, Reason
 from core.quantity import Quantity
 from core.reading import Reading
 from core.topics import MAX_PACK_BYTES
 from edge import read_spool
 from edge.pack_books import PackId, StoredPack, read_waiting
+from edge.pack_code import expand, squeeze
 from edge.spool import RETRY_S, Spool
 from edge.spool_file import SpoolBusyError, SpoolTotals
 from edge.thinning import thin
@@ -509,6 +510,19 @@ def test_a_pack_that_is_no_pack_any_more_stops_neither_thinning_nor_the_next_boo
         commit(spool, 4, start)
     kill(spool)
     assert open_spool(path, "b2").ended == {}
+
+
+@given(st.data())
+@settings(max_examples=200, deadline=None)
+def test_a_squeezed_pack_that_is_damaged_never_becomes_another_one(data: st.DataObject) -> None:
+    payload = encode_pack(Pack(boot="b1", seq=7, sync=True, readings=tuple(readings(8)), made=8))
+    kept = squeeze(payload)
+    assert expand(kept) == payload
+    start = data.draw(st.integers(0, len(kept) - 1))
+    length = data.draw(st.integers(1, len(kept) - start))
+    noise = data.draw(st.sampled_from([b"", b"\xff", b"\x00", b"\xa5"]))
+    damaged = kept[:start] + noise * length + (kept[start + length :] if noise else b"")
+    assert expand(damaged) in (damaged, payload)
 
 
 def test_two_stations_can_not_share_a_spool(tmp_path: Path) -> None:
