@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import assert_never
 
 import msgspec
@@ -60,6 +60,11 @@ class Announcer:
         self._community = community
         self._base_url = base_url
         self._configured = frozenset(configured)
+        self._shared = frozenset(
+            name
+            for name in configured
+            if isinstance(configured, Mapping) and getattr(configured[name], "shared", False)
+        )
         self._ladders = ladders(delivery.escalation)
         self._waiting = Waiting(community, delivery)
         self._audiences = {contact.id: audience_of(contact.role) for contact in community.contact}
@@ -130,6 +135,7 @@ class Announcer:
             self._configured,
             times,
             audiences=self._audiences,
+            shared=self._shared,
             # A digest speaks of several incidents: what belongs to a drill must not be among them.
             withhold=None
             if incident.exercise or by_residents(incident, event)

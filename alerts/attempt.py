@@ -44,7 +44,8 @@ class Attempts:
         channel = self._channels[row.channel]
         began_s = self._clock.monotonic_s()
         try:
-            note = msgspec.structs.replace(row.note, take_url=self._take_url(row))
+            url = "" if channel.shared else self._take_url(row)
+            note = msgspec.structs.replace(row.note, take_url=url)
             outcome = channel.send(note, self._clock.wall_ms() // 1000)
         except Exception as error:  # noqa: BLE001  # a broken channel must not stop the others
             # The class alone: the text may hold a key.

@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from alerts import tables
 from alerts.notification import Notification
-from alerts.outbox import PENDING, Times
+from alerts.outbox import FAILED, PENDING, Times
 from core.grade import Grade
 
 # A lease outlives the wait for a thread and the longest attempt, wall milliseconds.
@@ -100,7 +100,7 @@ def claim(
     if connection.dialect.name == "postgresql":
         query = query.with_for_update(skip_locked=True, of=tables.outbox)
     taken: list[RowMapping] = []
-    for row in connection.execute(query).mappings():
+    for row in _readable(connection, connection.execute(query).mappings().all(), times):
         channel = row["channel"]
         budget = top if row["urgency"] == Grade.RED and not row["exercise"] else lower
         if len(taken) >= limit or slots[channel] <= 0 or budget[channel] <= 0:
@@ -111,6 +111,26 @@ def claim(
         taken.append(row)
     _lease(connection, owner, taken, rooms, times)
     return [_claimed(row) for row in taken]
+
+
+def _readable(connection: Connection, rows: Sequence[RowMapping], times: Times) -> list[RowMapping]:
+    """Return the rows that can be read; what can't (of another version) must hold up nobody."""
+    good: list[RowMapping] = []
+    bad: list[int] = []
+    for row in rows:
+        try:
+            _NOTE.decode(row["payload"])
+        except msgspec.MsgspecError:
+            bad.append(row["row"])
+        else:
+            good.append(row)
+    if bad:
+        connection.execute(
+            update(tables.outbox)
+            .where(_o.row.in_(bad))
+            .values(state=FAILED, changed_at=times.now, detail="can't be read by this version")
+        )
+    return good
 
 
 def _budgets(

@@ -49,6 +49,7 @@ def enqueue(
     *,
     audiences: Mapping[str, Audience] | None = None,
     withhold: Withhold | None = None,
+    shared: Collection[str] = (),
 ) -> list[tuple[int, Event]]:
     """Write one row for each address; return journal events of those that are not sent.
 
@@ -63,7 +64,9 @@ def enqueue(
         times: The clocks.
         audiences: For whom the text is written, by contact.
         withhold: Decides what waits for a digest.
+        shared: Channels that several contacts read together: one message is enough for all of them.
     """
+    leads: dict[str, dict[str, object]] = {}
     rows: list[dict[str, object]] = []
     events: list[tuple[int, Event]] = []
     for address in addresses:
@@ -85,10 +88,20 @@ def enqueue(
         if held is not None and usable:
             row |= {"state": SUPPRESSED, "detail": held.reason, "digest_at": held.until}
             events.append(_event(row, Happening.HELD, times.now))
+        if row["state"] == PENDING and row["channel"] in shared:
+            _read_together(leads.setdefault(str(row["channel"]), row), row)
         rows.append(row)
     if rows:
         connection.execute(insert(tables.outbox), rows)
     return [(number, event) for number, event in events if number]  # a notice has no journal
+
+
+def _read_together(lead: dict[str, object], row: dict[str, object]) -> None:
+    """Let the first message to a group stand for the others; if it fails, each falls back."""
+    if lead is not row:
+        detail = f"read in the group with the message to {lead['contact']}"
+        row |= {"state": SUPERSEDED, "digest": lead["id"], "detail": detail}
+        lead["urgency"] = max(int(str(lead["urgency"])), int(str(row["urgency"])))
 
 
 def new_row(
@@ -220,6 +233,9 @@ def consequences(
         return []
     row = dict(connection.execute(select(tables.outbox).where(_o.row == number)).mappings().one())
     _fall_back(connection, row, times)
+    with_it = select(tables.outbox).where(_o.digest == row["id"], _o.state == SUPERSEDED)
+    for member in connection.execute(with_it).mappings().all():
+        _fall_back(connection, dict(member), times)
     return [undelivered(row, times.now)]
 
 

@@ -19,6 +19,8 @@ from core.grade import Grade
 DUTY = ("duty",)
 # Told in plain words and only by a ladder or a plan that names them.
 PUBLIC = ("resident",)
+# Outside the community; they are informed of what is serious.
+AUTHORITIES = ("street-office",)
 # No people: a siren that sounds has told nobody who could take over.
 MACHINES = ("sounder",)
 # How long a message is worth sending, run milliseconds. An alert that is told hours later misleads;
@@ -77,14 +79,17 @@ def announced(
 
 
 def everybody(community: Community, grade: Grade) -> list[Address]:
-    """Return everybody who works for the community: nobody could be told so far."""
+    """Return everybody who works for the community: nobody could be told so far.
+
+    Authorities hear of orange and red only, as long as there is anybody else.
+    """
     over = (ALL,) if grade >= Grade.ORANGE else (FIRST,)
-    return [
-        address
-        for contact in community.contact
-        if contact.channels and contact.role not in PUBLIC
-        for address in _over(contact, over)
+    people = [
+        contact for contact in community.contact if contact.channels and contact.role not in PUBLIC
     ]
+    own = [contact for contact in people if contact.role not in AUTHORITIES]
+    whom = own if own and grade < Grade.ORANGE else people
+    return [address for contact in whom for address in _over(contact, over)]
 
 
 def to_contact(name: str, community: Community, grade: Grade) -> list[Address]:

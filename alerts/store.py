@@ -242,7 +242,9 @@ class Store(Records):
         with self.database.read() as connection:
             states = set(
                 connection.execute(
-                    select(_o.state).where(_o.incident == number, _o.seq == seq)
+                    select(_o.state).where(
+                        _o.incident == number, _o.seq == seq, _o.state != outbox.SUPERSEDED
+                    )
                 ).scalars()
             )
         return bool(states) and states <= {outbox.FAILED, outbox.DEAD}

@@ -93,7 +93,8 @@ outbox = Table(
     Column("vendor_id", String(200), nullable=False),
     Column("vendor_code", String(40), nullable=False),
     Column("detail", Text, nullable=False),
-    # Of a suppressed one: when its digest is due (0 once it was told), and the digest's id.
+    # When the digest of a suppressed one is due (0 once it was told), and the id of the message
+    # that tells what this row would have told: a digest, or the one message to a group.
     Column("digest_at", BigInteger, nullable=False, server_default="0"),
     Column("digest", String(40), nullable=False, server_default=""),
     # When its one-time link was used, wall; 0 if not.

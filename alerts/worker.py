@@ -156,6 +156,12 @@ class Worker:
         except SQLAlchemyError as error:
             self._failed("outbox", error)
             return
+        except Exception:
+            # A bug must not end the one thread that tells people; the auditor sees that it fails.
+            self._metrics.errors.labels("bug").inc()
+            log.exception("a step of the outbox failed; trying again")
+            self._stop.wait(ERROR_REST_S)
+            return
         self.alive_s = self._clock.monotonic_s()
         self._collect(due_s if wait_s is None else wait_s)
 
@@ -229,7 +235,7 @@ class Worker:
             self._expire_s = now_s + EXPIRE_S
             events += outbox.expire(connection, times)
             for chore in self._chores:
-                events += chore(connection, times)
+                events += self._do(chore, connection, times)
             self._show(breakers, times.wall)
         usable = frozenset(self._channels) - self._disabled
         if usable != self._swept or self._disabled:
@@ -239,6 +245,16 @@ class Worker:
             name for name, one in breakers.items() if one.state(times.wall) is breaker.State.OPEN
         }
         return events + outbox.step_aside(connection, resting, usable - resting, times)
+
+    def _do(self, chore: Chore, connection: Connection, times: Times) -> list[tuple[int, Event]]:
+        """Do a chore; one that fails is undone alone and holds up no message."""
+        try:
+            with connection.begin_nested():
+                return chore(connection, times)
+        except Exception:
+            self._metrics.errors.labels("chore").inc()
+            log.exception("a chore of the outbox failed; trying again")
+            return []
 
     def _show(self, breakers: Mapping[str, Breaker], wall: int) -> None:
         for name in self._channels:

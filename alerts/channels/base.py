@@ -269,6 +269,8 @@ class Channel(ABC):
         concurrency: Sends under way at once.
         idempotent: True if the receiver drops a repeated id, so that a message of unknown fate may
             always be sent again.
+        shared: True if all contacts of this channel read the same group: one message is enough, and
+            no link in it may act in somebody's name.
         recipients: Personal addresses by contact, from `channels = ["sms:+86…"]` of community.toml:
             the outbox and the journal hold ids only.
         example: What such an address looks like; "" where a contact needs none.
@@ -280,6 +282,7 @@ class Channel(ABC):
     per_minute: int | None = None
     concurrency: int = 4
     idempotent: bool = False
+    shared: bool = False
     recipients: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     example: str = ""
     figures: Mapping[str, float] = MappingProxyType({})

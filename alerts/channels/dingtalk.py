@@ -52,6 +52,7 @@ class DingTalkRobot(Channel):
     """Posts to one group robot, as text or markdown, with mentions in orange and red."""
 
     concurrency = 1  # a group reads in order
+    shared = True
 
     def __init__(self, entry: ChannelEntry) -> None:
         self.name = entry.name

@@ -59,6 +59,7 @@ class FeishuBot(Channel):
     """Posts to one group bot: `text`, or `markdown` as a card with a coloured head."""
 
     concurrency = 1  # a group reads in order
+    shared = True
 
     def __init__(self, entry: ChannelEntry) -> None:
         self.name = entry.name

@@ -48,6 +48,7 @@ class WeComBot(Channel):
     """Posts to one group bot, as text (with mentions) or markdown."""
 
     concurrency = 1  # a group reads in order
+    shared = True
 
     def __init__(self, entry: ChannelEntry) -> None:
         self.name = entry.name

@@ -7,12 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, insert, select
 
-from alerts import breaker, outbox
+from alerts import breaker, dispatch, outbox, tables
+from alerts.attempt import Attempts
 from alerts.breaker import FIRST_REST_MS, LONGEST_REST_MS, THRESHOLD, Breaker, State, after
 from alerts.channels.base import Channel, Outcome, OutcomeKind
+from alerts.dispatch import Room
+from alerts.incident import Event
 from alerts.metrics import Metrics
 from alerts.notification import Notification
+from alerts.outbox import Times
 from alerts.worker import Worker
 from core.clock import RunClock
 from core.grade import Grade
@@ -158,3 +163,40 @@ def test_a_dead_channel_rests_others_go_on_and_one_real_message_finds_it_well(
     finally:
         worker.stop()
         scene.close()
+
+
+def test_a_chore_that_fails_is_undone_alone_and_messages_go_out(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    hook = Moody("hook")
+
+    def broken(connection: Connection, times: Times) -> list[tuple[int, Event]]:
+        del times
+        connection.execute(insert(tables.setting).values(name="half", value="done"))
+        raise ValueError("a bug")
+
+    worker = Worker(
+        scene.database, {"hook": hook}, scene.clock, Metrics(), owner="me",
+        told=lambda _numbers: None, health=lambda _name, _outcome: None, chores=(broken,),
+    )  # fmt: skip
+    scene.say(level(Grade.BLUE))
+    worker.start()
+    try:
+        wait_until(lambda: hook.notes, 20, what="the message")
+        with scene.database.read() as connection:
+            assert connection.execute(select(tables.setting)).first() is None
+    finally:
+        worker.stop()
+        scene.close()
+
+
+@pytest.mark.parametrize(("shared", "url"), [(False, "https://hub/a/1-x"), (True, "")])
+def test_no_link_in_a_group_acts_in_somebodys_name(scene: Scene, *, shared: bool, url: str) -> None:
+    hook = Moody("hook")
+    hook.shared = shared
+    scene.say(level(Grade.BLUE))
+    with scene.database.write() as connection:
+        [row] = dispatch.claim(connection, "me", {"hook": Room(1)}, 1, scene.watch.times())
+
+    Attempts({"hook": hook}, scene.clock, Metrics(), lambda _row: "https://hub/a/1-x").send(row)
+
+    assert hook.notes[0].take_url == url

@@ -9,16 +9,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from alerts import dispatch, settling
+from alerts import dispatch, routing, settling
 from alerts.channels.base import Outcome, OutcomeKind
 from alerts.delivery import Delivery
 from alerts.dispatch import Room
 from alerts.escalation import due_at
 from alerts.incident import Happening
 from alerts.ladder import DEFAULTS, FOREVER, Climb, Ladder, Step, ladders, problems
+from core.community_file import parse_community
 from core.finding import Condition
 from core.grade import Grade
-from tests.alerts.scenery import Scene, level
+from tests.alerts.scenery import PLACE, Scene, level
 
 ACCEPTED = Outcome(OutcomeKind.ACCEPTED, vendor_code="204")
 REFUSED = Outcome(OutcomeKind.PERMANENT, vendor_code="400", detail="HTTP 400")
@@ -294,3 +295,26 @@ def test_the_row_of_an_incident_is_the_fold_of_its_journal_whatever_the_ladder_d
     short.later(300, level(Grade.GREEN))
 
     short.store.verify_journal()
+
+
+def test_authorities_hear_only_of_what_is_serious_and_residents_never_by_themselves() -> None:
+    place = parse_community(
+        PLACE
+        + """
+[[contact]]
+id = "street"
+name = "street office"
+role = "street-office"
+channels = ["hook"]
+[[contact]]
+id = "flat-3"
+name = "a resident"
+role = "resident"
+channels = ["hook"]
+"""
+    )
+
+    told = {grade: {one.contact for one in routing.everybody(place, grade)} for grade in Grade}
+
+    assert told[Grade.RED] == told[Grade.ORANGE] == {"duty-1", "deputy-1", "leader-1", "street"}
+    assert told[Grade.YELLOW] == told[Grade.BLUE] == {"duty-1", "deputy-1", "leader-1"}

@@ -14,6 +14,7 @@ from alerts import dispatch, outbox, settling, tables
 from alerts.channels.base import Outcome, OutcomeKind
 from alerts.delivery import Delivery, DigestEntry
 from alerts.dispatch import Claimed, Room
+from alerts.routing import Address
 from core.grade import Grade
 from tests.alerts.scenery import Scene, level
 
@@ -299,3 +300,40 @@ def test_the_payload_holds_ids_of_people_and_no_names(scene: Scene, desk: Desk) 
         text = json.dumps(desk.row(row.row), ensure_ascii=False, default=str)
         assert "张" not in text
         assert "李" not in text
+
+
+def test_a_row_of_another_version_that_cannot_be_read_holds_up_nobody(
+    scene: Scene, desk: Desk
+) -> None:
+    scene.say(level(Grade.RED))
+    with scene.database.write() as connection:
+        connection.execute(
+            update(tables.outbox).where(tables.outbox.c.row == 1).values(payload='{"old": 1}')
+        )
+
+    assert [row.row for row in desk.claim()] == [2, 3, 4]
+    assert desk.row(1)["state"] == "failed"
+
+
+def test_a_group_reads_an_announcement_once_and_if_it_fails_each_of_them_falls_back(
+    scene: Scene, desk: Desk
+) -> None:
+    scene.say(level(Grade.BLUE))
+    payload = desk.claim()[0].note
+    note = msgspec.structs.replace(payload, seq=2)
+    addresses = [
+        Address("duty-1", "group"), Address("deputy-1", "group", ("second",)),
+        Address("leader-1", "hook"),
+    ]  # fmt: skip
+    with scene.database.write() as connection:
+        times = scene.watch.times()
+        outbox.enqueue(
+            connection, note, addresses, ("group", "hook", "second"), times, shared={"group"}
+        )
+    wide = {**WIDE, "group": Room(100)}
+
+    rows = {(row.channel, row.note.contact): row for row in desk.claim(wide)}
+    assert set(rows) == {("group", "duty-1"), ("hook", "leader-1")}
+
+    desk.settle(rows["group", "duty-1"], PERMANENT)
+    assert [(row.channel, row.note.contact) for row in desk.claim(wide)] == [("second", "deputy-1")]
