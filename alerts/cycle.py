@@ -25,6 +25,8 @@ from core.grade import Grade
 # Longest remark, and longest review or change, in characters.
 NOTE_LENGTH, TEXT_LENGTH = 500, 20_000
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+# Decisions after which nothing more is done.
+STAND_DOWN = ("stand-down", "false-alarm")
 _MOST_EVIDENCE, _MOST_STEPS, _MOST_LESSONS = 50, 100, 20
 
 
@@ -39,6 +41,8 @@ def decide(
     note: str = "",
 ) -> list[Event]:
     """Return what it means that *who* decides; who decides has taken it over, too.
+
+    Standing down once readings have cleared skips the open steps of the plan with that reason.
 
     Args:
         incident: The incident.
@@ -61,7 +65,7 @@ def decide(
         by=who,
         option=option,
         mandate=mandate,
-        evidence=tuple(evidence)[:_MOST_EVIDENCE] or tuple(incident.judgement.holders),
+        evidence=tuple(evidence)[:_MOST_EVIDENCE] or _at_hand(incident),
         grade=incident.grade if incident.open else incident.peak,
         note=clean(note, ("note", "说明"), NOTE_LENGTH, empty=True),
     )
@@ -69,7 +73,32 @@ def decide(
     if incident.open and not incident.acknowledged:
         events += acknowledge(incident, who, "decision", now)
     kept = [event for event in events if event.what is not Happening.DECIDED]
-    return [*kept, Event(at=now, actor=who, what=Happening.DECIDED, decision=decision)]
+    decided = Event(at=now, actor=who, what=Happening.DECIDED, decision=decision)
+    return [*kept, decided, *_waived(incident, who, option, now)]
+
+
+def _at_hand(incident: Incident) -> tuple[str, ...]:
+    """Return the findings that hold it; once it has cleared, the one that began it."""
+    holders = tuple(incident.judgement.holders)
+    return holders or ((incident.first.name,) if incident.first else ())
+
+
+def _waived(incident: Incident, who: str, option: str, now: int) -> list[Event]:
+    """Return that the open steps are skipped: who stands down need not give a reason for each.
+
+    Only once readings show that the danger is over; before that each step wants its own.
+    """
+    if option not in STAND_DOWN or incident.condition is not Condition.CLEARED:
+        return []
+    return [
+        Event(
+            at=now,
+            actor=who,
+            what=Happening.STEP_DONE,
+            step=StepDone(step=step, at=now, by=who, skipped=True, note=option),
+        )
+        for step in stages.steps_left(incident)
+    ]
 
 
 def adopt_plan(

@@ -7,6 +7,7 @@ the lock; a reading one does not wait for writers (WAL).
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +40,7 @@ class Database:
         self.engine = engine
         self._writer = engine.execution_options(writing=True)
         self._turns = Turns()
+        self._local = threading.local()
 
     @property
     def dialect(self) -> str:
@@ -47,19 +49,39 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that only reads."""
+        """A transaction that only reads; within `together` the one that writes."""
+        if (outer := self._outer()) is not None:
+            yield outer
+            return
         with self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that writes; one at a time, so that the journal is one chain."""
+        if (outer := self._outer()) is not None:
+            with outer.begin_nested():  # what fails is undone alone
+                yield outer
+            return
         with self._turns.turn(BUSY_S), self._writer.begin() as connection:
             if self.dialect == "postgresql":
                 connection.execute(
                     text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK}
                 )
             yield connection
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Let all that this thread writes in the block be one transaction: one sync of the disk."""
+        with self.write() as connection:
+            self._local.connection = connection
+            try:
+                yield
+            finally:
+                self._local.connection = None
+
+    def _outer(self) -> Connection | None:
+        return getattr(self._local, "connection", None)
 
     def writable(self) -> bool:
         """Tell whether a writing transaction can begin now."""

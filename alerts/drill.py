@@ -13,7 +13,8 @@ from enum import StrEnum
 import msgspec
 
 from alerts.incident import Incident
-from core.drill import DrillError, DrillPhase, DrillStatement
+from core.community import Community
+from core.drill import DrillError, DrillPhase, DrillStatement, drill_community
 from core.finding import Condition, Hazard
 from core.grade import Grade
 
@@ -24,6 +25,8 @@ PROGRAMS = frozenset({"ingest", "detectors"})
 RUNNER_GONE_S = 60.0
 # Wall seconds in which every program must have said that it takes part.
 READY_WITHIN_S = 30.0
+# No drill is longer than this, wall seconds: it would stand in the way of the next.
+LONGEST_WALL_S = 12 * 3600.0
 
 
 class DrillState(StrEnum):
@@ -149,6 +152,37 @@ class Drill(msgspec.Struct, frozen=True, kw_only=True):
             phase=DrillPhase.ENDED if self.over else DrillPhase.RUNNING,
             until=self.until,
         )
+
+
+def check_plan(plan: DrillPlan, community: Community, speed: float) -> None:
+    """Refuse a plan that makes no sense at this place.
+
+    Args:
+        plan: What is asked.
+        community: The profile.
+        speed: Of the run's clock.
+
+    Raises:
+        DrillError: The message says why.
+    """
+    if community.zone_of(plan.zone) is None:
+        known = ", ".join(zone.id for zone in community.zone)
+        raise DrillError(f"zone {plan.zone!r}: expected one of {known}")
+    twins = drill_community(community, plan.sensors)
+    if not any((one.zone, one.hazard) == (plan.zone, plan.hazard) for one in twins.sensor):
+        raise DrillError(f"zone {plan.zone!r}: none of the sensors watches for {plan.hazard}")
+    wall_s = plan.duration_s / speed
+    if not 0 < wall_s <= LONGEST_WALL_S:
+        raise DrillError(
+            f"it would take {wall_s:.0f} s: expected above 0, at most {LONGEST_WALL_S:.0f} s"
+        )
+    if not 0 <= plan.onset_s <= plan.duration_s or not 0 < plan.pace <= 1000:
+        raise DrillError("onset_s must lie within the drill, pace above 0 and at most 1000")
+    aim = plan.aim
+    if any(
+        one is not None and not 0 < one <= LONGEST_WALL_S for one in (aim.notify_s, aim.take_over_s)
+    ):
+        raise DrillError(f"aim: seconds above 0 and at most {LONGEST_WALL_S:.0f} are expected")
 
 
 def joined(drill: Drill, program: str) -> Drill:

@@ -17,19 +17,15 @@ import structlog
 
 from alerts import drill as drills
 from alerts.drill import Drill, DrillPlan, DrillState, Evidence
-from alerts.drill_calendar import WINDOW_DAYS, Coverage, Names, coverage, held, watch_at
-from alerts.drill_entry import WATCHES, DrillEntry
-from alerts.drill_score import DrillScore, Story, score
+from alerts.drill_books import DrillBooks
 from alerts.drill_store import DrillStore, KeptDrill
 from alerts.planning import Planning
 from alerts.response import Response
-from alerts.roster import Roster
-from alerts.routing import channel_name
 from alerts.store import Store
 from alerts.watch import Changes, Watch
 from core.clock import Clock
 from core.community import Community
-from core.drill import DrillError, DrillStatement, drill_community, is_drill
+from core.drill import DrillError, DrillStatement, drill_community
 from core.finding import Finding
 from core.topics import REFRESH_S
 
@@ -37,19 +33,15 @@ log = structlog.get_logger()
 
 # Wall seconds between two looks at the actual incidents while a drill runs.
 LOOK_S = 0.5
-# No drill is longer than this, wall seconds: it would stand in the way of the next.
-LONGEST_WALL_S = 12 * 3600.0
 # Wall seconds that a drill may take beyond its scenario and the time to take over.
 _GRACE_S = 180.0
 _TRIES = 5
 MOST_EVIDENCE = 20
-# Drills that coverage looks at: four a week over two years.
-_MOST_LOOKED_AT = 400
 
 WatchOf = Callable[[str, Community], Watch]
 
 
-class DrillDesk:
+class DrillDesk(DrillBooks):
     """Keeps the drills of one site. Safe to call from any thread.
 
     Args:
@@ -72,13 +64,9 @@ class DrillDesk:
         state: Callable[[DrillStatement], bool],
         response: Response | None = None,
     ) -> None:
-        self._register = register
-        self._store = store
-        self._community = community
-        self._clock = clock
+        super().__init__(register, store, community, clock, response or Response())
         self._watch_of = watch_of
         self._state = state
-        self._response = response or Response()
         self._planning: Planning | None = None
         self._lock = threading.RLock()
         self._kept: KeptDrill | None = None
@@ -110,11 +98,6 @@ class DrillDesk:
         self._kept = self._watch = self._planning = None
         self._store.announcer.loud = ""
 
-    @property
-    def calendar(self) -> tuple[DrillEntry, ...]:
-        """What should be drilled how often."""
-        return self._response.drill
-
     # --- what people and the program that plays it ask ---
 
     def ask(self, plan: DrillPlan) -> Drill:
@@ -123,7 +106,7 @@ class DrillDesk:
         Raises:
             DrillError: It can't take place now, or not like this.
         """
-        self._check(plan)
+        drills.check_plan(plan, self._community, self._clock.speed)
         with self._lock:
             for kept in self._store.open_incidents():
                 if drills.threatens(kept.incident):
@@ -182,58 +165,6 @@ class DrillDesk:
             DrillError: It is over, or there is none of this name.
         """
         return self._end(drill, lambda now, at: drills.aborted(now, why, at, by=by))
-
-    def drill(self, drill: str) -> Drill | None:
-        """Return one drill."""
-        kept = self._register.kept(drill)
-        return kept.drill if kept else None
-
-    def drills(self, limit: int = 100, since: int = 0) -> list[Drill]:
-        """Return drills that were asked for since a run time (ms), newest first."""
-        return self._register.latest(limit, since)
-
-    def score(self, drill: Drill) -> DrillScore:
-        """Return how a drill went, so far or in the end."""
-        incidents = self._store.of_drill(drill.id)
-        rows = self._store.notified([incident.number for incident in incidents])
-        return score(
-            drill,
-            [
-                Story(incident, self._store.events(incident.number), rows[incident.number])
-                for incident in incidents
-            ],
-        )
-
-    def coverage(self, days: float = WINDOW_DAYS) -> Coverage:
-        """Return what has been drilled in the last *days*, and what is due.
-
-        Raises:
-            DrillError: The window makes no sense.
-        """
-        timezone = self._community.site.timezone
-        roster = Roster(self._response, self._community)
-
-        def watches(at: int) -> tuple[str, ...]:
-            if not roster.exists:
-                return (watch_at(at, timezone),)
-            return tuple(sorted({entry.shift for entry in roster.on_shift(at)}))
-
-        drills_held = (
-            held(one, self.score(one), watches(one.began_at))
-            for one in self.drills(_MOST_LOOKED_AT)
-        )
-        shifts = tuple(shift.id for shift in self._response.shift)
-        channels = frozenset(
-            channel_name(name) for contact in self._community.contact for name in contact.channels
-        )
-        return coverage(
-            self._response.drill,
-            [one for one in drills_held if one is not None],
-            self._community,
-            Names(watches=shifts or tuple(name for name, _ in WATCHES), channels=channels),
-            self._clock.now_ms(),
-            days,
-        )
 
     def add_evidence(self, drill: str, path: str, sha256: str) -> Drill:
         """Remember a file that was made of a drill, by its hash; it can't be taken back.
@@ -317,22 +248,6 @@ class DrillDesk:
             return self._watch if self._kept and self._kept.drill.id == drill else None
 
     # --- inside ---
-
-    def _check(self, plan: DrillPlan) -> None:
-        zone = self._community.zone_of(plan.zone)
-        if zone is None or is_drill(plan.zone):
-            known = ", ".join(zone.id for zone in self._community.zone)
-            raise DrillError(f"zone {plan.zone!r}: expected one of {known}")
-        twins = drill_community(self._community, plan.sensors)
-        if not any((one.zone, one.hazard) == (plan.zone, plan.hazard) for one in twins.sensor):
-            raise DrillError(f"zone {plan.zone!r}: none of the sensors watches for {plan.hazard}")
-        wall_s = plan.duration_s / self._clock.speed
-        if not 0 < wall_s <= LONGEST_WALL_S:
-            raise DrillError(
-                f"it would take {wall_s:.0f} s: expected above 0, at most {LONGEST_WALL_S:.0f} s"
-            )
-        if not 0 <= plan.onset_s <= plan.duration_s or not 0 < plan.pace <= 1000:
-            raise DrillError("onset_s must lie within the drill, pace above 0 and at most 1000")
 
     def _new_id(self, now: int) -> str:
         zone = zoneinfo.ZoneInfo(self._community.site.timezone)

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection
 
 import structlog
 
 from alerts import stages
+from alerts.cycle import remark
 from alerts.cycle_desk import person
 from alerts.database import Database
 from alerts.duty_store import Door, DutyError, DutyStore, HandOver, OpenThen
 from alerts.incident import Incident
 from alerts.people_views import DutyView, PlanView
 from alerts.plan_lint import Lint, LintFinding
-from alerts.plan_viewing import plan_view
+from alerts.plan_viewing import plan_view, roll_call_text
 from alerts.planning import Planning
 from alerts.plans import advise, doors_of
-from alerts.privacy import Privacy
-from alerts.register import Volunteer, today
-from alerts.register_file import Registers, check_registers, parse_registers
-from alerts.register_store import RegisterStore, Taken
+from alerts.register import today
+from alerts.register_desk import RegisterDesk
 from alerts.report_store import ReportStore
 from alerts.reports import Reports
-from alerts.response import Response, Supply
+from alerts.response import Response
 from alerts.roster import Away, Roster
 from alerts.store import Store
+from alerts.views import IncidentError
 from alerts.watch import Watch
 from core.clock import Clock
 from core.community import Community
@@ -37,7 +38,7 @@ _DAY_MS = 86_400_000
 _MOST_NOTE = 4_000
 
 
-class PeopleDesk:
+class PeopleDesk(RegisterDesk):
     """Plans, roster, registers, hand-overs, roll-call and reports of one site.
 
     Args:
@@ -66,18 +67,14 @@ class PeopleDesk:
         channels: Collection[str],
         wake: Callable[[], None],
     ) -> None:
+        super().__init__(response.supply, database, store, community, clock)
         self.response = response
         self.reports = Reports(
             ReportStore(database, community.site.id), watch, community, clock, wake
         )
-        self._store = store
         self._watch = watch
         self._failing: set[str] = set()
-        self._community = community
-        self._clock = clock
         self._channels = frozenset(channels)
-        self._registers = RegisterStore(database, community.site.id)
-        self._registers.begin_with(response.supply, clock.now_ms())
         self._duty = DutyStore(database, community.site.id)
         self._planning = Planning(watch, response, community)
         self._noted = -1
@@ -128,9 +125,16 @@ class PeopleDesk:
 
     def lint(self) -> list[LintFinding]:
         """Return what would fail in the night."""
-        day = today(self._clock.now_ms(), self._community.site.timezone)
-        volunteers, supplies = tuple(self.volunteers()), tuple(self.supplies())
-        return Lint(self.response, self._community, volunteers, supplies, day, self._channels).run()
+        now = self._clock.now_ms()
+        return Lint(
+            self.response,
+            self._community,
+            tuple(self.volunteers()),
+            tuple(self.supplies()),
+            today(now, self._community.site.timezone),
+            self._channels,
+            tuple(self._duty.absences(now)),
+        ).run()
 
     def tick_door(self, number: int, zone: str, door: str, state: str, who: str) -> None:
         """Write what was found behind a door; an empty state takes the tick away.
@@ -141,11 +145,25 @@ class PeopleDesk:
         """
         if self._store.kept(number) is None:
             raise DutyError(f"incident {number}: there is none")
-        if door not in doors_of(self.response, self._community, zone):
+        if door not in self._doors(zone):
             raise DutyError(f"door {door[:20]!r} of {zone[:40]!r}: there is none")
         by = person(self._store, who)
-        ticked = Door(zone=zone, door=door, state=state, at=self._clock.now_ms(), by=by)
-        self._duty.tick_door(number, ticked)
+        known = {entry.door for entry in self._duty.doors(number) if entry.zone == zone}
+        self._duty.tick_door(
+            number, Door(zone=zone, door=door, state=state, at=self._clock.now_ms(), by=by)
+        )
+        if state and door not in known and known | {door} >= set(self._doors(zone)):
+            self._note_roll_call(number, zone, by)
+
+    def _doors(self, zone: str) -> tuple[str, ...]:
+        return doors_of(self.response, self._community, zone)
+
+    def _note_roll_call(self, number: int, zone: str, by: str) -> None:
+        """Write into the journal that nobody is left to knock at, for the review."""
+        states = [entry.state for entry in self._duty.doors(number) if entry.zone == zone]
+        text = roll_call_text(zone, states)
+        with contextlib.suppress(IncidentError):  # it is closed: the ticks stay all the same
+            self._watch.change(number, lambda incident, now: remark(incident, by, text, now))
 
     # --- roster ---
 
@@ -212,64 +230,6 @@ class PeopleDesk:
         """Return the newest notes, newest first."""
         return self._duty.hand_overs(limit)
 
-    # --- registers ---
-
-    def volunteers(self) -> list[Volunteer]:
-        """Return the volunteers who have agreed."""
-        return self._registers.volunteers()
-
-    def supplies(self) -> list[Supply]:
-        """Return every stock."""
-        return self._registers.supplies()
-
-    def take_register(self, data: bytes, file: str, who: str) -> Taken:
-        """Take volunteers or supplies from a CSV or TOML file.
-
-        Raises:
-            ConfigurationError: It can't be used; the message says what to mend.
-            IncidentError: Nobody says who.
-        """
-        given = parse_registers(data, file, self._community)
-        return self._registers.take(given, self._clock.now_ms(), person(self._store, who))
-
-    def keep_volunteer(self, volunteer: Volunteer, who: str) -> Taken:
-        """Write one volunteer.
-
-        Raises:
-            ConfigurationError: It can't be used; the message says what to mend.
-            IncidentError: Nobody says who.
-        """
-        given = Registers(volunteer=(volunteer,))
-        check_registers(given, self._community, "volunteer")
-        return self._registers.take(given, self._clock.now_ms(), person(self._store, who))
-
-    def withdraw(self, volunteer: str) -> None:
-        """A volunteer takes the consent back.
-
-        Raises:
-            RegisterError: There is no such volunteer.
-        """
-        self._registers.withdraw(volunteer)
-
-    def erase_volunteer(self, volunteer: str) -> None:
-        """Forget a volunteer's name and number; no import brings them back.
-
-        Raises:
-            RegisterError: There is no such volunteer.
-        """
-        who = self._registers.person_of(volunteer)
-        Privacy(self._store.database, self._community, self._clock).erase(who)
-
-    def count_supply(self, supply: str, quantity: float, who: str) -> Supply:
-        """Write how much of a stock there is now.
-
-        Raises:
-            RegisterError: There is no such stock, or it is not a quantity.
-            IncidentError: Nobody says who.
-        """
-        by = person(self._store, who)
-        return self._registers.count(supply, quantity, self._clock.now_ms(), by)
-
     # --- for pages ---
 
     def person_id(self, who: str) -> str:
@@ -280,12 +240,10 @@ class PeopleDesk:
         """
         return person(self._store, who)
 
-    def name_of(self, who: str) -> str:
-        """Return the name of an id, for people; the id itself once it is erased."""
-        for contact in self._community.contact:
-            if contact.id == who:
-                return contact.name
-        return self._store.names().get(who, who)
+    def namer(self) -> Callable[[str], str]:
+        """Return what gives the name of an id, for people; the id itself once it is erased."""
+        names = self._store.names() | {one.id: one.name for one in self._community.contact}
+        return lambda who: names.get(who, who)
 
     def _on_duty(self, at: int) -> Community:
         return self._roster.community_at(at)

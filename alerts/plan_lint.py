@@ -21,7 +21,7 @@ from alerts.plans import doors_of, needs_of, plan_for, template, zone_and_around
 from alerts.register import Volunteer, usable
 from alerts.response import Plan, Response, Step, Supply
 from alerts.response_file import VOLUNTEER
-from alerts.roster import Roster
+from alerts.roster import Away, Roster
 from alerts.routing import channel_name
 from alerts.weekly import instant
 from core.community import Community, Name
@@ -64,6 +64,7 @@ class Lint:
         volunteers, supplies: The registers.
         day: Today, at the place.
         channels: Names of the configured channels; None if hub.toml is not given.
+        away: Who is away, as it was noted on the console.
     """
 
     response: Response
@@ -72,6 +73,7 @@ class Lint:
     supplies: tuple[Supply, ...]
     day: dt.date
     channels: Collection[str] | None = None
+    away: tuple[Away, ...] = ()
 
     def run(self) -> list[LintFinding]:
         """Return everything that is found, rule by rule."""
@@ -109,7 +111,7 @@ def _language(lint: Lint) -> Iterator[LintFinding]:
 
 
 def _unowned(lint: Lint) -> Iterator[LintFinding]:
-    roster = Roster(lint.response, lint.community)
+    roster = Roster(lint.response, lint.community, lint.away)
     zone = zoneinfo.ZoneInfo(lint.community.site.timezone)
     begin, end = (instant(lint.day + dt.timedelta(days=days), 0, zone) for days in (0, ROSTER_DAYS))
     for role, names in _steps_by_role(lint.response, duty=roster.exists).items():

@@ -112,3 +112,14 @@ def _roll_call(
             )
         )
     return zones
+
+
+def roll_call_text(zone: str, states: Sequence[str]) -> str:
+    """Return what a finished roll-call says in the journal, in both languages.
+
+    >>> roll_call_text("tower-3", ["found", "found", "absent"])
+    'tower-3：在 2，无人应 1，需帮助 0 / found 2, no answer 1, need help 0'
+    """
+    found, absent, helpless = (states.count(one) for one in ("found", "absent", "needs-help"))
+    zh = f"在 {found}，无人应 {absent}，需帮助 {helpless}"
+    return f"{zone}：{zh} / found {found}, no answer {absent}, need help {helpless}"

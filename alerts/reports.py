@@ -181,7 +181,7 @@ class Reports:
             for report in reports
         ]
         opened = incident.first is not None and incident.first.name.endswith(f" {REPORT_RULE}")
-        if opened and incident.seq <= 1 and incident.opened_at >= reports[0].at:
+        if opened and incident.seq == 1 and incident.opened_at >= reports[0].at:
             return told  # they have opened it, and the opening was announced
         grade = max(incident.told, incident.voiced, Grade.BLUE)
         again = announcement(incident, Kind.ALERT, grade, now)

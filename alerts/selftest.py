@@ -16,10 +16,11 @@ from sqlalchemy import Connection, insert, select
 from alerts import journal, tables
 from alerts.delivery import SelfTestEntry
 from alerts.incident import Event, Kind
+from alerts.journal import Head
 from alerts.notification import Notification
 from alerts.outbox import ACCEPTED, DEAD, FAILED, Times, new_row
 from alerts.routing import Address, channel_name
-from core.community import Community
+from core.community import Community, Site
 from core.finding import Certainty, Hazard
 from core.grade import Grade
 
@@ -83,7 +84,9 @@ class SelfTests:
 
     def _write(self, connection: Connection, key: str, name: str, times: Times) -> None:
         row = new_row(
-            self._note(connection, self._contacts[name], times),
+            message_of_test(
+                self._community.site, self._contacts[name], times.now, journal.head(connection)
+            ),
             Address(self._contacts[name], name),
             Grade.BLUE,
             times,
@@ -92,29 +95,37 @@ class SelfTests:
         row["deadline_at"] = times.now + max(DEADLINE_MS, round(DEADLINE_WALL_MS * times.speed))
         connection.execute(insert(tables.outbox), [row])
 
-    def _note(self, connection: Connection, contact: str, times: Times) -> Notification:
-        site = self._community.site
-        return Notification(
-            id=uuid.uuid4().hex,
-            incident=0,
-            seq=0,
-            kind=Kind.TEST,
-            grade=Grade.GREEN,
-            peak=Grade.GREEN,
-            zone=site.id,
-            hazard=Hazard.EQUIPMENT,
-            place=site.name,
-            hazard_name=site.name,
-            headline=site.name,
-            why=site.name,
-            since=0,
-            at=times.now,
-            severity="Unknown",
-            urgency="Unknown",
-            certainty=Certainty.OBSERVED,
-            url="",
-            timezone=site.timezone,
-            language=site.language,
-            contact=contact,
-            journal=journal.head(connection),
-        )
+
+def message_of_test(site: Site, contact: str, at: int, head: Head) -> Notification:
+    """Return a test of a channel.
+
+    Args:
+        site: Whose.
+        contact: Id of who gets it.
+        at: Run time (ms).
+        head: End of the journal.
+    """
+    return Notification(
+        id=uuid.uuid4().hex,
+        incident=0,
+        seq=0,
+        kind=Kind.TEST,
+        grade=Grade.GREEN,
+        peak=Grade.GREEN,
+        zone=site.id,
+        hazard=Hazard.EQUIPMENT,
+        place=site.name,
+        hazard_name=site.name,
+        headline=site.name,
+        why=site.name,
+        since=0,
+        at=at,
+        severity="Unknown",
+        urgency="Unknown",
+        certainty=Certainty.OBSERVED,
+        url="",
+        timezone=site.timezone,
+        language=site.language,
+        contact=contact,
+        journal=head,
+    )

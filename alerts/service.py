@@ -6,8 +6,6 @@ outbox worker with its senders. A finding is acknowledged to the broker after it
 
 from __future__ import annotations
 
-import contextlib
-import queue
 import threading
 
 import msgspec
@@ -32,7 +30,7 @@ from alerts.drill_store import DrillStore
 from alerts.figures import reviews
 from alerts.health import OwnHealth
 from alerts.heartbeat import HeartbeatPublisher
-from alerts.intake import decode, decode_of_drill
+from alerts.inbox import Inbox
 from alerts.journal import Head
 from alerts.metrics import Metrics
 from alerts.orders import StationOrders
@@ -48,17 +46,14 @@ from alerts.watch import Watch
 from alerts.withholding_desk import WithholdingDesk
 from alerts.withholding_store import WithholdingStore
 from core import topics
-from core.broker import Broker, BrokerAddress, Message
+from core.broker import Broker, BrokerAddress
 from core.clock import Clock
 from core.community import Community
 from core.drill import DrillStatement, encode_drill
-from core.finding import FindingError
 from core.grade import Grade
 
 log = structlog.get_logger()
 
-# Longer than the broker's receive maximum (200) and a burst of retained findings.
-QUEUE_SIZE = 5_000
 # How often time passes for the watch, wall seconds; in a fast run this is the resolution.
 TICK_S = 0.2
 # How often it is checked that each announcement reached somebody, wall seconds.
@@ -76,6 +71,8 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
         patience: How long to wait with what is not urgent.
         delivery: Ladders, digest, quiet hours, watchdog, self-test.
         response: Plans, roster and supplies (response.toml).
+        response_problem: Why response.toml can't be used, "" if it can: people are told all the
+            same, by everybody's role, and the duty hears that it must be mended.
         owner: Name of this program; two of them on one database need two names.
         standards: How we speak with other systems.
     """
@@ -86,6 +83,7 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
     patience: Patience = Patience()
     delivery: Delivery = Delivery()
     response: Response = Response()
+    response_problem: str = ""
     owner: str = "alerts"
     standards: StandardsSettings = StandardsSettings()
 
@@ -121,14 +119,17 @@ class AlertService(IncidentDesk):
         self.registry = self.metrics.registry
         self._channels = open_channels(settings.channels, community.contact)
         self._database = open_database(settings.state_url)
+        self._inbox = Inbox(community.site.id, self.metrics)
         store = Store(
             self._database, community, settings.base_url, self._channels, settings.delivery
         )
         watch = Watch(store, community, clock, settings.patience)
-        super().__init__(store, watch, clock, self._ring)
+        super().__init__(store, watch, clock, self._inbox.ring)
         withheld = WithholdingStore(self._database, community.site.id)
-        self.cycle = CycleDesk(store, self._watch_of, withheld, clock, self._ring)
-        self.withholding = WithholdingDesk(withheld, store, watch, community, clock, self._ring)
+        self.cycle = CycleDesk(store, self._watch_of, withheld, clock, self._inbox.ring)
+        self.withholding = WithholdingDesk(
+            withheld, store, watch, community, clock, self._inbox.ring
+        )
         watch.withhold(withheld.standing())  # before anything is judged
         self.standards = Standards(
             settings.standards, store=store, watch=watch, community=community,
@@ -136,12 +137,14 @@ class AlertService(IncidentDesk):
         )  # fmt: skip
         self.people = PeopleDesk(
             settings.response, self._database, store, watch, community, clock, self._channels,
-            self._ring,
+            self._inbox.ring,
         )  # fmt: skip
         self.standards.figures.plans = reviews(settings.response)
         self._health = OwnHealth(community, clock, self._watch.held_by_us())
-        self._queue: queue.Queue[Message | None] = queue.Queue(QUEUE_SIZE)
-        self._unacknowledged: list[Message] = []
+        broken = bool(settings.response_problem)
+        self._health.note(
+            "program.plans", "configuration", "plans" if broken else "", active=broken
+        )
         self._told: set[int] = set()
         self._told_lock = threading.Lock()
         self._stop = threading.Event()
@@ -150,7 +153,7 @@ class AlertService(IncidentDesk):
             broker,
             # Two programs on one database are two clients of the broker.
             f"safety-eye-{settings.owner}-{site}",
-            on_message=self._receive,
+            on_message=self._inbox.receive,
             on_link=self._link,
             manual_acknowledge=True,
         )
@@ -175,6 +178,7 @@ class AlertService(IncidentDesk):
         zones = frozenset(zone.id for zone in community.zone)
         self._acts = Acts(self._act_store, watch, clock, zones)
         self._statuses = Statuses(self._acts, community, self._broker, heard=self._orders.heard)
+        self._inbox.connect(self._broker, watch, self._statuses, self.drills, self._health)
         self._reaching = Reaching(
             self._database, self._channels, community, clock, self.metrics,
             health=self._health, store=store, watch=watch, delivery=settings.delivery,
@@ -211,7 +215,7 @@ class AlertService(IncidentDesk):
         """End cleanly: settle what is under way, keep the rest in the outbox."""
         self._stop.set()
         self.standards.stop()
-        self._ring()
+        self._inbox.ring()
         if self._thread.ident is not None:
             self._thread.join(10)
             self._reaching.stop()
@@ -276,23 +280,12 @@ class AlertService(IncidentDesk):
 
     # --- inside ---
 
-    def _receive(self, message: Message) -> None:
-        try:
-            self._queue.put_nowait(message)
-        except queue.Full:
-            # The newest is lost, unacknowledged; detectors say it again within a minute.
-            self.metrics.findings.labels("overflow").inc()
-
     def _link(self, linked: bool) -> None:
         if linked:
             self._publisher.linked()
             self._heartbeat.linked()
             self.drills.linked()
-        self._ring()
-
-    def _ring(self) -> None:
-        with contextlib.suppress(queue.Full):
-            self._queue.put_nowait(None)
+        self._inbox.ring()
 
     def _grade_of(self, number: int) -> Grade | None:
         kept = self._store.kept(number)
@@ -301,13 +294,13 @@ class AlertService(IncidentDesk):
     def _was_told(self, numbers: set[int]) -> None:
         with self._told_lock:
             self._told |= numbers
-        self._ring()
+        self._inbox.ring()
 
     def _run(self) -> None:
         due_s = remind_s = self._clock.monotonic_s()
         while not self._stop.is_set():
             try:
-                self._turn(self._next())
+                self._inbox.turn(TICK_S)
                 now_s = self._clock.monotonic_s()
                 if now_s >= due_s:
                     self._pass_time()
@@ -330,56 +323,8 @@ class AlertService(IncidentDesk):
                 self.metrics.errors.labels("bug").inc()
                 log.exception("a step of the watch failed; going on")
                 # Kept back, a few hundred messages would stop the broker from sending more.
-                self._acknowledge()
+                self._inbox.acknowledge()
                 self._stop.wait(ERROR_REST_S)
-
-    def _next(self) -> Message | None:
-        try:
-            return self._queue.get(timeout=TICK_S)
-        except queue.Empty:
-            return None
-
-    def _turn(self, message: Message | None) -> None:
-        if message is not None:
-            self._unacknowledged.append(message)
-            self._take(message)
-        else:
-            self._watch.retry()
-        self._acknowledge()
-
-    def _take(self, message: Message) -> None:
-        where = topics.parse_station(message.topic)
-        if where is not None:
-            self._statuses.take(where.station, message.payload)
-            return
-        if message.topic.startswith(f"{topics.drill(self._community.site.id)}/"):
-            self._take_of_drill(message)
-            return
-        try:
-            finding = decode(message, self._community.site.id)
-        except FindingError as error:
-            self.metrics.findings.labels("malformed").inc()
-            log.warning("a finding was refused", topic=message.topic[:200], error=str(error)[:200])
-            return
-        self._health.heard()
-        taken = self._watch.take(finding, message.expiry_s)
-        self.metrics.findings.labels("taken" if taken else "refused").inc()
-
-    def _take_of_drill(self, message: Message) -> None:
-        """Take a finding of a drill, or the word of a program that takes part in one."""
-        site = self._community.site.id
-        head, _, program = message.topic.rpartition("/")
-        if head == topics.drill_ready(site, "")[:-1]:
-            self.drills.join(program, message.payload.decode("ascii", "replace"))
-            return
-        try:
-            finding = decode_of_drill(message, site)
-        except FindingError as error:
-            self.metrics.findings.labels("malformed").inc()
-            log.warning("a finding was refused", topic=message.topic[:200], error=str(error)[:200])
-            return
-        taken = self.drills.take(finding, message.expiry_s)
-        self.metrics.findings.labels("taken" if taken else "refused").inc()
 
     def _state_drill(self, statement: DrillStatement) -> bool:
         """State which drill runs; a stated end is forgotten by the broker after a while."""
@@ -389,11 +334,6 @@ class AlertService(IncidentDesk):
             retain=True,
             expiry_s=topics.RETAINED_EXPIRY_S,
         ).ok
-
-    def _acknowledge(self) -> None:
-        for message in self._unacknowledged:
-            self._broker.acknowledge(message)
-        self._unacknowledged.clear()
 
     def _pass_time(self) -> None:
         for finding in (

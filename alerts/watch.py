@@ -6,28 +6,28 @@ copy of the open incidents.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
-from alerts.board import Board, Key, subject_of
+from alerts.board import Key
 from alerts.chatter import Chatters
 from alerts.decisions import Patience, acknowledge, announcement, observe, opening, tick
 from alerts.escalation import due_at, next_call, rung, untold_call
-from alerts.grading import Judgement, all_known, judge
+from alerts.grading import Judgement
 from alerts.incident import Event, Happening, Incident, Kind
 from alerts.outbox import Times
-from alerts.standing import Standing
+from alerts.sight import Sight
 from alerts.store import Kept, StaleError, Store
 from alerts.views import IncidentError
 from alerts.withholding import Withholding
 from core.act import LocalAct
 from core.clock import Clock
 from core.community import Community
-from core.finding import Condition, Finding, Hazard, ZoneGrade
+from core.finding import Finding, Hazard
 from core.grade import Grade
 from core.topics import RETAINED_EXPIRY_S
 
@@ -43,7 +43,7 @@ class Changes:
     keys: set[Key] = field(default_factory=set)
 
 
-class Watch:
+class Watch(Sight):
     """Keeps the incidents of one site.
 
     Args:
@@ -63,39 +63,15 @@ class Watch:
         patience: Patience,
         drill: str = "",
     ) -> None:
-        self._store = store
-        self._community = community
-        self._clock = clock
+        super().__init__(store, community, clock, drill)
         self._patience = patience
-        self._drill = drill
-        self._board = Board()
-        self._lock = threading.RLock()
-        self._open: dict[Key, Kept] = {}
         self._dirty: set[Key] = set()
-        self._explained: frozenset[str] = frozenset()
-        self._standing = Standing()
+        self._taken: set[Key] = set()  # since the last `together` began
         self._changes = Changes()
         self._chatters = Chatters()
-        self._withholdings: tuple[Withholding, ...] = ()
         # Until then a finding that has not come (yet) means nothing: retained ones are under way.
         self._grace_until_s = clock.monotonic_s() + RETAINED_EXPIRY_S
         self._in_grace = True
-        self.reload()
-
-    def reload(self) -> None:
-        """Read the open incidents from the database."""
-        with self._lock:
-            self._open = {kept.key: kept for kept in self._store.open_incidents(self._drill)}
-
-    def times(self) -> Times:
-        """Return the clocks now."""
-        return Times(self._clock.now_ms(), self._clock.wall_ms(), self._clock.speed)
-
-    def held_by_us(self) -> set[str]:
-        """Return the subjects about the system itself that hold an open incident."""
-        with self._lock:
-            kept = self._open.get(Key(self._community.site.id, Hazard.EQUIPMENT))
-            return {subject_of(name) for name in kept.incident.judgement.holders} if kept else set()
 
     def take(self, finding: Finding, remaining_s: float | None) -> bool:
         """Take one finding; False if the board is full.
@@ -109,8 +85,28 @@ class Watch:
                 return False
             self._chatters.take(key, finding)
             self._mark({key})
+            self._taken.add(key)
             self.retry()
             return True
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Write what all findings taken in the block lead to in one transaction, or not at all.
+
+        In a flood this is what keeps up: one sync of the disk for many incidents.
+
+        Raises:
+            SQLAlchemyError: It could not be written; `retry` does it again.
+        """
+        with self._lock:
+            self._taken = set()
+            try:
+                with self._store.database.together():
+                    yield
+            except BaseException:
+                self._dirty |= self._taken
+                self.reload()
+                raise
 
     def retry(self) -> None:
         """Judge what is marked; what fails stays marked and holds up nothing else.
@@ -244,49 +240,6 @@ class Watch:
             self._mark(set(self._open) | set(self._board.keys))
             self.retry()
 
-    def findings(self) -> list[Finding]:
-        """Return every finding on the board."""
-        with self._lock:
-            return [
-                entry.finding for key in self._board.keys for entry in self._board.of(key).values()
-            ]
-
-    def standing(self, key: Key) -> Incident | None:
-        """Return the open incident of one (zone, hazard)."""
-        with self._lock:
-            kept = self._open.get(key)
-            return kept.incident if kept else None
-
-    def open_ones(self) -> list[Incident]:
-        """Return every open incident."""
-        with self._lock:
-            return [kept.incident for kept in self._open.values()]
-
-    def open_keys(self) -> set[Key]:
-        """Return the (zone, hazard) of every open incident."""
-        with self._lock:
-            return set(self._open)
-
-    def holders(self, rule: str) -> list[tuple[Key, str]]:
-        """Return what holds open incidents under rules that begin with *rule*."""
-        with self._lock:
-            return [
-                (key, name)
-                for key, kept in self._open.items()
-                for name in kept.incident.judgement.holders
-                if name.partition(" ")[2].startswith(rule)
-            ]
-
-    def conditions(self, rule: str) -> dict[str, Condition]:
-        """Return what a rule says of each subject now; unknown where it is not to be believed."""
-        with self._lock:
-            return {
-                entry.finding.subject: entry.finding.condition if entry.known else Condition.UNKNOWN
-                for key in self._board.keys
-                for entry in self._board.of(key).values()
-                if entry.finding.rule == rule
-            }
-
     def tell_act(self, key: Key, station: str, act: LocalAct) -> bool:
         """Write into the open incident what a station did; False if there is none (any more)."""
         with self._lock:
@@ -300,43 +253,11 @@ class Watch:
                     return True
             return False
 
-    def grade(self, key: Key) -> ZoneGrade:
-        """Return the grade of one (zone, hazard)."""
-        with self._lock:
-            kept = self._open.get(key)
-            return self._standing.grade(
-                key,
-                kept.incident if kept else None,
-                self._clock.now_ms(),
-                known=all_known(self._board.of(key)),
-            )
-
-    def judged(self) -> list[Key]:
-        """Return every (zone, hazard) that is judged: by limits of the profile, or by a finding."""
-        with self._lock:
-            judged = {
-                Key(sensor.zone, sensor.hazard): None
-                for sensor in self._community.sensor
-                if any(self._community.rules_of(sensor, quantity) for quantity in sensor.quantities)
-            }
-            return list(judged | dict.fromkeys(self._board.keys) | dict.fromkeys(self._open))
-
-    def live(self, incident: Incident) -> Judgement:
-        """Return what the findings of an open incident say at this moment, for its headline."""
-        with self._lock:
-            key = Key(incident.zone, incident.hazard)
-            return self._judged(key, incident.judgement.holders)
-
     def changes(self) -> Changes:
         """Return what has changed since the last call."""
         with self._lock:
             changes, self._changes = self._changes, Changes()
             return changes
-
-    @property
-    def size(self) -> int:
-        """How many findings are on the board."""
-        return len(self._board)
 
     def _mark(self, keys: set[Key]) -> None:
         explained = self._board.explained()
@@ -365,16 +286,6 @@ class Watch:
                 self._chatters.written(key)
                 return
         raise StaleError(f"incident of {key} is being changed by another program")
-
-    def _judged(self, key: Key, holders: Mapping[str, Grade]) -> Judgement:
-        return judge(
-            self._board.of(key),
-            holders,
-            self._explained,
-            self._community,
-            key,
-            self._withholdings,
-        )
 
     def _too_early(self, incident: Incident, judgement: Judgement, present: set[str]) -> bool:
         """Just started, and not every finding that held the incident has come again."""

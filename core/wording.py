@@ -320,6 +320,10 @@ def _lead_words(because: Because, language: str) -> list[str]:
 
 # What alerts finds wrong with itself (`alerts.health`, `alerts.auditor`).
 _OWN_NOTES = {
+    "plans": (
+        "response.toml 无法使用：没有预案、没有排班，所有值班员都会收到通知",
+        "response.toml can't be used: no plans, no roster, all duty staff are told",
+    ),
     "refused": (
         "通知通道拒收，须检查其配置",
         "the channel refuses notifications: its configuration must be checked",

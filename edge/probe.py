@@ -229,10 +229,11 @@ class _Asker:
 
     def read_of(self, request: bytes, names: Sequence[str]) -> list[Candidate]:
         """Ask for a reading; return whoever of *names* would answer like this."""
-        answer = b"".join(self._answer(request))
+        drivers = [make_driver(name) for name in names]
+        thinks_s = max(LATENCY_S, *(driver.facts.answer_s for driver in drivers))
+        answer = b"".join(self._answer(request, thinks_s))
         found = []
-        for name in names:
-            driver = make_driver(name)
+        for name, driver in zip(names, drivers, strict=True):
             frames = driver.feed(answer) + driver.flush()
             if not driver.counters.good:
                 continue
@@ -247,6 +248,7 @@ class _Asker:
                     sum(len(frame.raw) for frame in frames) / len(answer),
                     frames[-1],
                     self._baud,
+                    driver.READ_ADDRESS if isinstance(driver, StreamDriver) else 0,
                 )
             )
         found = [one for one in found if one.confidence is Confidence.LIKELY] or found
@@ -290,12 +292,12 @@ class _Asker:
                 return [frame for frame in frames if frame.measurements]
         return driver.flush()
 
-    def _answer(self, request: bytes) -> Iterator[bytes]:
+    def _answer(self, request: bytes, thinks_s: float = LATENCY_S) -> Iterator[bytes]:
         """Send a request; yield what comes back until the time is over."""
         self._clock_pause()
         self._report.asked += 1
         self._port.write(request)
-        end_s = self._clock.monotonic_s() + reply_timeout_s(request, self._baud, LATENCY_S)
+        end_s = self._clock.monotonic_s() + reply_timeout_s(request, self._baud, thinks_s)
         while (left_s := end_s - self._clock.monotonic_s()) > 0:
             data = self._port.read(left_s)
             if data:
@@ -311,8 +313,12 @@ class _Asker:
 
 
 def _why_read(driver: Driver) -> str:
-    if driver.facts.mode is Mode.STREAM:
-        return "answers its read command, and says nothing by itself: options = { polled = true }"
+    if driver.facts.mode is Mode.STREAM and isinstance(driver, StreamDriver):
+        address = f", address = {driver.READ_ADDRESS}" if driver.READ_ADDRESS else ""
+        return (
+            "answers its read command, and says nothing by itself: options = { polled = true }"
+            + address
+        )
     return "answers its read command"
 
 

@@ -19,6 +19,7 @@ from core.configuration import ConfigurationError
 from edge.simulator import load_scenario, scenario_names
 from safety_eye.audit_cli import audit_app
 from safety_eye.calibration_cli import calibration_app, today
+from safety_eye.channel_cli import channel_app
 from safety_eye.drill_cli import drill_app
 from safety_eye.hub import HubConfig, load_hub, response_file
 from safety_eye.kit_cli import broker_app, station_app
@@ -43,6 +44,7 @@ app.add_typer(audit_app, name="audit")
 app.add_typer(person_app, name="person")
 app.command()(kpi)
 app.add_typer(drill_app, name="drill")
+app.add_typer(channel_app, name="channel")
 
 CommunityOption = Annotated[
     Path, typer.Option("--community", help="The community profile, community.toml.")

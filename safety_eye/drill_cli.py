@@ -23,7 +23,8 @@ from safety_eye.output import console, reader_language
 if TYPE_CHECKING:
     from alerts.drill_calendar import Coverage, Line
     from safety_eye.drill_client import DrillClient
-    from safety_eye.drill_run import DrillOptions, DrillRun, Outcome
+    from safety_eye.drill_options import DrillOptions, Outcome
+    from safety_eye.drill_run import DrillRun
 
 drill_app = typer.Typer(
     help="Drills through the live chain: run, list, coverage, report.", no_args_is_help=True
@@ -104,7 +105,8 @@ def run(
     """Play a scenario into a RUNNING hub, marked as a drill; 0 passed, 1 not, 2 refused."""
     from edge.simulator import load_scenario  # noqa: PLC0415  # slow imports
     from edge.simulator.transplant import transplant  # noqa: PLC0415
-    from safety_eye.drill_run import DrillOptions, DrillRun, Place  # noqa: PLC0415
+    from safety_eye.drill_options import DrillOptions, Place  # noqa: PLC0415
+    from safety_eye.drill_run import DrillRun  # noqa: PLC0415
 
     state = state.resolve()
     profile = (community or state / "community.toml").resolve()

@@ -23,6 +23,7 @@ from alerts.retention import RetentionSettings
 from alerts.standards import StandardsSettings
 from core.broker import BrokerAddress
 from core.configuration import ConfigurationError, read_toml
+from core.identity import is_slug
 from ingest.history import HistorySettings
 
 KINDS = ("embedded", "mosquitto", "external")
@@ -96,6 +97,7 @@ class HubConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         digest, quiet: What waits for a digest.
         watchdog: Whom the hub calls every minute, so that its silence is noticed elsewhere.
         selftest: When each channel is tested, daily.
+        owner: Name of the alerts program; two of them on one database need two names.
         state_url: SQLAlchemy URL of the state of alerts; empty = SQLite in the state directory.
         response: Path of response.toml; empty = the one beside community.toml, if there is one.
         cap: How our CAP messages present themselves.
@@ -114,6 +116,7 @@ class HubConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     quiet: QuietEntry = QuietEntry()
     watchdog: WatchdogEntry = WatchdogEntry()
     selftest: SelfTestEntry = SelfTestEntry()
+    owner: str = "alerts"
     state_url: str = ""
     response: str = ""
     commands: CommandsEntry = CommandsEntry()
@@ -157,6 +160,8 @@ def load_hub(path: Path | None) -> HubConfig:
         raise ConfigurationError(
             file, f"commands.life_s {config.commands.life_s}: expected 1 to 3600 s"
         )
+    if not is_slug(config.owner):
+        raise ConfigurationError(file, f"owner {config.owner!r}: expected a-z, 0-9 and hyphen")
     for problem in delivery_problems(config.delivery):
         raise ConfigurationError(file, problem)
     names = [entry.name for entry in config.channel]

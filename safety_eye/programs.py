@@ -90,14 +90,17 @@ def run_alerts(
     """Keep incidents, tell people, and serve the API and the console until *stop*."""
     if wrong := standards_problems(config.standards, community):
         raise ConfigurationError("hub.toml", "; ".join(wrong))
+    response, problem = _response(config, community)
     settings = AlertSettings(
         state_url=config.state_url or f"sqlite:///{state / 'alerts.db'}",
         channels=config.channel,
         base_url=config.http.url,
         patience=config.patience,
         delivery=config.delivery,
+        owner=config.owner,
         standards=config.standards,
-        response=_response(config, community),
+        response=response,
+        response_problem=problem,
     )
     service = AlertService(settings, community, config.broker.address, clock)
     feed = LiveFeed(config.broker.address, community, clock)
@@ -122,9 +125,18 @@ def run_alerts(
     service.stop()
 
 
-def _response(config: HubConfig, community: Community) -> Response:
-    """Return plans and roster; an empty one where the place has none yet."""
-    return load_response(Path(config.response), community) if config.response else Response()
+def _response(config: HubConfig, community: Community) -> tuple[Response, str]:
+    """Return plans and roster, and why they can't be used: a slip in them must not silence alerts.
+
+    A place that has none yet gets empty ones.
+    """
+    if not config.response:
+        return Response(), ""
+    try:
+        return load_response(Path(config.response), community), ""
+    except ConfigurationError as error:
+        log.error("people are told without plans and roster", problem=str(error))  # noqa: TRY400
+        return Response(), str(error)
 
 
 def _reader(settings: HistorySettings) -> HistoryReader | None:

@@ -6,8 +6,12 @@ import signal
 import threading
 from pathlib import Path
 
+from rich.markup import escape
+
+from alerts.response_file import load_response
 from core.clock import RunClock
 from core.community import Community
+from core.configuration import ConfigurationError
 from safety_eye.embedded_broker import is_free
 from safety_eye.house import House, start_all
 from safety_eye.hub import HubConfig
@@ -16,6 +20,16 @@ from safety_eye.probe import BrokerProbe
 from safety_eye.supervisor import Supervisor
 
 _TICK_S = 0.5
+
+
+def plan_problems(config: HubConfig, community: Community) -> list[str]:
+    """Return why response.toml can't be used; nothing if it can, or if there is none."""
+    try:
+        if config.response:
+            load_response(Path(config.response), community)
+    except ConfigurationError as error:
+        return [str(error)]
+    return []
 
 
 def run_up(
@@ -54,6 +68,9 @@ def run_up(
             say("             but the page comes only when that port is free")
         say(f"  state      {state}   (logs in logs/)")
         say(f"  stations   {', '.join(community.stations) or 'none in the profile yet'}")
+        for problem in plan_problems(config, community):
+            say(f"  [red]plans[/]      {escape(problem)}")
+            say("             people are told without plans and roster until it is mended")
         if config.broker.kind != "external":
             probe = BrokerProbe(house.broker, state, clock, say)
         while not stop.wait(_TICK_S):

@@ -30,7 +30,8 @@ class Behaviour:
     Attributes:
         pin: The SIM's; "" if it has none.
         sim: False without a SIM.
-        registered: As +CREG tells it: 1 home, 5 roaming, 2 searching, 3 denied.
+        registered: As +CREG tells it: 1 home, 5 roaming, 6 for SMS only, 2 searching, 3 denied.
+        lte: As +CEREG tells it; None for a modem that does not know LTE.
         signal: As +CSQ tells it, 0 to 31, 99 unknown.
         hangs: It answers nothing any more.
         hangs_at: It falls silent at a command that begins so (`AT+CMGS`), or after a PDU (`PDU`).
@@ -44,6 +45,7 @@ class Behaviour:
     pin: str = ""
     sim: bool = True
     registered: int = 1
+    lte: int | None = None
     signal: int = 20
     hangs: bool = False
     hangs_at: str = ""
@@ -114,6 +116,7 @@ class VirtualModem:
         self._buffer, self._prompt = "", 0
         self._echo, self._numbers, self._announce, self._report_mode = True, False, False, 0
         self._unlocked = False
+        self._reads_from, self._keeps_in = "SM", "ME"  # as some modems start
         self.behaviour.hangs = False
 
     def _run(self) -> None:
@@ -188,6 +191,8 @@ class VirtualModem:
             return True
         if command == "AT+CREG?":
             self._say(f"+CREG: 0,{self.behaviour.registered}")
+        elif command == "AT+CEREG?" and self.behaviour.lte is not None:
+            self._say(f"+CEREG: 0,{self.behaviour.lte}")
         elif command == "AT+CSQ":
             self._say(f"+CSQ: {self.behaviour.signal},99")
         elif command in ("ATE0", "ATE1"):
@@ -220,22 +225,32 @@ class VirtualModem:
             self._say("OK" if value == "0" else "ERROR")
         elif name == "AT+CNMI":
             self._notify(value)
+        elif name == "AT+CPMS":
+            self._reads_from, _, self._keeps_in = value.replace('"', "").split(",")
+            self._say("+CPMS: 0,20,0,20,0,20", "OK")
         elif name == "AT+CMGS":
             self._prompt = int(value)
             self._terminal.write(b"\r\n> ")
-        elif name == "AT+CMGL":
-            for index, pdu in self.stored.items():
+        else:
+            self._memory(name, value)
+
+    def _memory(self, name: str, value: str) -> None:
+        """Read and delete what is stored, in the memory that was chosen for reading."""
+        found = self.stored if self._reads_from == self._keeps_in else {}
+        if name == "AT+CMGL":
+            for index, pdu in found.items():
                 self._say(f"+CMGL: {index},1,,{len(pdu) // 2 - 1}\r\n{pdu}")
             self._say("OK")
-        elif name == "AT+CMGR" and int(value) in self.stored:
-            pdu = self.stored[int(value)]
-            self._say(f"+CMGR: 1,,{len(pdu) // 2 - 1}\r\n{pdu}", "OK")
-        elif name == "AT+CMGD" and self.stored.pop(int(value), None) is not None:
-            self._say("OK")
-        elif name in ("AT+CMGR", "AT+CMGD"):
-            self._fail("CMS", "321")  # no such memory
-        else:
+        elif name not in ("AT+CMGR", "AT+CMGD"):
             self._say("ERROR")
+        elif int(value) not in found:
+            self._fail("CMS", "321")  # nothing there
+        elif name == "AT+CMGR":
+            pdu = found[int(value)]
+            self._say(f"+CMGR: 1,,{len(pdu) // 2 - 1}\r\n{pdu}", "OK")
+        else:
+            del self.stored[int(value)]
+            self._say("OK")
 
     def _notify(self, value: str) -> None:
         mode = int(value.split(",")[3])
@@ -250,7 +265,7 @@ class VirtualModem:
             self.behaviour.hangs = True
             self.parts.append(read_submit(pdu, length))
             return
-        if self.behaviour.registered not in (1, 5):
+        if not {self.behaviour.registered, self.behaviour.lte} & {1, 5, 6, 7}:
             self._fail("CMS", "331")
             return
         if self.behaviour.cms_error:
@@ -275,12 +290,12 @@ class VirtualModem:
         if self._report_mode == 1:
             self._say(f"+CDS: {len(pdu) // 2 - 1}\r\n{pdu}")
         elif self._report_mode == 2:
-            self._say(f'+CDSI: "SM",{self._store(pdu)}')
+            self._say(f'+CDSI: "{self._keeps_in}",{self._store(pdu)}')
 
     def _deliver(self, sender: str, text: str) -> None:
         index = self._store(deliver(sender, text))
         if self._announce:
-            self._say(f'+CMTI: "SM",{index}')
+            self._say(f'+CMTI: "{self._keeps_in}",{index}')
 
     def _store(self, pdu: str) -> int:
         index = next(number for number in range(1, 255) if number not in self.stored)

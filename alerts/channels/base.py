@@ -318,5 +318,8 @@ class Channel(ABC):
     def start(self, answers: Answers) -> None:  # noqa: B027  # most channels only send
         """Begin to listen, where answers can come back. Called once, before anything is sent."""
 
+    def wait_ready(self, timeout_s: float) -> None:  # noqa: B027  # most are ready at once
+        """Wait until it can send, at most so many wall seconds; what it lacks shows in `send`."""
+
     def close(self) -> None:  # noqa: B027  # most channels hold nothing
         """Close connections."""

@@ -129,6 +129,13 @@ class Gsm(Channel):
         self._answers = answers
         self._thread.start()
 
+    def wait_ready(self, timeout_s: float) -> None:
+        """Wait until the modem is registered."""
+        end_s = self._clock.monotonic_s() + timeout_s
+        while not self._ready and self._clock.monotonic_s() < end_s:
+            if self._stop.wait(LISTEN_S):
+                return
+
     def close(self) -> None:
         """Give the port back."""
         self._stop.set()

@@ -23,7 +23,8 @@ log = structlog.get_logger()
 # Wall seconds: a plain question, one that asks the SIM, one that asks the network.
 _QUICK_S, _SIM_S, _NETWORK_S = 2.0, 10.0, 20.0
 _TRIES = 3
-_REGISTERED = (1, 5)  # at home; roaming (TS 27.007, +CREG)
+# At home, roaming; for SMS only; without preference for calls (TS 27.007, +CREG, +CEREG).
+_REGISTERED = (1, 5, 6, 7, 9, 10)
 # +CME ERROR: no SIM, SIM failure, SIM wrong, PUK needed; +CMS ERROR of the same meaning.
 _SIM_GONE = ("10", "13", "15", "310", "313", "315", "SIM not inserted", "SIM failure")
 # Codes of a refused message (TS 27.005, 3.2.5; TS 24.011, annex E-2).
@@ -104,6 +105,7 @@ class Modem:
         self._unlock()
         try:
             self._line.ask("AT+CMGF=0", _SIM_S)
+            self._choose_store()
             self._choose_reports()
             return self._unread()
         except ModemRefusedError as error:
@@ -122,9 +124,10 @@ class Modem:
             PortLostError: The port is gone.
         """
         registered, signal = False, None
-        with contextlib.suppress(ModemRefusedError):
-            state = _numbers(self._line.ask("AT+CREG?", _QUICK_S), "+CREG:")
-            registered = len(state) > 1 and state[1] in _REGISTERED
+        for network in ("+CREG", "+CEREG"):  # circuit-switched, then LTE
+            with contextlib.suppress(ModemRefusedError):
+                state = _numbers(self._line.ask(f"AT{network}?", _QUICK_S), f"{network}:")
+                registered = registered or (len(state) > 1 and state[1] in _REGISTERED)
         with contextlib.suppress(ModemRefusedError):
             heard = _numbers(self._line.ask("AT+CSQ", _QUICK_S), "+CSQ:")
             if heard and heard[0] <= 31:
@@ -222,6 +225,13 @@ class Modem:
                 if found:
                     return int(found.group(1))
         return _TRIES
+
+    def _choose_store(self) -> None:
+        """Read and receive in one memory: else a message is announced where it is not read."""
+        for store in ("SM", "ME"):  # the SIM; the modem
+            with contextlib.suppress(ModemRefusedError):
+                self._line.ask(f'AT+CPMS="{store}","{store}","{store}"', _SIM_S)
+                return
 
     def _choose_reports(self) -> None:
         """Messages are stored and announced; reports come at once, or are stored, too."""

@@ -84,7 +84,7 @@ def _duty(
         role=lambda name: people.response.role_name(name, words.language),
         place=lambda zone: site.community.place(zone, words.language),
         shift_name=lambda shift: _shift_name(people, shift, words.language),
-        mark_of=lambda one: mark_of(one.grade, one.condition, words), person=people.name_of,
+        mark_of=lambda one: mark_of(one.grade, one.condition, words), person=people.namer(),
         waiting=len(people.reports.waiting()), begin=_local(now, site), end=_local(until, site),
     )  # fmt: skip
 

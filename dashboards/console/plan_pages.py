@@ -70,7 +70,7 @@ def _page(
         role=lambda name: people.response.role_name(name, words.language),
         place=lambda zone: site.community.place(zone, words.language),
         item={one.item: one.name for one in people.supplies()},
-        mode=mode if mode in MODES else MODES[0], modes=MODES, person=people.name_of,
+        mode=mode if mode in MODES else MODES[0], modes=MODES, person=people.namer(),
         private=may_read(request),
     )  # fmt: skip
 

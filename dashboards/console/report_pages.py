@@ -141,7 +141,7 @@ def _list(
     return render.page(
         request, "reports.html", status=status, problem=problem, private=may_read(request),
         standing=standing, earlier=[one for one in reports if one not in standing],
-        waiting=sum(one.state == OPEN for one in reports), person=people.name_of,
+        waiting=sum(one.state == OPEN for one in reports), person=people.namer(),
         place=lambda zone: site.community.place(zone, words.language),
         mark_of=lambda grade: mark_of(grade, Condition.ACTIVE, words), blue=Grade.BLUE,
         grades=[grade for grade in WARNING_GRADES if grade >= Grade.YELLOW],

@@ -37,6 +37,15 @@ class HubContact:
         self._beats = False
         self._heard = False
         self._reached_s: float | None = None
+        self._began_s = now_s
+        self._before_s = now_s
+
+    def recall(self, sign_s: float) -> None:
+        """The hub has been silent since then, before the program was started anew.
+
+        That counts once it has had the time to be heard again.
+        """
+        self._before_s = sign_s
 
     def link(self, *, linked: bool) -> None:
         """The broker answers, or does not."""
@@ -69,9 +78,16 @@ class HubContact:
 
     def silent_ms(self, now_s: float) -> int:
         """Return for how many run ms the hub has not been heard; 0 while it can be reached."""
+        since_s = self.silent_since_s(now_s)
+        return 0 if since_s is None else max(round((now_s - since_s) * self._speed * 1000), 1)
+
+    def silent_since_s(self, now_s: float) -> float | None:
+        """Return since when the hub has not been heard; None while it can be reached."""
         if self.reachable(now_s):
-            return 0
-        return max(round((now_s - self._sign_s) * self._speed * 1000), 1)
+            return None
+        if not self._heard and now_s - self._began_s >= SILENT_AFTER_S:
+            return self._before_s
+        return self._sign_s
 
     def _sign(self, now_s: float) -> None:
         self._sign_s, self._heard = now_s, True

@@ -100,7 +100,9 @@ class Crew(threading.Thread):
         self._counted = (0, 0)
         self._silent_ms = 1
         self._book = ActBook(config.spool_path.with_name("acts.db"))
-        self._remembrance = Remembrance(self._book, self._posts, self._duties.warnings, clock)
+        self._remembrance = Remembrance(
+            self._book, self._posts, self._duties.warnings, self._contact, clock
+        )
         self._recorder = Recorder(boot, mandate_words(config.mandate))
         self._people = People(
             config, key, self._posts, self._duties, self._book, self._recorder, reload

@@ -2,12 +2,12 @@
 
 Forgetting a silence would wake everybody again at each restart; forgetting the time that a run has
 lasted would let a siren or a pump in a restarting program run for ever; forgetting what the hub
-last warned of would keep the station silent when the hub is gone, too.
+last warned of, or for how long it has been silent, would keep the station silent, too.
 
-After a restart of the *machine* silences and runs are forgotten, because nobody knows how long the
-power was off: it rather sounds once more. The hub's warnings outlive a day of absence: a clock
-without battery is late, never early, so that an absence may count as shorter than it was; in doubt
-the station acts.
+After a restart of the *machine* silences, runs and waiting times are forgotten, because nobody
+knows how long the power was off: it rather sounds once more. The hub's warnings outlive a day of
+absence: a clock without battery is late, never early, so that an absence may count as shorter than
+it was; in doubt the station acts.
 """
 
 from __future__ import annotations
@@ -22,15 +22,18 @@ from core.finding import Hazard
 from core.grade import Grade
 from core.limits import DEFAULT_DWELL_DOWN_MS
 from edge.acting.book import ActBook
-from edge.acting.contact import HubWarnings
+from edge.acting.contact import HubContact, HubWarnings
 from edge.acting.machine import Recalled
 from edge.acting.post import OutputPost
 
 # New every time the kernel starts (random(4)); its monotonic clock counts from then on.
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 # A danger that is over for less than this is the same danger (the usual step-down delay): so long
-# the program may have been away, and so long a demand may take to be seen again.
+# the program may have been away.
 MOST_AWAY_S = DEFAULT_DWELL_DOWN_MS / 1000
+# How long sensors may take to say it again, beside the waiting time of an act; short, because what
+# begins anew meanwhile is taken for what was silenced. Who speaks later is heard: it sounds again.
+SEEN_AGAIN_S = 120.0
 # Wall seconds between two notes that what is kept still holds.
 NOTE_S = 60.0
 MOST_WARNING_AGE_MS = 86_400_000
@@ -78,10 +81,13 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         outputs: By their ids.
         warnings: What the hub last said.
+        silent_since_s: Since when the hub is not heard, monotonic seconds of the machine; None
+            while it is.
     """
 
     outputs: dict[str, OutputMemory] = {}
     warnings: tuple[WarningMemory, ...] = ()
+    silent_since_s: float | None = None
 
 
 class _Note(msgspec.Struct, frozen=True):
@@ -98,7 +104,7 @@ class Remembrance:
 
     Args:
         book: Where.
-        posts, warnings: What.
+        posts, warnings, contact: What.
         clock: The run's clock; its monotonic time is that of the machine.
         boot_id: The file that tells this start of the machine.
     """
@@ -108,12 +114,14 @@ class Remembrance:
         book: ActBook,
         posts: Mapping[str, OutputPost],
         warnings: HubWarnings,
+        contact: HubContact,
         clock: Clock,
         boot_id: Path = _BOOT_ID,
     ) -> None:
         self._book = book
         self._posts = posts
         self._warnings = warnings
+        self._contact = contact
         self._clock = clock
         try:
             self._machine = boot_id.read_text(encoding="ascii").strip()
@@ -142,13 +150,18 @@ class Remembrance:
         if not self._machine or note.machine != self._machine:
             return
         away = now_s - note.at_s > MOST_AWAY_S
-        until_ms = elapsed_ms + wait_ms + MOST_AWAY_S * 1000 * speed
+        if note.memory.silent_since_s is not None and not away:
+            self._contact.recall(note.memory.silent_since_s)
+        until_ms = elapsed_ms + wait_ms + SEEN_AGAIN_S * 1000 * speed
         for name, one in note.memory.outputs.items():
             if name in self._posts:
-                since_ms = (now_s - one.changed_s) * 1000 * speed if one.changed_s else None
-                self._posts[name].machine.recall(_recalled(one, elapsed_ms, since_ms), until_ms)
+                since_ms = None
+                if one.changed_s is not None:
+                    since_ms = (now_s - one.changed_s) * 1000 * speed
+                machine = self._posts[name].machine
+                machine.recall(_recalled(one, elapsed_ms, since_ms), until_ms)
                 if away:
-                    self._posts[name].machine.forget()
+                    machine.forget()
 
     def keep(self, elapsed_ms: int) -> None:
         """Write what has changed, and now and then that it still holds."""
@@ -171,8 +184,9 @@ class Remembrance:
                 grade=state.grade,
             )
         known = {name: one for name, one in outputs.items() if one != OutputMemory()}
-        memory = Memory(known, self._known_warnings())
-        holds = bool(memory.warnings) or any(one.matters for one in outputs.values())
+        memory = Memory(known, self._known_warnings(), self._contact.silent_since_s(now_s))
+        holds = memory.silent_since_s is not None or bool(memory.warnings)
+        holds |= any(one.matters for one in outputs.values())
         if memory == self._kept and not (holds and now_s - self._note_s >= NOTE_S):
             return
         self._kept, self._note_s = memory, now_s

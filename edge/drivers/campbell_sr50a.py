@@ -49,7 +49,8 @@ class CampbellSr50a(StreamDriver):
         fields=(_DISTANCE,),
         answer_s=_ANSWER_S,
     )
-    READ = b"p"
+    READ = b"p33\r"
+    READ_ADDRESS = 33
     OPTIONS: ClassVar[Mapping[str, Option]] = {
         "max_mm": Option(_MAX_MM, "end of the range in mm", 1000, 20_000),
     }
@@ -82,7 +83,7 @@ class CampbellSr50a(StreamDriver):
 
     def request(self) -> bytes:
         """Return the poll command where it waits for one."""
-        return b"%b%02d\r" % (self.READ, self._address) if self._polled else b""
+        return b"p%02d\r" % self._address if self._polled else b""
 
     def respond(self, request: bytes, values: Mapping[str, Value]) -> bytes:
         """Answer a poll of this address; silent to anything else."""

@@ -45,12 +45,14 @@ class StreamDriver(Driver):
         SIZE: Whole length of a frame in bytes; 0 where `size` must read it from the frame.
         READ: Command that asks for one reading, for devices that speak by themselves but can be
             set to wait for it; the option `polled` sends it. Setting the device is for people.
+        READ_ADDRESS: The address that `READ` names, as the device is shipped; 0 for none.
     """
 
     FACTS: ClassVar[DriverFacts]
     HEADERS: ClassVar[tuple[bytes, ...]]
     SIZE: ClassVar[int] = 0
     READ: ClassVar[bytes] = b""
+    READ_ADDRESS: ClassVar[int] = 0
 
     __slots__ = ("_framer", "settings")
 

@@ -13,6 +13,7 @@ from core.grade import Grade
 from core.quantity import FACTS, Quantity
 from detectors.limit_lane import Flags, Floats, Ints
 from safety_eye.score.baselines import fixed_threshold, rolling_z
+from safety_eye.score.choices import alarms_of
 from safety_eye.score.episodes import Verdict, episodes_of, match
 from safety_eye.score.fires import grade_times, published
 from safety_eye.score.marks import Mark
@@ -31,7 +32,7 @@ from safety_eye.score.track import Played, Track
 
 OURS, FIXED, ROLLING = "safety-eye", "fixed-threshold", "rolling-z"
 DETECTORS = (OURS, FIXED, ROLLING)
-# Blue begins here on a street: half of the lowest published limit, and the depth of issue texts.
+# Blue begins here on a street: half of the lowest published limit.
 MINOR_M = 0.05
 # Shares of the flood limit that the constant alternative may choose from.
 FRACTIONS = tuple(round(0.30 + 0.01 * step, 2) for step in range(70))
@@ -47,6 +48,7 @@ class Case(msgspec.Struct, frozen=True):
         extra: Figures that only this hazard has.
         onsets_ms: When its events became real.
         fractions: Tally of each constant share of the limit (floods only), by `FRACTIONS`.
+        choices: Tally of each choice of our own parameters (floods only), by `choices.CHOICES`.
     """
 
     recording: str
@@ -56,6 +58,7 @@ class Case(msgspec.Struct, frozen=True):
     extra: Extra = {}
     onsets_ms: tuple[int, ...] = ()
     fractions: tuple[Tally, ...] = ()
+    choices: tuple[Tally, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +139,13 @@ def _score(job: Job) -> Case:
     }
     names = tuple(track.channel for track in job.tracks)
     fractions: tuple[Tally, ...] = ()
+    choices: tuple[Tally, ...] = ()
     if job.section is FLOOD:
-        track = job.tracks[0]
+        track, at, interval_s = job.tracks[0], job.played.at, job.played.interval_s
         readings = np.nan_to_num(track.values, nan=-np.inf)
         fractions = tuple(tally_of(job, readings >= f * track.limits[0]) for f in FRACTIONS)
+        alarms = alarms_of(at, track.values, track.limits[0], interval_s)
+        choices = tuple(tally_of(job, alarm) for alarm in alarms)
     return Case(
         job.played.name,
         names,
@@ -148,6 +154,7 @@ def _score(job: Job) -> Case:
         _extra(job),
         job.onsets,
         fractions,
+        choices,
     )
 
 

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from safety_eye.score.fires import FireScore
-from safety_eye.score.floods import ConstantShare
+from safety_eye.score.floods import Chosen
 from safety_eye.score.general import GeneralScore
 from safety_eye.score.intervals import Share
 from safety_eye.score.measure import OURS
@@ -109,7 +109,7 @@ def _remarks(report: Report) -> list[str]:
             told = ", ".join(f"{key} {_plain(value)}" for key, value in section.extra.items())
             lines.append(f"  {told}")
         if section.constant_share is not None:
-            lines += _flood_remarks(section, section.constant_share)
+            lines += _flood_remarks(section)
     for one in report.recordings:
         if one.section in (FIRE.name, QUIET.name):
             told = ", ".join(f"{key} {_plain(value)}" for key, value in one.extra.items())
@@ -162,17 +162,26 @@ def _nuisance_remarks(nuisance: NuisanceScore) -> list[str]:
     return lines
 
 
-def _flood_remarks(section: SectionScore, share: ConstantShare) -> list[str]:
+def _flood_remarks(section: SectionScore) -> list[str]:
     ours = section.detectors[OURS]
-    lead = share.median_lead_s
+    families = {
+        "constant share of the limit": section.constant_share,
+        "our own parameters (simulated)": section.own_choice,
+    }
+    storms = section.constant_share.storms if section.constant_share else 0
     return [
-        f"  {ours.events} floods of {share.storms} storms, {ours.before} warned before the limit",
-        (
-            f"  constant share of the limit, leave-one-storm-out: {share.chosen}, median lead "
-            f"{'-' if lead is None else f'{lead / 3600:.2f}'} h, "
-            f"{_number(share.false_per_sensor_month, 3)} false a gauge-month"
-        ),
+        f"  {ours.events} floods of {storms} storms, {ours.before} warned before the limit",
+        *(_chosen_remark(name, one) for name, one in families.items() if one is not None),
     ]
+
+
+def _chosen_remark(name: str, chosen: Chosen) -> str:
+    lead = chosen.median_lead_s
+    return (
+        f"  {name}, leave-one-storm-out: {chosen.chosen}, median lead "
+        f"{'-' if lead is None else f'{lead / 3600:.2f}'} h, "
+        f"{_number(chosen.false_per_sensor_month, 3)} false a gauge-month"
+    )
 
 
 def _plain(value: float | str | bool | None) -> str:

@@ -8,7 +8,7 @@ from statistics import median
 import msgspec
 
 from safety_eye.score.fires import FireScore
-from safety_eye.score.floods import ConstantShare, constant_share
+from safety_eye.score.floods import Chosen, constant_share, own_choice
 from safety_eye.score.general import GeneralScore
 from safety_eye.score.intervals import wilson
 from safety_eye.score.measure import DETECTORS, OURS, Case, Extra
@@ -42,7 +42,8 @@ class SectionScore(msgspec.Struct, frozen=True):
     cases: int
     detectors: dict[str, Figures]
     extra: Extra
-    constant_share: ConstantShare | None = None
+    constant_share: Chosen | None = None
+    own_choice: Chosen | None = None
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -90,6 +91,7 @@ def report_of(
             {name: sum_of(case.tallies[name] for case in mine).figures() for name in DETECTORS},
             _summed(section.name, mine),
             constant_share(mine) if section is FLOOD else None,
+            own_choice(mine) if section is FLOOD else None,
         )
     groups: dict[tuple[str, str], list[Case]] = {}
     for case in cases:

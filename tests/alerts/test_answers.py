@@ -287,7 +287,7 @@ def test_without_internet_and_broker_a_red_goes_out_by_sms_and_a_reply_takes_it_
     service.start()
     try:
         service._watch.take(level(Grade.RED, at=RunClock().now_ms()), 120)
-        service._ring()
+        service._inbox.ring()
         wait_until(lambda: "接手" in "".join(modem.texts("+8613800000000")), what="the SMS")
         [text] = modem.texts("+8613800000000")
         code = text.partition("回复")[2][:4]

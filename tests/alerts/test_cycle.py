@@ -237,6 +237,23 @@ def test_steps_are_refused_in_words_where_they_make_no_sense(scene: Scene) -> No
         scene.cycle.do_step(1, "doors", "duty-1", skipped=True)
 
 
+def test_standing_down_after_the_danger_skips_the_open_steps_in_one_go(scene: Scene) -> None:
+    scene.say(level(Grade.ORANGE))
+    scene.cycle.adopt_plan(1, "flood@1", (PUMP, DOORS), "duty-1")
+    scene.cycle.decide(1, "duty-1", "stand-down", "duty")
+    assert "steps" in missing(scene)  # not while the water stands there
+
+    scene.later(600, level(Grade.GREEN))
+    scene.cycle.decide(1, "duty-1", "stand-down", "duty")
+
+    view = scene.cycle.cycle(1)
+    assert view is not None
+    assert {step.state for step in view.steps} == {"skipped"}
+    assert view.stage == "recovering"
+    assert view.decision is not None
+    assert view.decision.evidence == ("gauge-1.water-level limit-high",)
+
+
 def test_a_step_names_who_did_it_in_which_role_and_when(scene: Scene) -> None:
     scene.say(level(Grade.ORANGE))
     scene.cycle.decide(1, "duty-1", "act", "plan")

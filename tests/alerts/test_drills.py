@@ -184,6 +184,8 @@ def test_one_drill_at_a_time(desk: Desk) -> None:
         ({"duration_s": 1e9}, "it would take"),
         ({"onset_s": 700.0}, "onset_s"),
         ({"pace": 0.0}, "pace"),
+        ({"aim": DrillAim(grade=Grade.RED, take_over_s=1e18)}, "aim"),
+        ({"aim": DrillAim(grade=Grade.RED, notify_s=0)}, "aim"),
     ],
 )
 def test_a_drill_that_makes_no_sense_is_refused(

@@ -300,6 +300,17 @@ def test_a_modem_that_can_not_send_says_why_at_once(
     assert modem.parts == []
 
 
+@pytest.mark.parametrize(
+    "behaviour", [Behaviour(registered=6), Behaviour(registered=5), Behaviour(registered=0, lte=1)]
+)
+def test_a_network_for_sms_alone_is_a_network(
+    behaviour: Behaviour, gsm: Made, modem: VirtualModem
+) -> None:
+    modem.behaviour = behaviour
+
+    assert gsm().send(note(), 0).kind is OutcomeKind.ACCEPTED
+
+
 def test_no_modem_at_all_is_a_retry_that_names_the_port(gsm: Made, modem: VirtualModem) -> None:
     modem.pull()
     channel = gsm(wait=False)

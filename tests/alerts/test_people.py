@@ -16,6 +16,7 @@ from alerts.register_store import RegisterError
 from alerts.report_store import ReportError, Saying
 from alerts.response import Response
 from alerts.views import IncidentError
+from alerts.withholding import Scope, WithholdingKind
 from core.clock import ManualClock
 from core.community import Contact
 from core.finding import Certainty, Condition, Hazard
@@ -163,6 +164,17 @@ def test_doors_are_ticked_and_counted(house: House) -> None:
     ):  # fmt: skip
         with pytest.raises(DutyError):
             house.people.tick_door(number, zone, door, state, "赵 六")
+
+
+def test_a_finished_roll_call_stands_in_the_journal_once(house: House) -> None:
+    house.scene.say(level(Grade.BLUE))
+    house.pass_time()
+    for door in "123456":
+        house.people.tick_door(1, "tower", door, "absent" if door == "4" else "found", "duty-2")
+    house.people.tick_door(1, "tower", "4", "found", "duty-2")
+
+    noted = [event.detail for event in house.scene.store.events(1) if event.what == "noted"]
+    assert noted == ["tower：在 5，无人应 1，需帮助 0 / found 5, no answer 1, need help 0"]
 
 
 # --- roster ---
@@ -334,6 +346,26 @@ def test_a_report_passes_quiet_hours_and_digests(tmp_path: Path) -> None:
     house.scene.close()
 
 
+def test_a_report_is_told_even_where_the_hazard_is_shelved(house: House) -> None:
+    house.scene.withholding.withhold(
+        WithholdingKind.SHELVED, Scope(zone="underpass", hazard=Hazard.FLOOD), "duty-1", "cleaning",
+        until=house.scene.clock.now_ms() + 3_600_000, up_to=Grade.ORANGE,
+    )  # fmt: skip
+    house.scene.say(level(Grade.YELLOW))
+    assert house.scene.notes() == []
+
+    house.say()
+
+    assert house.scene.notes() == [("alert", "blue", "duty-2", "pending")]
+    assert house.scene.store.open_incidents()[0].incident.climb is None
+    house.scene.withholding.withhold(
+        WithholdingKind.SHELVED, Scope(zone="tower", hazard=Hazard.FIRE), "duty-1", "cleaning",
+        until=house.scene.clock.now_ms() + 3_600_000, up_to=Grade.ORANGE,
+    )  # fmt: skip
+    house.say("nonce-0002", zone="tower", hazard=Hazard.FIRE)  # and where it opens one unseen
+    assert house.scene.notes(2) == [("alert", "blue", "duty-2", "pending")]
+
+
 def test_confirmed_it_is_an_observation_of_a_named_person_and_holds_until_they_say_it_is_over(
     house: House,
 ) -> None:
@@ -437,3 +469,14 @@ def test_what_fails_in_plans_and_people_never_holds_up_the_watch(house: House) -
         connection.execute(text("ALTER TABLE lost RENAME TO report"))
     house.say(zone="tower", hazard=Hazard.FIRE)
     assert len(house.scene.store.open_incidents()) == 2
+
+
+def test_the_lint_knows_who_was_noted_to_be_away(house: House) -> None:
+    def holes() -> list[str]:
+        return [one.where for one in house.people.lint() if one.rule == "unowned"]
+
+    assert holes() == []
+    now = house.scene.clock.now_ms()
+    house.people.note_absence("duty-2", now + 86_400_000, now + 172_800_000, "", "duty-1")
+
+    assert holes() == ["role duty"]

@@ -135,6 +135,25 @@ def test_a_duty_hour_over_http(web: Web) -> None:
     ]  # fmt: skip
 
 
+def test_a_response_that_can_t_be_used_silences_nobody_and_is_told_to_the_duty(
+    tmp_path: Path,
+) -> None:
+    service = AlertService(
+        AlertSettings(
+            state_url=f"sqlite:///{tmp_path}/alerts.db", response_problem="response.toml: no TOML"
+        ),
+        community(),
+        BrokerAddress(port=free_port()),
+        ManualClock(at("2026-11-25T03:00")),
+    )
+    service._pass_time()
+
+    [incident] = service.open_incidents()
+    assert (incident.zone, incident.hazard) == ("riverside", "equipment")
+    assert "response.toml can't be used" in incident.headline.en
+    service.stop()
+
+
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.floats(0, 400)), max_size=60))
 def test_no_window_ever_holds_more_than_its_limit(said: list[tuple[str, float]]) -> None:
     form = ReportForm(per_client=3, per_client_s=60, in_all=7, in_all_s=100)

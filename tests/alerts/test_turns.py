@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
+import msgspec
 import pytest
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as DatabaseTimeoutError
 
 from alerts.turns import Turns
+from core.grade import Grade
+from tests.alerts.scenery import Scene, level
 from tests.servers import wait_until
 
 
@@ -42,3 +47,49 @@ def test_a_turn_that_does_not_come_is_an_error_of_the_database_and_holds_up_nobo
     with turns.turn(0.05):
         assert turns._held
     assert not turns._held
+
+
+def test_what_is_taken_together_is_one_transaction_and_a_failure_undoes_and_repeats_all(
+    tmp_path: Path,
+) -> None:
+    scene = Scene(tmp_path)
+    zones = [f"zone-{index}" for index in range(5)]
+    findings = [
+        msgspec.structs.replace(level(Grade.RED), zone=zone, subject=f"zone.{zone}")
+        for zone in zones
+    ]
+
+    def take_and_fail() -> None:
+        with scene.watch.together():
+            for finding in findings:
+                scene.watch.take(finding, 120)
+            assert len(scene.store.open_incidents()) == 5  # seen within the transaction
+            raise OperationalError("COMMIT", {}, Exception("disk full"))
+
+    with pytest.raises(OperationalError):
+        take_and_fail()
+    assert scene.store.open_incidents() == []
+    assert scene.watch.open_keys() == set()
+
+    scene.watch.retry()
+
+    assert len(scene.store.open_incidents()) == 5
+    scene.store.verify_journal()
+    scene.close()
+
+
+def test_another_program_that_was_faster_undoes_only_its_own_incident(tmp_path: Path) -> None:
+    scene, other = Scene(tmp_path), Scene(tmp_path)
+    finding = msgspec.structs.replace(level(Grade.RED), zone="shared", subject="zone.shared")
+    other.say(finding)
+
+    with scene.watch.together():
+        scene.watch.take(level(Grade.YELLOW), 120)
+        scene.watch.take(finding, 120)
+        scene.watch.take(msgspec.structs.replace(finding, zone="own", subject="zone.own"), 120)
+
+    zones = sorted(kept.incident.zone for kept in scene.store.open_incidents())
+    assert zones == ["own", "shared", "underpass"]
+    scene.store.verify_journal()
+    scene.close()
+    other.close()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from alerts.api import build_api
 from alerts.register_file import load_registers
@@ -36,6 +37,8 @@ class Desk:
     service: AlertService
     clock: ManualClock
     web: Web
+    app: FastAPI
+    feed: LiveFeed
     token: str = ""
 
     def pass_time(self) -> None:
@@ -79,7 +82,7 @@ def desk(directory: Path, host: str = "127.0.0.1", token: str | None = None) -> 
     feed = LiveFeed(address, community, clock)
     mount(app, incidents=service, feed=feed, history=None, ledger=None, community=community,
           clock=clock)  # fmt: skip
-    made = Desk(service, clock, Web(app, host))
+    made = Desk(service, clock, Web(app, host), app, feed)
     now = clock.now_ms()
     panel = Finding(
         subject="panel-1.alarm-input", rule="limit-high", zone="stairwell-3", hazard=Hazard.FIRE,

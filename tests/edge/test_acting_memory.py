@@ -12,9 +12,15 @@ from core.clock import ManualClock
 from core.finding import Condition, Hazard, ZoneGrade
 from core.grade import Grade
 from edge.acting.book import ActBook
-from edge.acting.contact import HubWarnings
+from edge.acting.contact import SILENT_AFTER_S, HubContact, HubWarnings
 from edge.acting.machine import Change, Demand
-from edge.acting.memory import MOST_AWAY_S, MOST_WARNING_AGE_MS, NOTE_S, Remembrance
+from edge.acting.memory import (
+    MOST_AWAY_S,
+    MOST_WARNING_AGE_MS,
+    NOTE_S,
+    SEEN_AGAIN_S,
+    Remembrance,
+)
 from edge.acting.outputs import SimulatedOutput
 from edge.acting.post import OutputPost
 from edge.acting.settings import OutputEntry
@@ -36,10 +42,11 @@ class Start:
         )  # fmt: skip
         self.post = OutputPost(entry, lambda one: SimulatedOutput(one, clock), clock)
         self.warnings = HubWarnings()
+        self.contact = HubContact(clock.monotonic_s(), 1.0)
         boot_id = directory / "boot_id"
         boot_id.write_text(machine)
         self.remembrance = Remembrance(
-            self.book, {"siren": self.post}, self.warnings, clock, boot_id
+            self.book, {"siren": self.post}, self.warnings, self.contact, clock, boot_id
         )
         self._began_s = clock.monotonic_s()
         self.post.step(0, [], None)
@@ -121,7 +128,7 @@ def test_a_demand_that_does_not_come_back_ends_the_silence(
     first.silence([FLOOD])
     first.kill()
     second = Start(tmp_path, clock)
-    second.step([], MOST_AWAY_S + WAIT_MS / 1000 + 2)
+    second.step([], SEEN_AGAIN_S + WAIT_MS / 1000 + 2)
     assert on(second.step([FLOOD], 1))
     second.kill()
 
@@ -208,8 +215,36 @@ def test_a_recalled_warning_ends_when_the_hub_says_so_or_does_not_say_it_any_mor
     assert found.grade is Grade.YELLOW
 
 
+def test_a_silence_of_the_hub_goes_on_over_a_restart_once_it_could_have_been_heard(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    first = Start(tmp_path, clock)
+    first.contact.link(linked=True)
+    first.contact.beat(clock.monotonic_s(), judging=True)
+    first.step([], 200)
+    assert first.contact.silent_ms(clock.monotonic_s()) == 200_000
+    first.kill()
+    clock.advance(5)
+    second = Start(tmp_path, clock)
+    second.step([], SILENT_AFTER_S - 1)
+    assert second.contact.silent_ms(clock.monotonic_s()) < SILENT_AFTER_S * 1000
+    second.step([], 2)
+    assert second.contact.silent_ms(clock.monotonic_s()) == (206 + SILENT_AFTER_S) * 1000
+    second.contact.link(linked=True)
+    second.contact.beat(clock.monotonic_s(), judging=True)
+    assert second.contact.silent_ms(clock.monotonic_s()) == 0
+    second.kill()
+    third = Start(tmp_path, clock, machine="m2")
+    third.step([], 100)
+    assert third.contact.silent_ms(clock.monotonic_s()) == 100_000
+    third.kill()
+
+
 def test_a_quiet_station_does_not_write(tmp_path: Path, clock: ManualClock) -> None:
     start = Start(tmp_path, clock)
-    start.step([], 10 * NOTE_S)
+    for _ in range(round(10 * NOTE_S)):
+        start.contact.link(linked=True)
+        start.contact.beat(clock.monotonic_s(), judging=True)
+        start.step([], 1)
     assert start.book.memory() == b""
     start.kill()

@@ -219,7 +219,7 @@ def test_killed_while_the_hub_is_gone_it_knows_what_was_warned_of_and_who_was_si
     ready(stage)
     stage.voice.grade(Grade.ORANGE)
     book = sqlite3.connect(stage.directory / "acts.db")
-    wait_until(lambda: book.execute("SELECT 1 FROM memory").fetchone(), 10, "the note on disk")
+    wait_until(lambda: b"underpass" in memory_of(book), 10, "the warning on disk")
     stage.mosquitto.kill()
     process.kill()
     process.wait(10)
@@ -241,4 +241,4 @@ def test_killed_while_the_hub_is_gone_it_knows_what_was_warned_of_and_who_was_si
 
 def memory_of(book: sqlite3.Connection) -> bytes:
     row = book.execute("SELECT body FROM memory").fetchone()
-    return bytes(row[0])
+    return bytes(row[0]) if row else b""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -212,6 +213,26 @@ def test_a_sensor_that_was_set_to_wait_is_found_and_its_option_named(line: Line)
         thread.close()
     found = {one.driver: one.why for one in report.candidates}
     assert "polled = true" in found["plantower_pmsx003"]
+
+
+def test_a_ranger_that_measures_before_it_answers_is_found_with_its_address(line: Line) -> None:
+    device = make_driver("campbell_sr50a", {"polled": True, "address": 33})
+
+    def answer() -> None:
+        request = line.read(0.2)
+        reply = device.respond(request, {"distance": 1838}) if request else b""
+        if reply:
+            threading.Event().wait(0.9)
+            line.write(reply)
+
+    thread = Background(answer, 0.0)
+    try:
+        report = probed(line)
+    finally:
+        thread.close()
+    (found,) = report.candidates
+    assert (found.driver, found.address) == ("campbell_sr50a", 33)
+    assert found.why.endswith("options = { polled = true }, address = 33")
 
 
 def test_where_another_master_asks_nothing_is_sent(line: Line) -> None:

@@ -311,3 +311,25 @@ def test_a_closed_port_and_a_wrong_name_are_told_apart_in_the_log(
 
     assert "refused" in refusal(nobody)
     assert f"broker localhost:{nobody.port}" in caplog.text
+
+
+def test_the_hub_plays_the_station_of_a_drill_and_no_other(broker: SiteBroker) -> None:
+    with (
+        visit(
+            broker.hub_door, "ears", topics.all_stations(SITE, "readings"), topics.drill(SITE),
+            topics.all_drill_findings(SITE), topics.stored(SITE, STATION),
+        ) as ears,
+        visit(broker.hub_door, "hub") as hub,
+    ):  # fmt: skip
+        hub.say(topics.readings(SITE, "north-1"), b"forged")
+        allowed = [
+            topics.drill(SITE),
+            topics.drill_finding(SITE, "d-1", "drill-gauge-1.water-level", "limit-high"),
+            topics.stored(SITE, STATION),
+            topics.readings(SITE, STATION),
+        ]
+        for topic in allowed:
+            hub.say(topic, b"drill")
+        wait_until(lambda: len(ears.seen) >= len(allowed), what="the drill")
+
+        assert ears.seen == [(topic, b"drill") for topic in allowed]

@@ -47,7 +47,7 @@ def test_a_red_of_the_hub_sounds_the_siren_of_a_station_and_is_heard(tmp_path: P
         )  # fmt: skip
 
         service._watch.take(level(Grade.RED, at=clock.now_ms()), 120)
-        service._ring()
+        service._inbox.ring()
 
         wait_until(lambda: stage.sounds, 30, "the siren")
         wait_until(

@@ -279,7 +279,7 @@ def test_a_storm_is_left_out_when_its_share_is_chosen() -> None:
     )
     told = constant_share([case])
     assert told.storms == 2
-    assert told.chosen == (0.5, 0.5)
+    assert told.chosen == ((0.5,), (0.5,))
     assert told.median_lead_s == pytest.approx((1800.0 + 3600.0) / 2)
     assert told.false_per_sensor_month == 0.0
 
