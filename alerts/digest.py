@@ -74,7 +74,9 @@ class Digests:
             if number not in told
         ]
         overtaken = [row for row in rows if row["incident"] in told]
-        _mark(connection, overtaken, state=SUPERSEDED, detail="a newer message was sent")
+        _mark(
+            connection, overtaken, state=SUPERSEDED, digest_at=0, detail="a newer message was sent"
+        )
         if not items:
             return
         names = {item.incident for item in items}
@@ -85,7 +87,7 @@ class Digests:
         row = new_row(note, address, note.grade, times)
         row["dedup"] = f"digest:{row['id']}"
         connection.execute(insert(tables.outbox), [row])
-        _mark(connection, covered, digest=str(row["id"]))
+        _mark(connection, covered, digest=str(row["id"]), digest_at=0)
 
     def _told_since(
         self, connection: Connection, contact: str, newest: dict[int, RowMapping]

@@ -24,6 +24,7 @@ __all__ = [
     "cut",
     "drill_mark",
     "harmless",
+    "kind_words",
     "lines",
     "local_time",
     "notification",
@@ -69,11 +70,12 @@ def _title(note: Notification, language: str) -> str:
     if note.kind is Kind.DIGEST:
         return f"【汇总】{_counts(note, language)}" if zh else f"[digest] {_counts(note, language)}"
     place, hazard = note.place.in_language(language), note.hazard_name.in_language(language)
-    mark = _mark(note, language)
+    mark = kind_words(note, language)
     return f"【{mark}】{place} {hazard}" if zh else f"[{mark}] {place}: {hazard}"
 
 
-def _mark(note: Notification, language: str) -> str:
+def kind_words(note: Notification, language: str) -> str:
+    """Return the words that stand for the whole message, without the mark of a drill."""
     grade, zh = grade_words(note.grade, language), language == "zh"
     if note.audience is not Audience.DUTY and note.grade is not Grade.GREEN:
         # They get warnings of authorities, too: this is a level of the site.
@@ -230,7 +232,7 @@ def short(note: Notification, language: str, units: int = SMS_UNITS) -> str:
         return cut(title(note, language), units)
     what = note.headline.in_language(language)
     if what and note.kind in (Kind.ALERT, Kind.ESCALATION, Kind.REMINDER):
-        mark = _mark(note, language)
+        mark = kind_words(note, language)
         # Chinese needs no blanks around numbers, and each costs a character of the link.
         told = f"【{mark}】{what}".replace(" ", "") if zh else f"[{mark}] {what}"
         text = drill_mark(note, language) + told

@@ -93,7 +93,7 @@ outbox = Table(
     Column("vendor_id", String(200), nullable=False),
     Column("vendor_code", String(40), nullable=False),
     Column("detail", Text, nullable=False),
-    # Of a suppressed one: when its digest is due, and the id of the digest that told it.
+    # Of a suppressed one: when its digest is due (0 once it was told), and the digest's id.
     Column("digest_at", BigInteger, nullable=False, server_default="0"),
     Column("digest", String(40), nullable=False, server_default=""),
     # When its one-time link was used, wall; 0 if not.
@@ -103,6 +103,7 @@ outbox = Table(
     Index("outbox_due", "state", "exercise", text("urgency DESC"), "row"),
     Index("outbox_recipient", "incident", "contact", "channel"),
     Index("outbox_contact", "contact", "created_at"),
+    Index("outbox_digest", "digest_at"),
     sqlite_autoincrement=True,
 )
 

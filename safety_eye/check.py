@@ -5,13 +5,17 @@ from __future__ import annotations
 import datetime as dt
 import tomllib
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from alerts.channels import open_channels
 from alerts.channels.base import ChannelError
 from alerts.hooks import hook_problems, hook_secret
+from alerts.ladder import FOREVER, ladders
 from alerts.response_file import load_response
 from alerts.retention import retention_problems
 from alerts.standards import standards_problems
+from alerts.watchdog import Watchdog
+from core.clock import RunClock
 from core.community import Community, LimitEntry
 from core.community_file import load_community
 from core.configuration import ConfigurationError
@@ -147,6 +151,7 @@ def check_channels(config: HubConfig, file: str) -> None:
     try:
         for channel in open_channels(config.channel).values():
             channel.close()
+        Watchdog(config.watchdog, RunClock()).close()
     except ChannelError as error:
         raise ConfigurationError(file, str(error)) from error
 
@@ -201,10 +206,39 @@ def _hub_lines(file: Path) -> list[str]:
             f"history {history}, page {config.http.url}"
         ),
         *(f"  channel {entry.name:<16} {entry.kind}" for entry in config.channel),
+        *(f"  {line}" for line in _ladder_lines(config)),
         *(
             f"  hook    {hook.name:<16} {hook.kind} at {config.http.url}/api/v1/hooks/{hook.name}"
             for hook in config.hook
         ),
         *(f"  feed    {feed.url} every {feed.every_s:g} s" for feed in config.upstream.feed),
         *(f"  advice: {text}" for text in config.broker.address.advice),
+        *(f"  advice: {text}" for text in _delivery_advice(config)),
     ]
+
+
+def _ladder_lines(config: HubConfig) -> list[str]:
+    """Return who is called when, for each grade, worst first."""
+    lines = []
+    for grade, ladder in sorted(ladders(config.escalation).items(), reverse=True):
+        steps = "; ".join(
+            f"{step.after_s / 60:g} min {'+'.join((*step.roles, *step.contacts))}"
+            f" over {'+'.join(step.channels)}"
+            for step in ladder.step
+        )
+        again = "until taken over" if ladder.repeat == FOREVER else f"{ladder.repeat} times again"
+        lines.append(f"escalation {grade.word}: {steps}; {again}")
+    return lines
+
+
+def _delivery_advice(config: HubConfig) -> list[str]:
+    """Return what is allowed but unwise about reaching people."""
+    advice = []
+    if config.channel and not config.watchdog.url_file:
+        advice.append("no [watchdog] url_file: if this hub stops, nobody outside notices")
+    host = urlsplit(config.http.url).hostname or ""
+    if config.channel and host in ("127.0.0.1", "localhost", "::1"):
+        advice.append("http.public_url is not set: links in messages work on this machine only")
+    if config.channel and not config.selftest.at:
+        advice.append("[selftest] is off: a channel that fails is found when it is needed")
+    return advice

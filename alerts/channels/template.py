@@ -11,8 +11,7 @@ import re
 
 from alerts.channels.base import ChannelEntry, ChannelError
 from alerts.incident import Kind
-from alerts.message import Notification, drill_mark, local_time
-from core.wording import grade_words
+from alerts.message import Notification, drill_mark, kind_words, local_time
 
 # What a template may ask for. No link: `isv.PARAM_NOT_SUPPORT_URL` (channels 1.7).
 WORDS = ("grade", "place", "hazard", "what", "time", "number")
@@ -63,19 +62,15 @@ def filling(
 
 
 def _grade(note: Notification, language: str) -> str:
-    """Return the word that stands for the whole message; a drill says so first."""
-    zh, grade = language == "zh", grade_words(note.grade, language)
+    """Return the words that stand for the whole message; a drill says so first."""
     words = {
-        Kind.CLEAR: ("解除", "all clear"),
-        Kind.UPDATE: (f"降为{grade}", f"down to {grade}"),
-        Kind.ESCALATION: (f"{grade}无人接手", f"{grade}, nobody has it"),
-        Kind.REMINDER: (f"{grade}请确认", f"{grade}, still on it?"),
         Kind.DIGEST: ("汇总", "digest"),
         Kind.TEST: ("通道测试", "channel test"),
         Kind.NOTICE: ("提醒", "notice"),
-        Kind.DRILL_END: ("结束", "over") if note.ending == "finished" else ("中止", "broken off"),
     }
-    return drill_mark(note, language) + words.get(note.kind, (grade, grade))[0 if zh else 1]
+    usual = kind_words(note, language)
+    said = words.get(note.kind, (usual, usual))[0 if language == "zh" else 1]
+    return drill_mark(note, language) + said.replace("·", " ")  # no sign that carriers refuse
 
 
 def _fit(text: str, most: int) -> str:

@@ -18,6 +18,7 @@ from alerts.channels.base import Channel, ChannelEntry, OutcomeKind
 from alerts.channels.tencent_sms import TencentSms
 from alerts.channels.tencent_sms import authorization as tc3
 from alerts.incident import Kind
+from alerts.notification import Audience
 from core.community import Contact, Name
 from tests.alerts.cloud import AliyunCloud, TencentCloud
 from tests.alerts.samples import note
@@ -267,7 +268,8 @@ def test_variables_hold_no_link_no_bracket_and_no_more_than_was_approved(
     ("changes", "word"),
     [
         ({"kind": Kind.CLEAR}, "解除"),
-        ({"kind": Kind.ESCALATION}, "红色 I 级无人接手"),
+        ({"kind": Kind.ESCALATION}, "红色 I 级 无人接手"),
+        ({"audience": Audience.RESIDENT}, "本点位红色 I 级"),
         ({"kind": Kind.TEST}, "通道测试"),
         ({"exercise": True}, "演练红色 I 级"),
     ],

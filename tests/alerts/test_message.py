@@ -47,7 +47,7 @@ def test_a_reminder_says_what_silence_means() -> None:
 def test_the_street_office_reads_who_has_it_and_gets_no_links() -> None:
     text = lines(note(audience=Audience.STREET_OFFICE, kind=Kind.ESCALATION), "zh")
 
-    assert text[0] == "【红色 I 级】下穿通道 内涝"
+    assert text[0] == "【本点位红色 I 级】下穿通道 内涝"
     assert text[-1] == "尚无人接手，社区正在逐级呼叫"
     assert not any("http" in line or "请你接手" in line for line in text)
 
@@ -56,7 +56,7 @@ def test_residents_read_plain_words_and_that_it_is_no_official_warning() -> None
     text = lines(note(audience=Audience.RESIDENT, public=PUBLIC), "zh")
 
     assert text == [
-        "【红色 I 级】下穿通道 内涝", "请离开地下车库", "来自本社区，非官方预警",
+        "【本点位红色 I 级】下穿通道 内涝", "请离开地下车库", "来自本社区，非官方预警",
     ]  # fmt: skip
     assert "#12" not in "".join(text)
 

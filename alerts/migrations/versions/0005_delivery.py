@@ -40,6 +40,7 @@ def upgrade() -> None:
     )
     op.add_column("outbox", _whole("used_at", sa.BigInteger()))
     op.create_index("outbox_contact", "outbox", ["contact", "created_at"])
+    op.create_index("outbox_digest", "outbox", ["digest_at"])
     _reply_codes()
 
 
@@ -110,6 +111,7 @@ def downgrade() -> None:
     """Drop them again; messages of no incident go with them."""
     op.drop_table("reply_code")
     op.drop_index("outbox_contact", "outbox")
+    op.drop_index("outbox_digest", "outbox")
     op.execute("DELETE FROM outbox WHERE incident IS NULL")
     for name in ("digest_at", "digest", "used_at"):
         op.drop_column("outbox", name)
