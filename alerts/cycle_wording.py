@@ -5,7 +5,7 @@ from __future__ import annotations
 from alerts.evidence import Decision, Lesson, LessonState, Need, OnSite, StepDone
 from alerts.incident import Event
 
-# What may be decided. A plan may bring options of its own; their slug is shown as it is.
+# What may be decided. An older journal may name another one; its slug is shown as it is.
 OPTIONS = {
     "watch": ("加强监视，准备随时行动", "watch closely, be ready"),
     "check": ("派人到现场查看", "send somebody to look"),

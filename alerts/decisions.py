@@ -16,6 +16,9 @@ from alerts.views import IncidentError
 from core.finding import Condition, Hazard
 from core.grade import Grade
 
+# The mandate of what is decided at blue without a person; nobody can claim it.
+BY_DEFAULT = "default-blue"
+
 
 class Patience(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long we wait with what is not urgent; seconds of run time. Rises never wait.
@@ -134,7 +137,7 @@ def default_decision(incident: Incident, now: int) -> Decision:
         at=now,
         by=SYSTEM,
         option="watch",
-        mandate="default-blue",
+        mandate=BY_DEFAULT,
         evidence=tuple(incident.judgement.holders),
         grade=Grade.BLUE,
     )
