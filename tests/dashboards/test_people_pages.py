@@ -171,6 +171,21 @@ def test_a_hand_over_is_before_the_next_shift_until_somebody_has_read_it(here: D
     assert here.service.people.hand_overs()[0].taken_by == "duty-1"
 
 
+def test_the_screen_of_the_duty_room_offers_the_one_on_shift_not_the_last_shift(
+    here: Desk,
+) -> None:
+    def offered() -> list[str]:
+        return re.findall(r'<option value="([^"]+)" selected', here.page("/incidents/1"))
+
+    assert set(offered()) == {"duty-2"}  # it is 3 o'clock
+    here.click("/duty/hand-over", text="all quiet", who="leader-1")
+    assert set(offered()) == {"leader-1"}  # always on call
+    here.click("/duty/hand-over", text="all quiet", who="duty-2")
+    here.clock.advance(8 * 3600)
+
+    assert set(offered()) == {"duty-1"}
+
+
 def test_a_stand_in_is_noted_in_local_time(here: Desk) -> None:
     here.page("/duty")
     fields = {"contact": "duty-2", "stand_in": "deputy-1", "begin": "2026-11-25T03:00"}
