@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 
 from alerts import stages
 from alerts.cycle_wording import MANDATES, OPTIONS
-from alerts.decisions import BY_DEFAULT, acknowledge, announcement
+from alerts.decisions import acknowledge, announcement
 from alerts.evidence import (
     Decision,
     OnSite,
@@ -47,7 +47,7 @@ def decide(
         incident: The incident.
         who: Id of the person.
         option: What is done: one of `cycle_wording.OPTIONS`.
-        mandate: What allows this person to: one of `cycle_wording.MANDATES`, but the default.
+        mandate: What allows this person to: one of `cycle_wording.MANDATES`.
         now: Run time (ms).
         evidence: Findings or readings it rests on; what holds the incident now if none is given.
         note: Why, in own words.
@@ -57,7 +57,7 @@ def decide(
     """
     may(incident, Happening.DECIDED)
     _known(("option", "选项"), option, OPTIONS)
-    _known(("mandate", "授权"), mandate, MANDATES.keys() - {BY_DEFAULT})
+    _known(("mandate", "授权"), mandate, MANDATES)
     decision = Decision(
         at=now,
         by=who,

@@ -21,8 +21,10 @@ MANDATES = {
     "plan": ("预案授权", "as the plan allows"),
     "leader": ("领导指示", "ordered by a leader"),
     "emergency": ("紧急处置权", "emergency: no time to ask"),
-    "default-blue": ("蓝色预警默认", "the default at blue"),
 }
+# What is decided at blue without a person; nobody can claim it.
+BY_DEFAULT = "default-blue"
+_BY_DEFAULT = ("蓝色预警默认", "the default at blue")
 NEEDS = {
     Need.TAKEOVER: ("有人接手", "somebody takes it over"),
     Need.DECISION: ("作出决定", "a decision"),
@@ -54,6 +56,8 @@ def option_words(option: str, language: str) -> str:
 
 def mandate_words(mandate: str, language: str) -> str:
     """Return a mandate for people."""
+    if mandate == BY_DEFAULT:
+        return _in(_BY_DEFAULT, language)
     return _in(MANDATES.get(mandate, (mandate, mandate)), language)
 
 

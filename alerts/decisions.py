@@ -9,15 +9,13 @@ from __future__ import annotations
 import msgspec
 
 from alerts import stages
+from alerts.cycle_wording import BY_DEFAULT
 from alerts.evidence import Decision, Stage
 from alerts.grading import Judgement
 from alerts.incident import SYSTEM, Event, Happening, Incident, Kind
 from alerts.views import IncidentError
 from core.finding import Condition, Hazard
 from core.grade import Grade
-
-# The mandate of what is decided at blue without a person; nobody can claim it.
-BY_DEFAULT = "default-blue"
 
 
 class Patience(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
