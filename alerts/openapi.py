@@ -36,11 +36,6 @@ SHAPES: tuple[tuple[str, str, Any], ...] = (
     ("/api/v1/kpis", "get", Kpis),
     ("/api/v1/resilience", "get", list[Part]),
     ("/api/v1/persons/{person}", "delete", Statement),
-    ("/api/v1/areas", "get", list[AreaView]),
-    ("/api/v1/lessons", "get", list[LessonView]),
-    ("/api/v1/incidents/{number}/cycle", "get", CycleView),
-    ("/api/v1/withholdings", "get", list[WithholdingView]),
-    ("/api/v1/withholdings/preview", "post", Preview),
 )
 
 

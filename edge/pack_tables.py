@@ -11,8 +11,17 @@ from edge.pack_books import MIGRATION, SCHEMA, PackId, StoredPack, Waiting, read
 from edge.pack_code import expand
 
 # What a database that can't be used raises. A broken one quotes itself in its messages, and Python
-# can't always decode that.
-UNUSABLE = (sqlite3.Error, UnicodeDecodeError)
+# can't always decode that; or it claims content for which there is no memory.
+UNUSABLE = (sqlite3.Error, UnicodeDecodeError, MemoryError)
+# Longest content that is read, bytes: a pack is 64 kB at most, a broken page may claim gigabytes
+# that a small machine would look for in vain.
+MOST_CONTENT = 1_000_000
+
+
+def bounded(database: sqlite3.Connection) -> sqlite3.Connection:
+    """Return the connection; it refuses content that no pack can have."""
+    database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MOST_CONTENT)
+    return database
 
 
 class PackTables:

@@ -17,7 +17,7 @@ from typing import Any
 from core.pack import Pack, PackError, decode_pack
 from edge.pack_books import ROW_BYTES
 from edge.pack_code import expand
-from edge.pack_tables import UNUSABLE, PackTables
+from edge.pack_tables import UNUSABLE, PackTables, bounded
 
 _PAGE_BYTES = 4096
 # Packs copied in one transaction: bounds memory, what a kill undoes, and for how long something
@@ -89,8 +89,10 @@ class Salvage:
         self._newest: dict[str, bytes] = {}
         _mend_first_page(broken)
         # Opened by the thread that starts the station, used by the one that owns the spool.
-        self._source = sqlite3.connect(
-            f"file:{broken}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+        self._source = bounded(
+            sqlite3.connect(
+                f"file:{broken}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+            )
         )
         self.highest = _highest(self._source)
         self._rows = _packs(self._source, self.highest)
@@ -156,9 +158,21 @@ def _packs(source: sqlite3.Connection, ceiling: int) -> Generator[tuple[Any, ...
                 return
         except UNUSABLE:
             pass
-        # Each look begins one row further, until it begins on a page that can be read.
-        last += 1
-        unreadable += 1
+        # Python reads a row ahead: the one before a broken one was lost with it. Alone it is found.
+        # Else each look begins one row further, until it begins on a page that can be read.
+        alone = _next_alone(source, last)
+        if alone is not None and last < alone[0] <= ceiling:
+            last, unreadable = alone[0], 0
+            if _is_whole(alone):
+                yield alone
+        else:
+            last += 1
+            unreadable += 1
+
+
+def _next_alone(source: sqlite3.Connection, last: int) -> tuple[Any, ...] | None:
+    found = _readable(source, f"{_PACKS} LIMIT 1", last)
+    return found[0] if found else None
 
 
 def _highest(source: sqlite3.Connection) -> int:
@@ -190,11 +204,11 @@ def _decoded(kept: bytes) -> Pack:
         return Pack()
 
 
-def _readable(source: sqlite3.Connection, query: str) -> list[tuple[Any, ...]]:
+def _readable(source: sqlite3.Connection, query: str, *parameters: int) -> list[tuple[Any, ...]]:
     """Return the rows before the first one that can't be read."""
     rows: list[tuple[Any, ...]] = []
     try:
-        rows.extend(source.execute(query))
+        rows.extend(source.execute(query, parameters))
     except UNUSABLE:
         return rows
     return rows

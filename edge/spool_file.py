@@ -11,7 +11,7 @@ from typing import IO, NamedTuple
 
 from edge.pack_books import read_totals, read_waiting
 from edge.pack_store import PackStore
-from edge.pack_tables import UNUSABLE
+from edge.pack_tables import UNUSABLE, bounded
 from edge.salvage import Salvage
 
 LOG = logging.getLogger(__name__)
@@ -180,7 +180,7 @@ def _open_checked(path: Path, max_bytes: int) -> PackStore:
 
 def connect(path: str) -> sqlite3.Connection:
     """Open a database of one thread at a time; durable on every commit."""
-    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    database = bounded(sqlite3.connect(path, isolation_level=None, check_same_thread=False))
     try:
         for pragma in (
             f"busy_timeout={_BUSY_MS}",

@@ -103,10 +103,6 @@ class AliyunService:
             kind = OutcomeKind.MISCONFIGURED
         return Outcome(kind, vendor_code=reply.code, detail=detail)
 
-    def close(self) -> None:
-        """Close the connection."""
-        self._poster.close()
-
 
 def canonical_query(parameters: Mapping[str, str]) -> str:
     """Return parameters sorted and encoded as they are signed (RFC 3986).

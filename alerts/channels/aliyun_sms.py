@@ -7,34 +7,27 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 
 import msgspec
 
 from alerts.channels.aliyun import AliyunService
 from alerts.channels.base import (
-    Answers,
-    Channel,
     ChannelEntry,
-    ChannelError,
     Fate,
     Outcome,
     OutcomeKind,
-    is_number,
     masked,
-    read_key_and_signer,
     read_options,
     together,
 )
-from alerts.channels.follow_up import FollowUps, Pending
-from alerts.channels.post import Poster
-from alerts.channels.template import MOST_CHARACTERS, USUAL, check_words, filling
+from alerts.channels.cloud import Cloud
+from alerts.channels.follow_up import Pending
+from alerts.channels.template import MOST_CHARACTERS, USUAL
 from alerts.message import Notification
-from core.clock import Clock, RunClock
+from core.clock import Clock
 
 URL = "https://dysmsapi.aliyuncs.com/"
 VERSION = "2017-05-25"
-_KEY = re.compile(r"[A-Za-z0-9_.-]{8,64}")
 # SendDate of QuerySendDetails is a day of China.
 _CHINA = dt.timezone(dt.timedelta(hours=8))
 # SendStatus: 1 waits for the carrier's receipt, 2 failed, 3 delivered.
@@ -65,39 +58,17 @@ class _Detail(msgspec.Struct):
     ErrCode: str = ""
 
 
-class AliyunSms(Channel):
+class AliyunSms(Cloud):
     """Sends one SMS to each number of a contact."""
 
     concurrency = 4
-    example = "+8613800000000"
+    pair = "an access key id and its secret"
+    first_s, longest_s, until_s = ASK_S, ASK_LONGEST_S, ASK_UNTIL_S
 
     def __init__(self, entry: ChannelEntry, clock: Clock | None = None) -> None:
-        self.name = entry.name
-        self.per_minute = entry.per_minute
         self._options = read_options(entry, AliyunSmsOptions)
-        check_words(entry, self._options.parameters)
-        key, secret = read_key_and_signer(entry, _KEY, "an access key id and its secret")
-        if not secret:
-            raise ChannelError(f"channel {entry.name!r}: its secret lacks the second line")
-        self._language = entry.language
-        poster = Poster(
-            entry.url or URL, allow_private=entry.allow_private, timeout_s=entry.timeout_s
-        )
-        self._service = AliyunService(poster, key, secret, VERSION)
-        self._answers: Answers | None = None
-        self.follow_ups = FollowUps(
-            self.name, self._follow, clock or RunClock(),
-            first_s=ASK_S, longest_s=ASK_LONGEST_S, until_s=ASK_UNTIL_S,
-        )  # fmt: skip
-
-    def start(self, answers: Answers) -> None:
-        """Begin to ask what carriers made of messages."""
-        self._answers = answers
-        self.follow_ups.start()
-
-    def usable(self, address: str) -> bool:
-        """Tell whether this is an address that the channel could reach."""
-        return is_number(address)
+        super().__init__(entry, self._options, URL, clock)
+        self._service = AliyunService(self._poster, self._key, self._secret, VERSION)
 
     def send(self, note: Notification, now_s: int) -> Outcome:
         """Send one notification once."""
@@ -108,17 +79,10 @@ class AliyunSms(Channel):
             [Fate(masked(number), self._send(note, number, now_s)) for number in numbers]
         )
 
-    def close(self) -> None:
-        """Stop asking; close connections."""
-        self.follow_ups.close()
-        self._service.close()
-
     def parameters(self, note: Notification, number: str) -> dict[str, str]:
         """Return what is sent for one number."""
         options = self._options
-        variables = filling(
-            note, options.parameters, self._language or note.language, options.parameter_characters
-        )
+        variables = self._variables(note, options)
         return {
             "PhoneNumbers": number.removeprefix("+86"),
             "SignName": options.sign_name,
@@ -146,7 +110,7 @@ class AliyunSms(Channel):
         if detail.SendStatus == _FAILED:
             return Outcome(
                 OutcomeKind.PERMANENT, vendor_code="SendStatus 2",
-                detail=f"the carrier did not deliver it: {detail.ErrCode[:40]}",
+                detail=f"运营商未能送达 the carrier did not deliver it: {detail.ErrCode[:40]}",
             )  # fmt: skip
         self.follow_ups.add(Pending("", note.id, note.contact, number, now_s))
         return Outcome(OutcomeKind.ACCEPTED, vendor_code=f"SendStatus {detail.SendStatus}")
@@ -158,9 +122,9 @@ class AliyunSms(Channel):
         if detail is None or detail.SendStatus not in (_FAILED, _DELIVERED):
             return False
         if detail.SendStatus == _DELIVERED:
-            self._answers.delivered(sent.notification, "delivered to the phone")
+            self._answers.delivered(sent.notification, "已送达手机 delivered to the phone")
         else:
-            why = f"the carrier did not deliver it: {detail.ErrCode[:40]}"
+            why = f"运营商未能送达 the carrier did not deliver it: {detail.ErrCode[:40]}"
             self._answers.undelivered(sent.notification, why)
         return True
 

@@ -7,35 +7,28 @@ a community's router needs no way in.
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.channels.aliyun import AliyunService, Reply
 from alerts.channels.base import (
-    Answers,
-    Channel,
     ChannelEntry,
-    ChannelError,
     Fate,
     Outcome,
     OutcomeKind,
-    is_number,
     masked,
-    read_key_and_signer,
     read_options,
     together,
 )
-from alerts.channels.follow_up import FollowUps, Pending
-from alerts.channels.post import Poster
-from alerts.channels.template import MOST_CHARACTERS, USUAL, check_words, filling
+from alerts.channels.cloud import Cloud
+from alerts.channels.follow_up import Pending
+from alerts.channels.template import MOST_CHARACTERS, USUAL
 from alerts.channels.voice import KEY, CallOptions, least_grade, not_called
 from alerts.incident import Kind
 from alerts.message import Notification
 from alerts.reply_code import Said
-from core.clock import Clock, RunClock
+from core.clock import Clock
 
 log = structlog.get_logger()
 
@@ -43,7 +36,6 @@ URL = "https://dyvmsapi.aliyuncs.com/"
 VERSION = "2017-05-25"
 # Product id of voice notifications, as QueryCallDetailByCallId wants it.
 _PRODUCT = "11000000300006"
-_KEY = re.compile(r"[A-Za-z0-9_.-]{8,64}")
 # `state` of a call that was answered; any other of an ended call is a failure.
 _ANSWERED = "200000"
 # Wall seconds: how often a call is asked for, and until when (ringing, two readings, the record).
@@ -73,7 +65,7 @@ class _Record(msgspec.Struct, rename="camel"):
     dtmf: str = ""
 
 
-class AliyunVoice(Channel):
+class AliyunVoice(Cloud):
     """Calls each number of a contact, and asks afterwards what became of the call.
 
     Args:
@@ -82,36 +74,14 @@ class AliyunVoice(Channel):
     """
 
     concurrency = 2
-    example = "+8613800000000"
+    pair = "an access key id and its secret"
+    first_s, longest_s, until_s = ASK_S, ASK_S, ASK_UNTIL_S
 
     def __init__(self, entry: ChannelEntry, clock: Clock | None = None) -> None:
-        self.name = entry.name
-        self.per_minute = entry.per_minute
         self._options = read_options(entry, AliyunVoiceOptions)
         self._least = least_grade(entry, self._options)
-        check_words(entry, self._options.parameters)
-        key, secret = read_key_and_signer(entry, _KEY, "an access key id and its secret")
-        if not secret:
-            raise ChannelError(f"channel {entry.name!r}: its secret lacks the second line")
-        self._language = entry.language
-        poster = Poster(
-            entry.url or URL, allow_private=entry.allow_private, timeout_s=entry.timeout_s
-        )
-        self._service = AliyunService(poster, key, secret, VERSION)
-        self._answers: Answers | None = None
-        self.follow_ups = FollowUps(
-            self.name, self._settle, clock or RunClock(),
-            first_s=ASK_S, longest_s=ASK_S, until_s=ASK_UNTIL_S,
-        )  # fmt: skip
-
-    def start(self, answers: Answers) -> None:
-        """Begin to ask after calls."""
-        self._answers = answers
-        self.follow_ups.start()
-
-    def usable(self, address: str) -> bool:
-        """Tell whether this is an address that the channel could reach."""
-        return is_number(address)
+        super().__init__(entry, self._options, URL, clock)
+        self._service = AliyunService(self._poster, self._key, self._secret, VERSION)
 
     def takes(self, note: Notification) -> bool:
         """Only what somebody must take over, and the daily test."""
@@ -132,17 +102,10 @@ class AliyunVoice(Channel):
             [Fate(masked(number), self._call(note, number, code, now_s)) for number in numbers]
         )
 
-    def close(self) -> None:
-        """Stop asking; close connections."""
-        self.follow_ups.close()
-        self._service.close()
-
     def parameters(self, note: Notification, number: str) -> dict[str, str]:
         """Return what is sent for one call."""
         options = self._options
-        variables = filling(
-            note, options.parameters, self._language or note.language, options.parameter_characters
-        )
+        variables = self._variables(note, options)
         shown = {"CalledShowNumber": options.shown_number} if options.shown_number else {}
         return {
             "CalledNumber": number.removeprefix("+86"),
@@ -181,7 +144,7 @@ class AliyunVoice(Channel):
             now_s,
         )
 
-    def _settle(self, call: Pending, now_s: int) -> bool:
+    def _follow(self, call: Pending, now_s: int) -> bool:
         """Take what is known of a call; True if nothing more will come."""
         assert self._answers is not None
         reply = self._detail(call.id, call.began_s, now_s)
@@ -201,8 +164,8 @@ class AliyunVoice(Channel):
         if not record.end_date:
             return False
         if record.state == _ANSWERED:
-            self._answers.delivered(call.notification, "the call was answered")
+            self._answers.delivered(call.notification, "电话已接听 the call was answered")
         else:
-            why = f"the call ended: {record.state} {record.state_desc[:60]}"
+            why = f"电话未接通 the call ended: {record.state} {record.state_desc[:60]}"
             self._answers.undelivered(call.notification, why)
         return True

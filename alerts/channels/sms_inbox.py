@@ -78,10 +78,10 @@ class SmsInbox:
         if not sent.notification:
             return
         if report.failed:
-            why = f"the network gave up (status 0x{report.status:02x})"
+            why = f"网络未能送达 the network gave up (status 0x{report.status:02x})"
             answers.undelivered(sent.notification, why)
         elif not sent.parts:
-            answers.delivered(sent.notification, "delivered to the phone")
+            answers.delivered(sent.notification, "已送达手机 delivered to the phone")
 
     def heard(
         self,

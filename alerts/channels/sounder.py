@@ -146,9 +146,11 @@ class Sounder(Channel):
             if self._answers is None or act.output != output:
                 return
             if act.event is ActEvent.HEARD:
-                self._answers.delivered(note.id, f"{output} was heard to sound")
+                self._answers.delivered(note.id, f"{output} 已确认鸣响 was heard to sound")
             elif act.event in (ActEvent.NOT_HEARD, ActEvent.FAILED, ActEvent.WITHHELD):
-                self._answers.undelivered(note.id, f"{output}: {act.event} {act.detail}".strip())
+                self._answers.undelivered(
+                    note.id, f"{output} 未确认鸣响: {act.event} {act.detail}".strip()
+                )
 
         return hear
 

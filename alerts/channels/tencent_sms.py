@@ -9,36 +9,30 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import hmac
-import re
 
 import msgspec
 
 from alerts.channels.base import (
-    Answers,
-    Channel,
     ChannelEntry,
-    ChannelError,
     Fate,
     Outcome,
     OutcomeKind,
-    is_number,
     masked,
-    read_key_and_signer,
     read_options,
     together,
 )
-from alerts.channels.follow_up import FollowUps, Pending
-from alerts.channels.post import Answer, Poster, of_status
-from alerts.channels.template import MOST_CHARACTERS, USUAL, check_words, filling
+from alerts.channels.cloud import Cloud
+from alerts.channels.follow_up import Pending
+from alerts.channels.post import Answer, of_status
+from alerts.channels.template import MOST_CHARACTERS, USUAL
 from alerts.message import Notification
-from core.clock import Clock, RunClock
+from core.clock import Clock
 
 URL = "https://sms.tencentcloudapi.com/"
 VERSION = "2021-01-11"
 SERVICE = "sms"
 CONTENT = "application/json"
 _ALGORITHM = "TC3-HMAC-SHA256"
-_KEY = re.compile(r"[A-Za-z0-9_.-]{8,64}")
 _RETRY = ("RequestLimitExceeded", "InternalError", "ResourceUnavailable")
 _MISCONFIGURED = (
     "AuthFailure", "UnauthorizedOperation", "MissingParameter", "UnknownParameter",
@@ -105,38 +99,16 @@ class _Reply(msgspec.Struct):
     Response: _Response
 
 
-class TencentSms(Channel):
+class TencentSms(Cloud):
     """Sends one SMS to all numbers of a contact."""
 
     concurrency = 4
-    example = "+8613800000000"
+    pair = "a secret id and its key"
+    first_s, longest_s, until_s = ASK_S, ASK_LONGEST_S, ASK_UNTIL_S
 
     def __init__(self, entry: ChannelEntry, clock: Clock | None = None) -> None:
-        self.name = entry.name
-        self.per_minute = entry.per_minute
         self._options = read_options(entry, TencentSmsOptions)
-        check_words(entry, self._options.parameters)
-        self._id, self._key = read_key_and_signer(entry, _KEY, "a secret id and its key")
-        if not self._key:
-            raise ChannelError(f"channel {entry.name!r}: its secret lacks the second line")
-        self._language = entry.language
-        self._poster = Poster(
-            entry.url or URL, allow_private=entry.allow_private, timeout_s=entry.timeout_s
-        )
-        self._answers: Answers | None = None
-        self.follow_ups = FollowUps(
-            self.name, self._follow, clock or RunClock(),
-            first_s=ASK_S, longest_s=ASK_LONGEST_S, until_s=ASK_UNTIL_S,
-        )  # fmt: skip
-
-    def start(self, answers: Answers) -> None:
-        """Begin to ask what carriers made of messages."""
-        self._answers = answers
-        self.follow_ups.start()
-
-    def usable(self, address: str) -> bool:
-        """Tell whether this is an address that the channel could reach."""
-        return is_number(address)
+        super().__init__(entry, self._options, URL, clock)
 
     def send(self, note: Notification, now_s: int) -> Outcome:
         """Send one notification once."""
@@ -153,17 +125,10 @@ class TencentSms(Channel):
                 self.follow_ups.add(sent)
         return outcome
 
-    def close(self) -> None:
-        """Stop asking; close connections."""
-        self.follow_ups.close()
-        self._poster.close()
-
     def message(self, note: Notification, numbers: list[str]) -> dict[str, object]:
         """Return what is posted."""
         options = self._options
-        variables = filling(
-            note, options.parameters, self._language or note.language, options.parameter_characters
-        )
+        variables = self._variables(note, options)
         return {
             "PhoneNumberSet": numbers,
             "SmsSdkAppId": options.app_id,
@@ -183,7 +148,7 @@ class TencentSms(Channel):
             "x-tc-version": VERSION,
             "x-tc-timestamp": str(now_s),
             "x-tc-region": self._options.region,
-            "authorization": authorization(body, host, now_s, self._id, self._key),
+            "authorization": authorization(body, host, now_s, self._key, self._secret),
         }
         return self._poster.post(body, headers)
 
@@ -203,10 +168,10 @@ class TencentSms(Channel):
             return False
         for status in pulled:
             if status.SerialNo == sent.id and status.ReportStatus == "SUCCESS":
-                self._answers.delivered(sent.notification, "delivered to the phone")
+                self._answers.delivered(sent.notification, "已送达手机 delivered to the phone")
                 return True
             if status.SerialNo == sent.id and status.ReportStatus == "FAIL":
-                why = f"the carrier did not deliver it: {status.Description[:60]}"
+                why = f"运营商未能送达 the carrier did not deliver it: {status.Description[:60]}"
                 self._answers.undelivered(sent.notification, why)
                 return True
         return False
@@ -235,7 +200,7 @@ class TencentSms(Channel):
         return self._refusal(status.Code, status.Message)
 
     def _refusal(self, code: str, message: str) -> Outcome:
-        detail = f"{code}: {message}"[:300].replace(self._key, "…").replace(self._id, "…")
+        detail = f"{code}: {message}"[:300].replace(self._secret, "…").replace(self._key, "…")
         kind = OutcomeKind.PERMANENT
         if code.startswith(_RETRY) or code in _WAIT_S:
             kind = OutcomeKind.RETRY

@@ -206,9 +206,9 @@ class TwilioVoice(Channel):
     def _ended(self, notification: str, status: str) -> None:
         assert self._answers is not None
         if status in _ENDED_BADLY:
-            self._answers.undelivered(notification, f"the call ended: {status}")
+            self._answers.undelivered(notification, f"电话未接通 the call ended: {status}")
         elif status == "completed":
-            self._answers.delivered(notification, "the call was answered")
+            self._answers.delivered(notification, "电话已接听 the call was answered")
 
     def _twiml(self, note: Notification, code: str) -> str:
         language = self._language or note.language

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -484,6 +485,24 @@ def test_a_file_that_breaks_while_another_is_taken_over_costs_neither(tmp_path: 
         "s.db.corrupt-b2-done",
         "s.db.corrupt-b3-done",
     ]
+
+
+def test_a_row_that_claims_more_than_any_pack_is_not_looked_for_in_memory(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    first = open_spool(path, "b1")
+    for start in range(50):
+        commit(first, 4, start)
+    first.close()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE pack SET payload = zeroblob(3000000) WHERE seq = 25")
+        database.commit()
+    path.rename(tmp_path / "s.db.corrupt-b2")
+    second = open_spool(path, "b2")
+    with pytest.raises(sqlite3.DataError, match="too big"):
+        second._take_over._left[0]._source.execute("SELECT payload FROM pack").fetchall()
+    take_over(second)
+    assert second.salvaged == 49
+    second.close()
 
 
 def test_only_the_newest_broken_file_is_kept(tmp_path: Path) -> None:

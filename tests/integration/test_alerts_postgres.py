@@ -144,6 +144,31 @@ def test_local_acts_are_kept_once_on_postgresql(scene: Scene) -> None:
     scene.store.verify_journal()
 
 
+def test_what_others_say_figures_and_privacy_work_on_postgresql(scene: Scene) -> None:
+    settings = StandardsSettings(upstream=SETTINGS)
+    parts = Standards(
+        settings, store=scene.store, watch=scene.watch, community=scene.community,
+        base_url="", clock=scene.clock,
+    )  # fmt: skip
+    assert parts.upstream.take(rain()).fate is Fate.TAKEN
+    assert parts.upstream.take(rain()).fate is Fate.DUPLICATE
+    scene.clock.advance(2)
+    for finding in parts.findings():
+        scene.watch.take(finding, None)
+    person = scene.store.person_id("赵 六")
+    scene.watch.acknowledge(1, person, "console")
+    scene.clock.advance(60)
+
+    assert [one.kind for one in parts.cap.of_incident(1)] == ["Alert", "Ack"]
+    assert parts.figures.last_days(1).figure("ack-median").n == 1
+    assert len(parts.figures.resilience()) == 10
+    assert parts.privacy.export(person)["held"]["person"][0]["name"] == "赵 六"
+    assert {one.table for one in parts.privacy.erase(person).touched} >= {"person", "journal"}
+    scene.clock.advance(200 * 86_400)
+    assert parts.retention.purge() == {"upstream": 1}
+    scene.store.verify_journal()
+
+
 def test_people_reports_and_hand_overs_work_on_postgresql(
     postgres: Postgres, tmp_path: Path
 ) -> None:
@@ -169,31 +194,6 @@ def test_people_reports_and_hand_overs_work_on_postgresql(
     assert house.scene.store.open_incidents()[0].incident.grade is Grade.ORANGE
     house.scene.store.verify_journal()
     house.scene.close()
-
-
-def test_what_others_say_figures_and_privacy_work_on_postgresql(scene: Scene) -> None:
-    settings = StandardsSettings(upstream=SETTINGS)
-    parts = Standards(
-        settings, store=scene.store, watch=scene.watch, community=scene.community,
-        base_url="", clock=scene.clock,
-    )  # fmt: skip
-    assert parts.upstream.take(rain()).fate is Fate.TAKEN
-    assert parts.upstream.take(rain()).fate is Fate.DUPLICATE
-    scene.clock.advance(2)
-    for finding in parts.findings():
-        scene.watch.take(finding, None)
-    person = scene.store.person_id("赵 六")
-    scene.watch.acknowledge(1, person, "console")
-    scene.clock.advance(60)
-
-    assert [one.kind for one in parts.cap.of_incident(1)] == ["Alert", "Ack"]
-    assert parts.figures.last_days(1).figure("ack-median").n == 1
-    assert len(parts.figures.resilience()) == 10
-    assert parts.privacy.export(person)["held"]["person"][0]["name"] == "赵 六"
-    assert {one.table for one in parts.privacy.erase(person).touched} >= {"person", "journal"}
-    scene.clock.advance(200 * 86_400)
-    assert parts.retention.purge() == {"upstream": 1}
-    scene.store.verify_journal()
 
 
 @pytest.mark.parametrize(

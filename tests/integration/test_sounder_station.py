@@ -54,7 +54,7 @@ def test_a_red_of_the_hub_sounds_the_siren_of_a_station_and_is_heard(tmp_path: P
             lambda: [
                 row
                 for row in service._store.notified([1])[1]
-                if row["detail"] == "siren was heard to sound"
+                if row["detail"] == "siren 已确认鸣响 was heard to sound"
             ],
             30,
             "the word that it was heard",

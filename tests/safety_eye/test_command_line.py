@@ -124,7 +124,7 @@ def test_the_hub_file_of_the_readme_can_be_used(tmp_path: Path) -> None:
 
 
 def test_the_standards_of_the_readme_can_be_used(tmp_path: Path) -> None:
-    readme = (Path(__file__).parents[2] / "alerts/README.md").read_text(encoding="utf-8")
+    readme = (Path(__file__).parents[2] / "alerts/STANDARDS.md").read_text(encoding="utf-8")
     text = textwrap.dedent("  [cap]" + readme.partition("  [cap]")[2].partition("  ```")[0])
     (tmp_path / "grafana-hmac.key").write_text("0123456789abcdef0123456789abcdef")
     file = tmp_path / "hub.toml"
