@@ -100,7 +100,7 @@ def claim(
     if connection.dialect.name == "postgresql":
         query = query.with_for_update(skip_locked=True, of=tables.outbox)
     taken: list[RowMapping] = []
-    for row in _readable(connection, connection.execute(query).mappings().all(), times):
+    for row in connection.execute(query).mappings():
         channel = row["channel"]
         budget = top if row["urgency"] == Grade.RED and not row["exercise"] else lower
         if len(taken) >= limit or slots[channel] <= 0 or budget[channel] <= 0:
@@ -109,21 +109,21 @@ def claim(
         top[channel] -= 1
         lower[channel] -= 1
         taken.append(row)
-    _lease(connection, owner, taken, rooms, times)
-    return [_claimed(row) for row in taken]
+    claimed = _readable(connection, taken, times)
+    good = {one.row for one in claimed}
+    _lease(connection, owner, [row for row in taken if row["row"] in good], rooms, times)
+    return claimed
 
 
-def _readable(connection: Connection, rows: Sequence[RowMapping], times: Times) -> list[RowMapping]:
-    """Return the rows that can be read; what can't (of another version) must hold up nobody."""
-    good: list[RowMapping] = []
+def _readable(connection: Connection, rows: Sequence[RowMapping], times: Times) -> list[Claimed]:
+    """Read rows; what can't be read (of another version) must hold up nobody."""
+    good: list[Claimed] = []
     bad: list[int] = []
     for row in rows:
         try:
-            _NOTE.decode(row["payload"])
+            good.append(_claimed(row))
         except msgspec.MsgspecError:
             bad.append(row["row"])
-        else:
-            good.append(row)
     if bad:
         connection.execute(
             update(tables.outbox)

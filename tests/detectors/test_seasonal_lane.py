@@ -23,8 +23,9 @@ from detectors.archive import Archive
 from detectors.limit_lane import Floats
 from detectors.local_time import LocalCalendar
 from detectors.plan import RulePlan, SeriesPlan, with_detectors
+from detectors.recording import read_recording
 from detectors.replay import replay
-from detectors.seasonal_lane import SeasonalLane, SeasonalRule
+from detectors.seasonal_lane import VALUE_DETECTOR, SeasonalLane, SeasonalRule
 from detectors.sentinel import Sentinel
 from ingest.history import HistorySettings, open_writer
 from ingest.history.base import Series
@@ -214,6 +215,31 @@ def test_southern_cross_station_finds_most_holidays_and_hardly_anything_else() -
         assert day in days, day
     assert len(days) < 80
     assert {line["grade"] for line in lines} <= {"blue", "yellow"}
+
+
+def test_a_real_office_is_called_unusually_warm_or_cold_a_few_times_a_year() -> None:
+    """Ten months of an office, in Fahrenheit; of the two events that people marked it finds one."""
+    root = os.environ.get("SAFETY_EYE_RECORDINGS")
+    if root is None:
+        pytest.skip("SAFETY_EYE_RECORDINGS does not name the recordings")
+    name = "nab-realknowncause-ambient-temperature-system-failure"
+    room = read_recording(Path(root) / f"general/{name}.csv.gz")
+    plan = SeriesPlan(
+        SeriesId("room-1", Quantity.TEMPERATURE), "s", "office", Hazard.AIR, 3600.0, "Cel"
+    )
+    choice = VALUE_DETECTOR.choose(replace(plan, timezone="America/New_York"))
+    assert choice is not None
+    lane, one = VALUE_DETECTOR.lane([choice.rule]), np.zeros(1, np.int64)
+    celsius = (room.channels[0].values - 32.0) / 1.8
+    told = [
+        lane.step(one, room.at[row : row + 1], celsius[row : row + 1]).item()
+        for row in range(celsius.size)
+    ]
+
+    limit = choice.limits.levels[0].limit
+    days = {room.texts[row][:10] for row in range(len(told)) if told[row] >= limit}
+    assert "2013-12-22" in days, "marked from 15 to 30 December"
+    assert len(days) <= 5
 
 
 def test_at_its_first_start_the_week_is_learned_from_history(tmp_path: Path) -> None:
