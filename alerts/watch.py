@@ -27,7 +27,7 @@ from alerts.withholding import Withholding
 from core.act import LocalAct
 from core.clock import Clock
 from core.community import Community
-from core.finding import Finding, Hazard
+from core.finding import Condition, Finding, Hazard
 from core.grade import Grade
 from core.topics import RETAINED_EXPIRY_S
 
@@ -290,7 +290,8 @@ class Watch(Sight):
     def _too_early(self, incident: Incident, judgement: Judgement, present: set[str]) -> bool:
         """Just started, and not every finding that held the incident has come again."""
         missing = set(incident.judgement.holders) - present
-        return self._in_grace and bool(missing) and judgement.grade <= incident.grade
+        as_bad = judgement.condition is Condition.ACTIVE and judgement.grade >= incident.grade
+        return self._in_grace and bool(missing) and not as_bad
 
     def _commit(
         self, kept: Kept | None, events: list[Event], times: Times, *, everybody: bool = False

@@ -445,3 +445,16 @@ def test_a_number_that_no_database_can_hold_is_no_incident(scene: Scene) -> None
 
     assert desk.incident(1 << 80) is None
     assert [view.number for view in desk.incidents(10, 1 << 80)] == [1]
+
+
+def test_what_is_known_to_be_as_bad_counts_at_once_after_a_restart(scene: Scene) -> None:
+    scene.say(level(Grade.RED))
+    scene.say(level(Grade.RED, condition=Condition.UNKNOWN))
+    scene.restart()
+
+    scene.say(level(Grade.RED, sensor="gauge-2"))
+
+    [kept] = scene.store.open_incidents()
+    assert kept.incident.condition is Condition.ACTIVE
+    with pytest.raises(IncidentError, match="still show the danger"):
+        scene.cycle.end(kept.incident.number, "duty-1", "gauge broken")
