@@ -5,10 +5,10 @@ Refusals say what is missing, in words; nothing here looks at a clock or a datab
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from alerts import stages
+from alerts.cycle_wording import MANDATES, OPTIONS
 from alerts.decisions import acknowledge, announcement
 from alerts.evidence import (
     Decision,
@@ -17,14 +17,13 @@ from alerts.evidence import (
     StepDone,
 )
 from alerts.fold import refusal
-from alerts.incident import Event, Happening, Incident, Kind
+from alerts.incident import SYSTEM, Event, Happening, Incident, Kind
 from alerts.views import IncidentError
 from core.finding import Condition
 from core.grade import Grade
 
 # Longest remark, and longest review or change, in characters.
 NOTE_LENGTH, TEXT_LENGTH = 500, 20_000
-_SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 # Decisions after which nothing more is done.
 STAND_DOWN = ("stand-down", "false-alarm")
 _MOST_EVIDENCE, _MOST_STEPS, _MOST_LESSONS = 50, 100, 20
@@ -47,8 +46,8 @@ def decide(
     Args:
         incident: The incident.
         who: Id of the person.
-        option: What is done (slug).
-        mandate: What allows this person to (slug).
+        option: What is done: one of `cycle_wording.OPTIONS`.
+        mandate: What allows this person to: one of `cycle_wording.MANDATES`.
         now: Run time (ms).
         evidence: Findings or readings it rests on; what holds the incident now if none is given.
         note: Why, in own words.
@@ -57,9 +56,8 @@ def decide(
         IncidentError: It can't be decided (any more), or something is missing.
     """
     may(incident, Happening.DECIDED)
-    for name, slug in (("option", option), ("mandate", mandate)):
-        if not _SLUG.fullmatch(slug):
-            raise IncidentError(f"{name} {slug[:60]!r}: a slug such as 'check' is expected")
+    _known(("option", "选项"), option, OPTIONS)
+    _known(("mandate", "授权"), mandate, MANDATES)
     decision = Decision(
         at=now,
         by=who,
@@ -68,6 +66,7 @@ def decide(
         evidence=tuple(evidence)[:_MOST_EVIDENCE] or _at_hand(incident),
         grade=incident.grade if incident.open else incident.peak,
         note=clean(note, ("note", "说明"), NOTE_LENGTH, empty=True),
+        began=_began(incident),
     )
     events = []
     if incident.open and not incident.acknowledged:
@@ -75,6 +74,22 @@ def decide(
     kept = [event for event in events if event.what is not Happening.DECIDED]
     decided = Event(at=now, actor=who, what=Happening.DECIDED, decision=decision)
     return [*kept, decided, *_waived(incident, who, option, now)]
+
+
+def _known(what: tuple[str, str], slug: str, words: Collection[str]) -> None:
+    """Check that people are offered this: what nobody can read decides nothing."""
+    if slug not in words:
+        expected = ", ".join(sorted(words))
+        raise IncidentError(
+            f"{what[0]} {slug[:60]!r}: expected one of {expected}",
+            f"{what[1]} {slug[:60]!r} 不在可选范围内",
+        )
+
+
+def _began(incident: Incident) -> int:
+    """Return since when people act, if they do: deciding again gives the steps no more time."""
+    before = incident.decision
+    return 0 if before is None or before.by == SYSTEM else before.began or before.at
 
 
 def _at_hand(incident: Incident) -> tuple[str, ...]:
@@ -177,7 +192,8 @@ def look(incident: Incident, who: str, now: int, *, safe: bool, note: str) -> li
     """
     may(incident, Happening.LOOKED)
     seen = clean(note, ("what is to be seen there", "在现场看到什么"), NOTE_LENGTH)
-    on_site = OnSite(at=now, by=who, safe=safe, note=seen)
+    early = incident.open and incident.condition is Condition.ACTIVE
+    on_site = OnSite(at=now, by=who, safe=safe, note=seen, early=early)
     return [Event(at=now, actor=who, what=Happening.LOOKED, on_site=on_site)]
 
 

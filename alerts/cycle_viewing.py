@@ -168,7 +168,7 @@ def _decision(incident: Incident, names: Mapping[str, str]) -> DecisionView | No
 
 
 def _steps(incident: Incident, names: Mapping[str, str], now: int) -> tuple[StepView, ...]:
-    began = incident.decision.at if incident.decision else incident.opened_at
+    began = incident.steps_from
     views = []
     for step in incident.steps:
         done = incident.done.get(step.id)
@@ -193,7 +193,13 @@ def _on_site(incident: Incident, names: Mapping[str, str]) -> OnSiteView | None:
     seen = incident.on_site
     if seen is None:
         return None
-    return OnSiteView(at=seen.at, by=names.get(seen.by, seen.by), safe=seen.safe, note=seen.note)
+    return OnSiteView(
+        at=seen.at,
+        by=names.get(seen.by, seen.by),
+        safe=seen.safe,
+        note=seen.note,
+        early=seen.early,
+    )
 
 
 def _review(incident: Incident, names: Mapping[str, str]) -> SignedReview | None:

@@ -63,12 +63,20 @@ class NeedView(msgspec.Struct, frozen=True):
 
 
 class OnSiteView(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person on site saw last, and whether the danger is over there."""
+    """What a person on site saw last, whether the danger is over there, and if that counts yet.
+
+    Attributes:
+        at, by: When (run ms) and who.
+        safe: True if the danger is over there.
+        note: What was seen.
+        early: True if readings still showed the danger then: somebody has to look again.
+    """
 
     at: int
     by: str
     safe: bool
     note: str
+    early: bool = False
 
 
 class ChatterView(msgspec.Struct, frozen=True, kw_only=True):

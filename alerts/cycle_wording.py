@@ -5,7 +5,7 @@ from __future__ import annotations
 from alerts.evidence import Decision, Lesson, LessonState, Need, OnSite, StepDone
 from alerts.incident import Event
 
-# What may be decided. A plan may bring options of its own; their slug is shown as it is.
+# What may be decided. An older journal may name another one; its slug is shown as it is.
 OPTIONS = {
     "watch": ("加强监视，准备随时行动", "watch closely, be ready"),
     "check": ("派人到现场查看", "send somebody to look"),
@@ -21,8 +21,10 @@ MANDATES = {
     "plan": ("预案授权", "as the plan allows"),
     "leader": ("领导指示", "ordered by a leader"),
     "emergency": ("紧急处置权", "emergency: no time to ask"),
-    "default-blue": ("蓝色预警默认", "the default at blue"),
 }
+# What is decided at blue without a person; nobody can claim it.
+BY_DEFAULT = "default-blue"
+_BY_DEFAULT = ("蓝色预警默认", "the default at blue")
 NEEDS = {
     Need.TAKEOVER: ("有人接手", "somebody takes it over"),
     Need.DECISION: ("作出决定", "a decision"),
@@ -54,6 +56,8 @@ def option_words(option: str, language: str) -> str:
 
 def mandate_words(mandate: str, language: str) -> str:
     """Return a mandate for people."""
+    if mandate == BY_DEFAULT:
+        return _in(_BY_DEFAULT, language)
     return _in(MANDATES.get(mandate, (mandate, mandate)), language)
 
 

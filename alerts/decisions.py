@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from alerts import stages
+from alerts.cycle_wording import BY_DEFAULT
 from alerts.evidence import Decision, Stage
 from alerts.grading import Judgement
 from alerts.incident import SYSTEM, Event, Happening, Incident, Kind
@@ -134,7 +135,7 @@ def default_decision(incident: Incident, now: int) -> Decision:
         at=now,
         by=SYSTEM,
         option="watch",
-        mandate="default-blue",
+        mandate=BY_DEFAULT,
         evidence=tuple(incident.judgement.holders),
         grade=Grade.BLUE,
     )

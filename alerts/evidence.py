@@ -57,11 +57,13 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         at, by: When, and the id of who decided; "system" for a stated default.
-        option: Which one (a slug of `alerts.options`, or of the plan).
+        option: Which one (a slug of `alerts.cycle_wording.OPTIONS`).
         mandate: What allows this person to decide: a role, a duty order, a rule of the plan.
         evidence: Names of the findings that it rests on, as they held then.
         grade: It holds up to this grade; a worse one asks for a new decision.
         note: Why, in the person's own words.
+        began: When people first decided, if this replaces a decision; 0 if not. The steps of the
+            plan count their time from there.
     """
 
     at: int
@@ -71,6 +73,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     evidence: tuple[str, ...] = ()
     grade: Grade
     note: str = ""
+    began: int = 0
 
 
 class PlanStep(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -108,19 +111,21 @@ class StepDone(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     note: str = ""
 
 
-class OnSite(msgspec.Struct, frozen=True, kw_only=True):
+class OnSite(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a person saw on the spot.
 
     Attributes:
         at, by: When and who.
         safe: True if the danger is over there.
         note: What was seen.
+        early: True if readings still showed the danger then: such a word verifies no recovery.
     """
 
     at: int
     by: str
     safe: bool
     note: str
+    early: bool = False
 
 
 class Review(msgspec.Struct, frozen=True, kw_only=True):

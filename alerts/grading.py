@@ -209,11 +209,18 @@ def _why(finding: Finding | None, known: Mapping[str, Finding], community: Commu
         en += "; present state unknown, the grade is held, this is not all clear"
     others = [other for other in known.values() if other.subject != finding.subject]
     if others:
-        names = sorted({_short(other.subject, community, "zh") for other in others})
+        names = sorted({_witness(other, community, "zh") for other in others})
         zh += f"；另有 {'、'.join(names)}"
-        names = sorted({_short(other.subject, community, "en") for other in others})
+        names = sorted({_witness(other, community, "en") for other in others})
         en += f"; also {', '.join(names)}"
     return Name(zh=zh, en=en)
+
+
+def _witness(finding: Finding, community: Community, language: str) -> str:
+    """Return who else says so: the sensor, or what was said where no sensor said it."""
+    if finding.subject.startswith("zone."):
+        return sentence(finding, language)
+    return _short(finding.subject, community, language)
 
 
 def zone_name(zone: str, community: Community, language: str) -> str:

@@ -42,6 +42,7 @@ SEVERITIES = {
     "warning": Grade.YELLOW,
     "info": Grade.BLUE,
 }
+SEVERITY_LABEL = "severity"
 GRADES = {grade.word: grade for grade in Grade if grade} | SEVERITIES
 
 
@@ -54,6 +55,7 @@ class HookEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         secret_file, secret_env: Where the secret is: Grafana's HMAC secret; Alertmanager's bearer
             token, or `whsec_…` if a relay signs as Standard Webhooks.
         zone_label, hazard_label, grade_label: Names of the labels that say where, what and how bad.
+            Where the last one is missing, `severity` is read.
         per_minute: Posts a minute that are taken.
         stale_s: An alert that has not been repeated for so long is unknown, seconds. Our choice:
             three times the usual repeat interval of 4 h.
@@ -264,7 +266,9 @@ def _said(entry: HookEntry, alert: HookAlert, community: Community, now: int) ->
     places = [zone.id for zone in community.zone] + [community.site.id]
     zone = _label(alert, entry.zone_label, dict.fromkeys(places, ""))
     hazard = Hazard(_label(alert, entry.hazard_label, {str(one): "" for one in Hazard}))
-    grade = GRADES[_label(alert, entry.grade_label, GRADES)]
+    # Prometheus calls it severity; whoever says both means ours.
+    plain = entry.grade_label not in alert.labels and SEVERITY_LABEL in alert.labels
+    grade = GRADES[_label(alert, SEVERITY_LABEL if plain else entry.grade_label, GRADES)]
     starts_at = round(alert.starts_at.timestamp() * 1000)
     if alert.starts_at.tzinfo is None or starts_at <= 0:
         raise ValueError("startsAt: a time with its offset is expected")

@@ -238,6 +238,13 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
         return self.over_at == 0
 
     @property
+    def steps_from(self) -> int:
+        """When the time of the plan's steps begins to run, run time (ms)."""
+        if self.decision is None:
+            return self.opened_at
+        return self.decision.began or self.decision.at
+
+    @property
     def voiced(self) -> Grade:
         """The grade that people are told: without what is withheld."""
         return self.judgement.voiced

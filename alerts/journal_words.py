@@ -115,6 +115,7 @@ _WORDS = {
     "update": ("更新", "update"),
     "clear": ("解除", "all clear"),
     "console": ("控制台", "console"),
+    "decision": ("作出决定", "by deciding"),
     "api": ("接口", "API"),
     "link": ("链接", "link"),
     "sms": ("短信回复", "SMS reply"),

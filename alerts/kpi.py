@@ -177,10 +177,7 @@ def kpis(stories: Iterable[Story], since: int, until: int) -> Kpis:
 
 def _read(story: Story, facts: _Facts, since: int, until: int) -> None:
     key = (story.zone, story.hazard)
-    accepted: dict[int, int] = {}
-    for event in story.events:
-        if event.what is Happening.TOLD:
-            accepted.setdefault(event.seq, event.at)
+    accepted = _accepted(story)
     for event in story.events:
         if not since <= event.at < until:
             continue
@@ -194,6 +191,28 @@ def _read(story: Story, facts: _Facts, since: int, until: int) -> None:
             facts.onsets[key].append(event.at)
     _read_waits(story, facts, since, until)
     _read_life(story, facts, since, until)
+
+
+def _accepted(story: Story) -> dict[int, int]:
+    """Return when each announcement was first accepted, by its number.
+
+    One that a newer one overtook before it was sent (nobody refused it) was told with that.
+    """
+    first: dict[int, int] = {}
+    alarms: dict[int, int] = {}
+    for event in story.events:
+        if event.what is Happening.TOLD:
+            first.setdefault(event.seq, event.at)
+            if event.kind in (Kind.ALERT, Kind.ESCALATION):
+                alarms.setdefault(event.seq, event.at)
+    refused = {event.seq for event in story.events if event.what is Happening.UNDELIVERED}
+    overtaken: dict[int, int] = {}
+    for event in story.events:
+        if event.what is Happening.ANNOUNCED and event.seq not in refused:
+            later = [at for seq, at in alarms.items() if seq > event.seq]
+            if later:
+                overtaken[event.seq] = min(later)
+    return overtaken | first
 
 
 def _read_waits(story: Story, facts: _Facts, since: int, until: int) -> None:

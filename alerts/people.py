@@ -222,9 +222,15 @@ class PeopleDesk(RegisterDesk):
 
         Raises:
             DutyError: There is no such hand-over.
-            IncidentError: Nobody says who.
+            IncidentError: Nobody says who, or it is who wrote it: nobody else has read it then.
         """
-        return self._duty.take_over(number, person(self._store, who), self._clock.now_ms())
+        by = person(self._store, who)
+        if any(one.number == number and one.by == by for one in self._duty.hand_overs(1000)):
+            raise IncidentError(
+                f"hand-over {number}: somebody else than who wrote it must take it over",
+                "交班记录须由写的人以外的人接班",
+            )
+        return self._duty.take_over(number, by, self._clock.now_ms())
 
     def hand_overs(self, limit: int = 20) -> list[HandOver]:
         """Return the newest notes, newest first."""

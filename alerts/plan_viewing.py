@@ -71,8 +71,7 @@ def _due(incident: Incident, within_s: float) -> int:
     """Return until when a step should be done, from when it was decided, or found."""
     if not within_s or incident.condition is Condition.CLEARED:
         return 0
-    began = incident.decision.at if incident.decision is not None else incident.opened_at
-    return began + round(within_s * 1000)
+    return incident.steps_from + round(within_s * 1000)
 
 
 def _general(incident: Incident, community: Community) -> PlanView:

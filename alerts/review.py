@@ -1,4 +1,4 @@
-"""The draft of a review, out of the journal alone: latencies, and what was missed. Pure.
+"""The draft of a review, out of the journal alone: timeline, latencies, and what was missed. Pure.
 
 A person reads it, corrects it in own words and signs it; the draft itself is never evidence.
 """
@@ -13,6 +13,7 @@ from alerts import stages
 from alerts.cycle_wording import need_words
 from alerts.evidence import Need
 from alerts.incident import Event, Happening, Incident
+from alerts.journal_words import journal_text
 from core.community import Name
 from core.finding import Condition
 from core.wording import duration, grade_words
@@ -58,6 +59,19 @@ _LEGS = {
 }
 
 
+# What a reader of the review wants to see in its order; notifications are in the latencies.
+_MARKS = frozenset(
+    {
+        Happening.OPENED, Happening.RAISED, Happening.LOWERED, Happening.UNKNOWN, Happening.KNOWN,
+        Happening.CLEARED, Happening.VOIDED, Happening.LAPSED, Happening.ACKNOWLEDGED,
+        Happening.DECIDED, Happening.STEP_DONE, Happening.LOOKED, Happening.ACTED,
+        Happening.HIDDEN, Happening.SHOWN, Happening.ENDED,
+    }
+)  # fmt: skip
+# With the longest notes this stays within what a signed review may hold.
+_MOST_MARKS = 30
+
+
 def draft_review(incident: Incident, events: Sequence[Event]) -> ReviewDraft:
     """Return the draft of an incident's review.
 
@@ -71,7 +85,8 @@ def draft_review(incident: Incident, events: Sequence[Event]) -> ReviewDraft:
         latencies,
         missed,
         Name(
-            zh=_text(incident, latencies, missed, "zh"), en=_text(incident, latencies, missed, "en")
+            zh=_text(incident, events, latencies, missed, "zh"),
+            en=_text(incident, events, latencies, missed, "en"),
         ),
     )
 
@@ -83,7 +98,7 @@ def _latencies(incident: Incident, events: Sequence[Event]) -> tuple[Latency, ..
     taken = _first(events, Happening.ACKNOWLEDGED)
     decided = _first(events, Happening.DECIDED)
     acted = _last(events, Happening.STEP_DONE)
-    safe = _last(events, Happening.LOOKED, lambda event: bool(event.on_site and event.on_site.safe))
+    safe = _last(events, Happening.LOOKED, _verifies)
     cleared = incident.cleared_at or None
     spans: dict[str, tuple[int | None, int | None]] = {
         "detect": (began or None, opened.at),
@@ -114,6 +129,24 @@ def _last(
 ) -> int | None:
     found = [event.at for event in events if event.what is what and fits(event)]
     return found[-1] if found else None
+
+
+def _verifies(event: Event) -> bool:
+    seen = event.on_site
+    return seen is not None and seen.safe and not seen.early
+
+
+def _timeline(events: Sequence[Event], language: str) -> list[str]:
+    """Return what mattered, after how long; the page beside it has every entry."""
+    marks = [event for event in events if event.what in _MARKS]
+    lines = []
+    for event in marks[:_MOST_MARKS]:
+        after = duration(max(event.at - events[0].at, 0) / 1000, language)
+        lines.append(f"- +{after} {journal_text(event).in_language(language)}")
+    more = len(marks) - len(lines)
+    if more > 0:
+        lines.append(f"- 另有 {more} 条" if language == "zh" else f"- {more} more")
+    return lines
 
 
 def _missed(incident: Incident, events: Sequence[Event]) -> list[Name]:
@@ -151,7 +184,7 @@ def _lacked(need: Need) -> Name:
 
 def _late_steps(incident: Incident) -> list[Name]:
     found = []
-    began = incident.decision.at if incident.decision else incident.opened_at
+    began = incident.steps_from
     for step in incident.steps:
         done = incident.done.get(step.id)
         if done is None:
@@ -190,12 +223,19 @@ def _blind_s(events: Sequence[Event]) -> float:
 
 
 def _text(
-    incident: Incident, latencies: Sequence[Latency], missed: Sequence[Name], language: str
+    incident: Incident,
+    events: Sequence[Event],
+    latencies: Sequence[Latency],
+    missed: Sequence[Name],
+    language: str,
 ) -> str:
     zh = language == "zh"
     peak = grade_words(incident.peak, language)
     headline = incident.judgement.headline.in_language(language)
     lines = [f"最高 {peak}。{headline}" if zh else f"It reached {peak}. {headline}"]
+    lines.append("经过：" if zh else "What happened:")
+    lines += _timeline(events, language)
+    lines.append("用时：" if zh else "How long it took:")
     for leg in latencies:
         took = duration(leg.seconds, language) if leg.seconds is not None else "—"
         lines.append(

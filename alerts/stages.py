@@ -82,8 +82,12 @@ def missing(incident: Incident, *, settled: bool = False) -> tuple[Need, ...]:
 
 
 def found_safe(incident: Incident) -> bool:
-    """Tell whether a person on site has said that the danger is over, and it has not come back."""
-    return incident.on_site is not None and incident.on_site.safe
+    """Tell whether a person on site has said that the danger is over, and it has not come back.
+
+    What was said while readings still showed the danger is no word about what came after it.
+    """
+    seen = incident.on_site
+    return seen is not None and seen.safe and not seen.early
 
 
 def unmet(incident: Incident) -> tuple[Need, ...]:

@@ -185,12 +185,12 @@ def headline(finding: Finding, place: str, language: str) -> str:
     quantity = quantity_of(finding.subject)
     zh = language == "zh"
     because = finding.because
+    # Chinese runs on without spaces, but not after a Latin letter or a digit.
+    place += " " if zh and place[-1:].isascii() and place else ""
     if quantity is None or because.value is None:
         words = sentence(finding, language)
         return f"{place}{words}" if zh else f"{place}: {words}"
     name = QUANTITIES[quantity][0 if zh else 1]
-    # Chinese runs on without spaces, but not after a Latin letter or a digit.
-    place += " " if zh and place[-1:].isascii() and place else ""
     if quantity in _SWITCHES:
         off, on = _SWITCHES[quantity][0 if zh else 1]
         state = on if because.value >= 0.5 else off

@@ -16,7 +16,7 @@ from core.community import Community
 
 # More incidents than a community has in a day; the newest are kept.
 _MOST_INCIDENTS = 200
-_LARGEST_NUMBER = (1 << 31) - 1
+LARGEST_NUMBER = (1 << 31) - 1
 
 
 class CapDesk:
@@ -64,7 +64,7 @@ class CapDesk:
         number = rest.partition(".")[0]
         if site != self._community.site.id or not number.isascii() or not number.isdigit():
             return None
-        if int(number) > _LARGEST_NUMBER or self._store.kept(int(number)) is None:
+        if int(number) > LARGEST_NUMBER or self._store.kept(int(number)) is None:
             return None
         for message in self.of_incident(int(number)):
             if message.identifier == identifier:

@@ -17,8 +17,8 @@ from core.community import Community
 from core.finding import Certainty, Hazard
 from core.grade import Grade
 
-# Longest name of a sender that goes into a message for people.
-_SOURCE_LENGTH = 40
+# Longest words about a sender and its warning that go into a message for people.
+_SOURCE_LENGTH = 60
 _SEVERITIES = {
     "Extreme": Grade.RED,
     "Severe": Grade.ORANGE,
@@ -162,17 +162,23 @@ def claims(message: CapMessage, settings: UpstreamSettings, at: int) -> list[Cla
     ours = [(info, found, _hazard(info, settings)) for info, found in zones if found]
     if not any(hazard for _, _, hazard in ours):
         raise NotOursError(f"event {ours[0][0].event[:80]!r}: no hazard that this site judges")
-    source = " ".join((message.infos[0].sender_name or message.sender).split())[:_SOURCE_LENGTH]
     return [
         Claim(
             rule=f"upstream-cap-{hazard}", zone=zone, hazard=hazard, grade=grade_of(info),
             certainty=_CERTAINTIES.get(info.certainty, Certainty.POSSIBLE),
-            since=min(max(info.effective, message.sent), at), source=source,
+            since=min(max(info.effective, message.sent), at), source=_source(message, info),
         )
         for info, found, hazard in ours
         for zone in found
         if hazard is not None and _is_danger(info)
     ]  # fmt: skip
+
+
+def _source(message: CapMessage, info: Info) -> str:
+    """Return who warns of what, in their own words: the first thing that people want to know."""
+    who = " ".join((message.infos[0].sender_name or message.sender).split())
+    event = " ".join(info.event.split())
+    return f"{who[: _SOURCE_LENGTH // 2]}: {event}"[:_SOURCE_LENGTH]
 
 
 def expires(message: CapMessage, settings: UpstreamSettings) -> int:

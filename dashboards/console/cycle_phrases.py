@@ -32,6 +32,10 @@ CYCLE_PHRASES: dict[str, tuple[str, str]] = {
     "safe_there": ("现场已安全", "It is safe there"),
     "unsafe_there": ("仍有危险", "Still dangerous"),
     "on_site_safe": ("现场确认安全", "Found safe on site"),
+    "on_site_early": (
+        "当时读数仍显示危险，读数恢复后请再看一次",
+        "readings still showed the danger then: look again once they are back",
+    ),
     "on_site_unsafe": ("现场仍有危险", "Still dangerous on site"),
     "more_acts": ("其他操作", "More"),
     "decide_again": ("改变决定", "Decide again"),

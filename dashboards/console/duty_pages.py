@@ -141,7 +141,7 @@ def _change(
         else:
             return render.page(request, "missing.html", status=404, text="")
     except _REFUSED as error:
-        return show(request, site, render, people, str(error), 409)
+        return show(request, site, render, people, _told(error, words.language), 409)
     except (ValueError, OverflowError):
         return show(request, site, render, people, words("refused_times"), 422)
     there = "/duty/registers" if show is _registers else "/duty"
@@ -179,6 +179,11 @@ def _import(
     except _REFUSED as error:
         return _registers(request, site, render, people, str(error), 422)
     return _registers(request, site, render, people, taken=taken)
+
+
+def _told(error: Exception, language: str) -> str:
+    """Return a refusal in the reader's language, where it has one."""
+    return error.in_language(language) if isinstance(error, IncidentError) else str(error)
 
 
 def _local(at: int, site: Site) -> str:

@@ -48,7 +48,7 @@ def figures_router(site: Site) -> APIRouter:
             periods=PERIODS,
             found=found,
             rows=_rows(found, language) if found else [],
-            operators=_operators(found, site) if found else [],
+            operators=_operators(found, site, site.words(request)) if found else [],
             channels=_channels(found, site.words(request)) if found else [],
             sources=_sources(found, site, site.words(request)) if found else [],
             parts=[_part(part, language) for part in parts],
@@ -74,12 +74,12 @@ def _rows(found: Kpis, language: str) -> list[Row]:
     return rows
 
 
-def _operators(found: Kpis, site: Site) -> list[Row]:
+def _operators(found: Kpis, site: Site, words: Words) -> list[Row]:
     return [
         Row(
             contact_name(site.community, load.contact),
             str(load.told),
-            f"{load.per_10_min:.3g} / 10 min · max {load.busiest_10_min}",
+            words("figures_load", f"{load.per_10_min:.3g}", load.busiest_10_min),
         )
         for load in found.operators
     ]

@@ -127,6 +127,7 @@ PEOPLE: dict[str, tuple[str, str]] = {
     "report_confirm": ("属实", "It is so"),
     "report_grade": ("看到的程度", "How bad it is"),
     "report_note": ("看到了什么，或为什么不属实", "What you see, or why it is not so"),
+    "reports_read": ("居民上报：看原话，判断是否属实", "What residents say: read it and judge"),
     "reports_wait": ("居民上报 {} 条，等你核实", "{} reports of residents wait for you to look"),
     "hand_over_waits": ("上一班的交接还没人看", "The last shift left a note that nobody has read"),
     "report_dismiss": ("不属实", "It is not so"),

@@ -28,6 +28,7 @@ PHRASES: dict[str, tuple[str, str]] = {
     ),
     "figures_operators": ("每人收到的报警", "Alarms by person"),
     "figures_channels": ("各通道送达", "Delivery by channel"),
+    "figures_load": ("每 10 分钟 {}，最多 {}", "{} in 10 min on average, {} at most"),
     "figures_channel": ("接受 {}，失败 {}", "{} accepted, {} failed"),
     "figures_sources": ("报警最多的来源", "Most frequent sources"),
     "resilience": ("社区韧性", "Resilience"),

@@ -91,6 +91,19 @@ class Site:
         """Plans, roster, registers and reports; None where there are none."""
         return getattr(self.incidents, "people", None)
 
+    def sits_here(self, last: str) -> str:
+        """Return who most likely sits at this screen, the first choice of *who are you*.
+
+        Who was chosen last, unless the roster says that their shift is over: on the screen of a
+        duty room the next shift would sign with the name of the one before.
+        """
+        duty = self.people.duty() if self.people is not None else None
+        if duty is None or not duty.exists:
+            return last
+        if any(last in playing for playing in duty.roles.values()):
+            return last
+        return next((one for shift in duty.shifts for one in shift.contacts), last)
+
     def ledger_rows(self) -> Sequence[StationLedger] | None:
         """Return the ledger, None if there is none to read just now."""
         try:
@@ -169,7 +182,7 @@ class Renderer:
             "site_name": site.community.site.name.in_language(words.language),
             "contacts": site.community.contact,
             "has_people": site.people is not None,
-            "who": request.cookies.get(WHO_COOKIE, ""),
+            "who": site.sits_here(request.cookies.get(WHO_COOKIE, "")),
             "path": request.url.path,
             "linked": site.feed.linked,
             "event_id": hub.event_id(hub.number),

@@ -87,6 +87,11 @@ def test_cap_messages_and_their_feed_are_served(client: Client, service: AlertSe
     document = web.get(f"/api/v1/cap/{message.identifier}.xml")
     assert document.headers["content-type"] == "application/cap+xml"
     assert b"<msgType>Alert</msgType>" in document.content
+    acknowledge(web)
+    listed = web.get("/api/v1/cap/incidents/1").json()
+    assert [one["kind"] for one in listed] == ["Alert", "Ack"]
+    assert b"<msgType>Ack</msgType>" in web.get(listed[1]["url"]).content
+    assert web.get("/api/v1/cap/incidents/77").status_code == 404
     missing = web.get("/api/v1/cap/riverside.1.77.1.xml")
     assert (missing.status_code, missing.json()["title"]) == (404, "refused")
 

@@ -90,7 +90,7 @@ def test_a_warning_of_the_weather_bureau_opens_an_incident_that_says_whose_it_is
     assert here.grade() is Grade.ORANGE
     (kept,) = here.scene.store.open_incidents()
     judgement = kept.incident.judgement
-    assert "上级部门的预警信号（武昌区气象台）" in judgement.headline.zh
+    assert "上级部门的预警信号（武昌区气象台: 暴雨）" in judgement.headline.zh
     assert judgement.holders == {"zone.underpass upstream-cap-flood": Grade.ORANGE}
     assert str(judgement.certainty) == "Likely"
     assert [note[0] for note in here.scene.notes()][:1] == ["alert"]

@@ -192,6 +192,56 @@ def test_a_danger_that_returns_voids_what_was_seen_on_site(scene: Scene) -> None
     assert "on-site" in missing(scene)
 
 
+def test_safe_said_while_readings_show_the_danger_does_not_verify_the_recovery(
+    scene: Scene,
+) -> None:
+    scene.say(level(Grade.ORANGE))
+    scene.cycle.decide(1, "duty-1", "act", "plan")
+    scene.cycle.look(1, "duty-1", safe=True, note="dry, I believe")
+    scene.later(600, level(Grade.GREEN))
+    scene.later(600, level(Grade.GREEN))
+    assert (stage(scene), missing(scene)) == ("recovering", ["settled", "on-site"])
+
+    scene.cycle.look(1, "duty-1", safe=True, note="dry now")
+    scene.later(60, level(Grade.GREEN))
+
+    assert stage(scene) == "reviewing"
+
+
+def test_a_word_from_before_the_link_broke_tells_nobody_all_clear(scene: Scene) -> None:
+    scene.say(level(Grade.ORANGE))
+    scene.cycle.look(1, "duty-1", safe=True, note="dry, I believe")
+    scene.say(level(Grade.ORANGE, condition=Condition.UNKNOWN))
+    scene.cycle.end(1, "duty-1", "the gauge is gone")
+
+    assert not any(kind == "clear" for kind, *_ in scene.notes())
+
+
+@pytest.mark.parametrize(
+    ("option", "mandate"), [("fly", "duty"), ("act", "nobody"), ("act", "default-blue")]
+)
+def test_what_is_decided_and_what_allows_it_are_words_that_everybody_can_read(
+    scene: Scene, option: str, mandate: str
+) -> None:
+    scene.say(level(Grade.ORANGE))
+    with pytest.raises(IncidentError, match="expected one of"):
+        scene.cycle.decide(1, "duty-1", option, mandate)
+
+    assert stage(scene) == "warned"
+
+
+def test_deciding_again_gives_the_steps_no_more_time(scene: Scene) -> None:
+    scene.say(level(Grade.ORANGE))
+    scene.cycle.adopt_plan(1, "flood@1", (PUMP, DOORS), "duty-1")
+    scene.cycle.decide(1, "duty-1", "check", "duty")
+    scene.later(PUMP.within_s + 60, level(Grade.ORANGE))
+    scene.cycle.decide(1, "duty-1", "act", "plan")
+
+    view = scene.cycle.cycle(1)
+    assert view is not None
+    assert view.steps[0].late
+
+
 def test_still_dangerous_on_site_keeps_it_from_recovering(scene: Scene) -> None:
     scene.say(level(Grade.ORANGE))
     scene.cycle.decide(1, "duty-1", "act", "plan")
@@ -306,6 +356,9 @@ def test_the_draft_of_the_review_tells_latencies_and_what_was_missed(scene: Scen
     missed = [entry.en for entry in view.draft.missed]
     assert "lacking: a person on site who says it is safe" in missed
     assert "从接手到决定" in view.draft.text.zh
+    happened = view.draft.text.en.partition("What happened:\n")[2].splitlines()
+    assert happened[0].startswith("- +0 s opened at orange")
+    assert any("decided" in line for line in happened)
 
 
 def test_the_first_finding_is_kept_when_others_follow(scene: Scene) -> None:

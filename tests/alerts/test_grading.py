@@ -6,7 +6,7 @@ import msgspec
 
 from alerts.board import MAX_FINDINGS, Board
 from alerts.grading import all_known, judge
-from core.finding import Condition, Hazard
+from core.finding import Because, Condition, Hazard
 from core.grade import Grade
 from tests.alerts.scenery import EQUIPMENT, FLOOD, judged, level, link, place, silence
 
@@ -21,6 +21,17 @@ def test_the_worst_current_finding_wins_and_is_named_first() -> None:
     assert judgement.subjects == ("gauge-2.water-level", "gauge-1.water-level")
     assert judgement.headline.zh == "下穿通道水位 0.28 m，已达到红线 0.27 m"
     assert "Gauge 1" in judgement.why.en
+
+
+def test_what_a_whole_zone_says_beside_a_sensor_is_told_in_words_not_by_its_id() -> None:
+    said = msgspec.structs.replace(
+        level(Grade.BLUE), subject="zone.underpass", rule="resident-report",
+        because=Because(source="R1"),
+    )  # fmt: skip
+    why = judged(level(Grade.RED), said).why
+
+    assert "zone.underpass" not in why.zh + why.en
+    assert "居民上报" in why.zh
 
 
 def test_no_finding_at_all_holds_nothing_but_is_not_all_clear_either() -> None:

@@ -134,6 +134,18 @@ def test_alertmanager_is_understood_with_its_own_severities(hub: Hub) -> None:
     assert hub.grade() is Grade.RED
 
 
+def test_a_rule_that_only_says_severity_is_graded_by_it(hub: Hub) -> None:
+    usual = {"zone": "underpass", "hazard": "flood", "severity": "warning"}
+    assert hub.alertmanager(post({"labels": usual}, version="4")).status_code == 200
+    hub.turn()
+    assert hub.grade() is Grade.YELLOW
+
+    both = usual | {"grade": "orange", "severity": "critical"}
+    assert hub.alertmanager(post({"labels": both}, version="4")).status_code == 200
+    hub.turn()
+    assert hub.grade() is Grade.ORANGE
+
+
 def test_of_several_alerts_of_one_zone_the_worst_counts_and_ending_one_leaves_the_other(
     hub: Hub,
 ) -> None:

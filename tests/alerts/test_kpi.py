@@ -131,6 +131,20 @@ def test_time_to_take_over_counts_from_the_first_alarm_that_nobody_had() -> None
     assert found.figure("unattended").within is False
 
 
+def test_an_announcement_that_a_newer_one_overtook_was_told_with_that() -> None:
+    twice = more(
+        alarm(BEGIN),
+        Event(
+            at=BEGIN + 2000, what=Happening.ANNOUNCED, kind=Kind.ALERT, grade=Grade.ORANGE, seq=2
+        ),
+        told(BEGIN + 5000, seq=2),
+    )
+    found = of(twice)
+
+    assert (value(found, "alarms"), value(found, "untold")) == (2, 0)
+    assert value(found, "accepted-p95") == 5
+
+
 def test_time_to_first_accepted_is_of_the_announcement_itself() -> None:
     story = more(
         alarm(BEGIN, 1), told(BEGIN + 4_000), told(BEGIN + 9_000, "duty-2", channel="sms"),

@@ -221,6 +221,8 @@ def test_a_hand_over_keeps_what_was_open_and_the_first_who_reads_it(house: House
     [then] = left.incidents
     assert (then.number, then.grade, then.steps_left) == (1, Grade.ORANGE, 1)
     house.scene.say(level(Grade.RED))
+    with pytest.raises(IncidentError, match="somebody else"):
+        house.people.take_hand_over(left.number, "duty-2")
     house.people.take_hand_over(left.number, "duty-1")
     house.people.take_hand_over(left.number, "deputy-1")
     [kept] = house.people.hand_overs()

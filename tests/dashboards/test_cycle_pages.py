@@ -106,8 +106,11 @@ def test_an_incident_is_taken_to_its_end_by_clicks(scene: Scene, browser: Browse
     )
     assert "Start the pump" in browser.get("/incidents/1", lang="en").text
     assert browser.post("/incidents/1/cycle/step?which=pump").status_code == 303
+    assert browser.post("/incidents/1/cycle/safe", seen="dry, I think").status_code == 303
+    assert "look again once they are back" in browser.get("/incidents/1", lang="en").text
     scene.later(600, level(Grade.GREEN))
     assert browser.post("/incidents/1/cycle/safe", seen="dry").status_code == 303
+    assert "look again" not in browser.get("/incidents/1", lang="en").text
     scene.later(60, level(Grade.GREEN))
     page = browser.get("/incidents/1", lang="en")
     assert stage_shown(page) == "reviewing"

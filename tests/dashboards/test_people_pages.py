@@ -162,10 +162,28 @@ def test_a_hand_over_is_before_the_next_shift_until_somebody_has_read_it(here: D
     page = here.page("/duty")
     assert "泵 3 在漏水 &lt;b&gt;" in page
     assert "nobody has read" in here.page("/")
-    assert here.click("/duty/take", number="1").status_code == 303
+    own = here.click("/duty/take", number="1")
+    assert own.status_code == 409
+    assert "somebody else" in own.text
+    assert here.click("/duty/take", number="1", who="duty-1").status_code == 303
 
     assert "nobody has read" not in here.page("/")
-    assert here.service.people.hand_overs()[0].taken_by == "duty-2"
+    assert here.service.people.hand_overs()[0].taken_by == "duty-1"
+
+
+def test_the_screen_of_the_duty_room_offers_the_one_on_shift_not_the_last_shift(
+    here: Desk,
+) -> None:
+    def offered() -> list[str]:
+        return re.findall(r'<option value="([^"]+)" selected', here.page("/incidents/1"))
+
+    assert set(offered()) == {"duty-2"}  # it is 3 o'clock
+    here.click("/duty/hand-over", text="all quiet", who="leader-1")
+    assert set(offered()) == {"leader-1"}  # always on call
+    here.click("/duty/hand-over", text="all quiet", who="duty-2")
+    here.clock.advance(8 * 3600)
+
+    assert set(offered()) == {"duty-1"}
 
 
 def test_a_stand_in_is_noted_in_local_time(here: Desk) -> None:
@@ -211,6 +229,8 @@ def test_a_resident_reports_without_scripts_and_the_duty_decides(here: Desk) -> 
     here.pass_time()
     here.pass_time()
     assert "1 reports of residents wait" in here.page("/")
+    [about] = [one for one in here.service.incidents() if one.zone == "underpass"]
+    assert "What residents say" in here.page(f"/incidents/{about.number}")
     page = here.page("/duty/reports")
     assert "车里有人 &lt;i&gt;" in page
     assert here.click("/duty/reports/1/dismiss", note="").status_code == 409
