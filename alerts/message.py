@@ -244,7 +244,10 @@ def short(note: Notification, language: str, units: int = SMS_UNITS) -> str:
         extra = [note.public.in_language(language)]
     else:
         since = local_time(note.since, note.timezone, language)
-        extra = [note.take_url, f"#{note.incident}-{note.seq}", note.first.in_language(language)]
+        number = f"#{note.incident}-{note.seq}"
+        extra = [note.take_url, number, note.first.in_language(language)]
+        if note.audience is Audience.STREET_OFFICE:  # is informed; the steps are not theirs
+            extra = [number, _handled(note, language)]
         extra.append(f"自{since}" if zh and since else since)
     for part in extra:
         if part and ucs2(f"{text} {part}") <= units:
