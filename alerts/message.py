@@ -116,7 +116,7 @@ def lines(note: Notification, language: str) -> list[str]:
     text = [title(note, language), *_asked(note, language)]
     text += _what(note, language)
     if note.audience is Audience.STREET_OFFICE:
-        return [*text, _handled(note, language)]
+        return text if note.kind is Kind.CLEAR else [*text, _handled(note, language)]
     if note.kind is not Kind.CLEAR and (first := note.first.in_language(language)):
         text.append(f"先做：{first}" if language == "zh" else f"First: {first}")
     return text + _links(note, language) + _why(note, language)
@@ -200,10 +200,18 @@ def _resident(note: Notification, language: str) -> list[str]:
     text = [title(note, language)]
     if note.kind is Kind.CLEAR:
         return [*text, "险情已解除，谢谢配合" if zh else "The danger is over. Thank you."]
-    public = note.public.in_language(language)
-    if public:
+    if public := _asked_of_residents(note, language):
         text.append(public)
     return [*text, "来自本社区，非官方预警" if zh else "From your community; no official warning."]
+
+
+def _asked_of_residents(note: Notification, language: str) -> str:
+    """Return what residents are asked to do: as the plan says, and to go on with it in a fall."""
+    if note.kind is not Kind.UPDATE:
+        return note.public.in_language(language)
+    if language == "zh":
+        return "险情有所缓解；收到解除通知前，请继续按此前的要求做"
+    return "It is easing. Until the all-clear go on as you were asked."
 
 
 def _item_lines(note: Notification, language: str) -> list[str]:
@@ -230,29 +238,37 @@ def short(note: Notification, language: str, units: int = SMS_UNITS) -> str:
     zh = language == "zh"
     if note.kind in (Kind.TEST, Kind.DIGEST, Kind.NOTICE):
         return cut(title(note, language), units)
-    what = note.headline.in_language(language)
+    # Residents need no measurements: what it is, where, and what they are asked to do.
+    resident = note.audience is Audience.RESIDENT
+    what = "" if resident else note.headline.in_language(language)
     if what and note.kind in (Kind.ALERT, Kind.ESCALATION, Kind.REMINDER):
         mark = kind_words(note, language)
         # Chinese needs no blanks around numbers, and each costs a character of the link.
         told = f"【{mark}】{what}".replace(" ", "") if zh else f"[{mark}] {what}"
         text = drill_mark(note, language) + told
     elif note.kind is Kind.DRILL_END:
-        text = f"{title(note, language)} {what}"
+        text = f"{title(note, language)} {note.headline.in_language(language)}"
     else:
         text = title(note, language)
-    if note.audience is Audience.RESIDENT:
-        extra = [note.public.in_language(language)]
-    else:
-        since = local_time(note.since, note.timezone, language)
-        number = f"#{note.incident}-{note.seq}"
-        extra = [note.take_url, number, note.first.in_language(language)]
-        if note.audience is Audience.STREET_OFFICE:  # is informed; the steps are not theirs
-            extra = [number, _handled(note, language)]
-        extra.append(f"自{since}" if zh and since else since)
-    for part in extra:
+    for part in _short_parts(note, language):
         if part and ucs2(f"{text} {part}") <= units:
             text = f"{text} {part}"
     return cut(text, units)
+
+
+def _short_parts(note: Notification, language: str) -> list[str]:
+    """Return what follows the fact where it fits. An all-clear asks nobody to do anything."""
+    zh, over = language == "zh", note.kind is Kind.CLEAR
+    if note.audience is Audience.RESIDENT:
+        official = "来自本社区，非官方预警" if zh else "From your community; no official warning."
+        return [] if over else [_asked_of_residents(note, language), official]
+    since = local_time(note.since, note.timezone, language)
+    parts = [f"#{note.incident}-{note.seq}"]
+    if note.audience is Audience.STREET_OFFICE:  # is informed; the steps are not theirs
+        parts += [] if over else [_handled(note, language)]
+    elif not over:
+        parts = [note.take_url, *parts, note.first.in_language(language)]
+    return [*parts, f"自{since}" if zh and since else since]
 
 
 def ucs2(text: str) -> int:

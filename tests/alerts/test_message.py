@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from alerts.decisions import observe, opening
@@ -127,6 +128,34 @@ def test_the_short_form_holds_fact_number_and_link_where_they_fit() -> None:
 
     assert short(note(take_url=link, first=FIRST), "zh") == f"{fact} {link}"
     assert short(note(first=FIRST), "zh") == f"{fact} #12-3 先关闸，再清人 自11月30日 18:53"
+
+
+@pytest.mark.parametrize("audience", Audience)
+def test_an_all_clear_asks_nobody_to_do_anything_in_any_text(audience: Audience) -> None:
+    link = "https://h/a/1-x"
+    over = msgspec.structs.replace(
+        note(audience=audience, first=FIRST, public=PUBLIC, take_url=link),
+        kind=Kind.CLEAR, grade=Grade.GREEN,
+    )  # fmt: skip
+
+    for text in (short(over, "zh", 140), "\n".join(lines(over, "zh"))):
+        assert text.startswith("【解除】下穿通道 内涝")
+        for asked in (FIRST.zh, PUBLIC.zh, link, "呼叫"):
+            assert asked not in text
+
+
+def test_residents_are_told_to_go_on_while_it_is_only_easing() -> None:
+    easing = note(audience=Audience.RESIDENT, kind=Kind.UPDATE, public=PUBLIC)
+
+    for text in (short(easing, "zh", 140), "\n".join(lines(easing, "zh"))):
+        assert "收到解除通知前" in text
+        assert PUBLIC.zh not in text
+
+
+def test_an_sms_to_residents_says_what_to_do_and_that_it_is_no_official_warning() -> None:
+    text = short(note(audience=Audience.RESIDENT, public=PUBLIC), "zh", 140)
+
+    assert text == "【本点位红色 I 级】下穿通道 内涝 请离开地下车库 来自本社区，非官方预警"
 
 
 def test_a_text_is_cut_between_characters() -> None:
