@@ -178,6 +178,8 @@ def _links(note: Notification, language: str) -> list[str]:
     url = note.take_url if note.kind is not Kind.CLEAR else ""
     if not (url or note.url):
         return []
+    if note.kind is Kind.CLEAR:
+        return [f"详情：{note.url}" if zh else f"Details: {note.url}"]
     return [f"处置：{url or note.url}" if zh else f"Take over: {url or note.url}"]
 
 

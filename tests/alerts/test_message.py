@@ -140,7 +140,7 @@ def test_an_all_clear_asks_nobody_to_do_anything_in_any_text(audience: Audience)
 
     for text in (short(over, "zh", 140), "\n".join(lines(over, "zh"))):
         assert text.startswith("【解除】下穿通道 内涝")
-        for asked in (FIRST.zh, PUBLIC.zh, link, "呼叫"):
+        for asked in (FIRST.zh, PUBLIC.zh, link, "呼叫", "处置"):
             assert asked not in text
 
 
