@@ -44,6 +44,8 @@ _SURE = {
 }
 
 
+# After these nobody is asked to do anything any more.
+_OVER = (Kind.CLEAR, Kind.DRILL_END)
 # A title is one line on a phone; a headline comes from outside.
 _TITLE_BYTES = 300
 
@@ -55,8 +57,11 @@ def title(note: Notification, language: str) -> str:
 
 def drill_mark(note: Notification, language: str) -> str:
     """Return what stands before every text of a drill; "" for the real thing."""
-    if not note.exercise:
-        return ""
+    return exercise_mark(language) if note.exercise else ""
+
+
+def exercise_mark(language: str) -> str:
+    """Return the mark of a drill."""
     return "【演练】" if language == "zh" else "[DRILL] "
 
 
@@ -116,8 +121,8 @@ def lines(note: Notification, language: str) -> list[str]:
     text = [title(note, language), *_asked(note, language)]
     text += _what(note, language)
     if note.audience is Audience.STREET_OFFICE:
-        return text if note.kind is Kind.CLEAR else [*text, _handled(note, language)]
-    if note.kind is not Kind.CLEAR and (first := note.first.in_language(language)):
+        return text if note.kind in _OVER else [*text, _handled(note, language)]
+    if note.kind not in _OVER and (first := note.first.in_language(language)):
         text.append(f"先做：{first}" if language == "zh" else f"First: {first}")
     return text + _links(note, language) + _why(note, language)
 
@@ -175,17 +180,17 @@ def _asked(note: Notification, language: str) -> list[str]:
 
 def _links(note: Notification, language: str) -> list[str]:
     zh = language == "zh"
-    url = note.take_url if note.kind is not Kind.CLEAR else ""
+    url = note.take_url if note.kind not in _OVER else ""
     if not (url or note.url):
         return []
-    if note.kind is Kind.CLEAR:
+    if note.kind in _OVER:
         return [f"详情：{note.url}" if zh else f"Details: {note.url}"]
     return [f"处置：{url or note.url}" if zh else f"Take over: {url or note.url}"]
 
 
 def _why(note: Notification, language: str) -> list[str]:
     why = note.why.in_language(language)
-    if not why or note.kind is Kind.CLEAR:
+    if not why or note.kind in _OVER:
         return []
     sure = _SURE[note.certainty][0 if language == "zh" else 1]
     return [f"依据：{why}（{sure}）" if language == "zh" else f"Why ({sure}): {why}"]
@@ -202,6 +207,8 @@ def _resident(note: Notification, language: str) -> list[str]:
     text = [title(note, language)]
     if note.kind is Kind.CLEAR:
         return [*text, "险情已解除，谢谢配合" if zh else "The danger is over. Thank you."]
+    if note.kind is Kind.DRILL_END:
+        return [*text, note.headline.in_language(language)]
     if public := _asked_of_residents(note, language):
         text.append(public)
     return [*text, "来自本社区，非官方预警" if zh else "From your community; no official warning."]
@@ -259,8 +266,8 @@ def short(note: Notification, language: str, units: int = SMS_UNITS) -> str:
 
 
 def _short_parts(note: Notification, language: str) -> list[str]:
-    """Return what follows the fact where it fits. An all-clear asks nobody to do anything."""
-    zh, over = language == "zh", note.kind is Kind.CLEAR
+    """Return what follows the fact where it fits. What is over asks for nothing."""
+    zh, over = language == "zh", note.kind in _OVER
     if note.audience is Audience.RESIDENT:
         official = "来自本社区，非官方预警" if zh else "From your community; no official warning."
         return [] if over else [_asked_of_residents(note, language), official]

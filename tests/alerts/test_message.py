@@ -144,6 +144,21 @@ def test_an_all_clear_asks_nobody_to_do_anything_in_any_text(audience: Audience)
             assert asked not in text
 
 
+@pytest.mark.parametrize("audience", Audience)
+def test_the_end_of_a_drill_asks_nobody_to_do_anything_in_any_text(audience: Audience) -> None:
+    nothing = Name("以上均为演练，没有险情", "All of it was an exercise; there is no danger.")
+    end = note(
+        audience=audience, kind=Kind.DRILL_END, exercise=True, ending="finished",
+        headline=nothing, first=FIRST, public=PUBLIC, take_url="https://h/a/1-x",
+    )  # fmt: skip
+
+    for text in (short(end, "zh", 140), "\n".join(lines(end, "zh"))):
+        assert text.startswith("【演练】【结束】下穿通道 内涝")
+        assert nothing.zh in text
+        for asked in (FIRST.zh, PUBLIC.zh, "https://h/a/1-x", "呼叫", "处置"):
+            assert asked not in text
+
+
 def test_residents_are_told_to_go_on_while_it_is_only_easing() -> None:
     easing = note(audience=Audience.RESIDENT, kind=Kind.UPDATE, public=PUBLIC)
 
