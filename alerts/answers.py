@@ -101,6 +101,12 @@ class Answers:
             reply_code.use(connection, known.row, now)
         return Said.TAKEN, known.incident
 
+    def exercise(self, incident: int) -> bool:
+        """Tell whether an incident is a drill's: whatever is said of it says so."""
+        with self._database.read() as connection:
+            told = select(_o.exercise).where(_o.incident == incident).limit(1)
+            return bool(connection.execute(told).scalar())
+
     def delivered(self, notification: str, detail: str) -> None:
         """The recipient has it: written beside the acceptance."""
         self._later(notification, outbox.ACCEPTED, detail)

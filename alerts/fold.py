@@ -135,7 +135,7 @@ def _judged(incident: Incident, event: Event) -> Incident:
         judgement = msgspec.structs.replace(
             judgement,
             headline=incident.judgement.headline,
-            why=incident.judgement.why,
+            why=incident.judgement.why if judgement.why == Name() else judgement.why,
             since=incident.judgement.since,
         )
     moved = judgement.grade is not incident.grade or cleared is not was_cleared

@@ -26,6 +26,12 @@ from core.finding import Certainty, Condition, Finding, Hazard
 from core.grade import Grade
 from core.wording import HAZARDS, headline, sentence
 
+# Said wherever a grade is held only because nothing is known.
+_UNKNOWN = Name(
+    zh="数据现状未知，等级保持，不等于安全",
+    en="present state unknown, the grade is held, this is not all clear",
+)
+
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the findings of one (zone, hazard) say together.
@@ -162,7 +168,7 @@ def _judgement(
         held, key=lambda name: (-held[name], name not in known, _since(name, known), name)
     )
     worst = order[0]
-    finding = known.get(worst) or (entries[worst].finding if worst in entries else None)
+    finding = known.get(worst) or _still_describes(entries.get(worst), held[worst])
     subjects = tuple(dict.fromkeys(subject_of(name) for name in order))
     return Judgement(
         grade=held[worst],
@@ -173,8 +179,18 @@ def _judgement(
         since=finding.since if finding else 0,
         forecast=finding is not None and finding.because.lead_s is not None,
         headline=_headline(finding, community),
-        why=_why(finding, known, community),
+        why=_why(finding, known, community) if finding else _UNKNOWN,
     )
+
+
+def _still_describes(entry: Entry | None, grade: Grade) -> Finding | None:
+    """Return an unknown entry's finding if it speaks of the grade that it is believed to hold.
+
+    A detector that begins anew says "unknown, last known green", and a backlog tells what was:
+    "back to normal" above a red that is held would send people home.
+    """
+    speaks = entry is not None and entry.finding.grade is grade and not entry.finding.late
+    return entry.finding if entry is not None and speaks else None
 
 
 def _certainty(finding: Finding | None, known: Mapping[str, Finding]) -> Certainty:
@@ -205,8 +221,7 @@ def _why(finding: Finding | None, known: Mapping[str, Finding], community: Commu
         return Name()
     zh, en = sentence(finding, "zh"), sentence(finding, "en")
     if not known:
-        zh += "；数据现状未知，等级保持，不等于安全"
-        en += "; present state unknown, the grade is held, this is not all clear"
+        zh, en = f"{zh}；{_UNKNOWN.zh}", f"{en}; {_UNKNOWN.en}"
     others = [other for other in known.values() if other.subject != finding.subject]
     if others:
         names = sorted({_witness(other, community, "zh") for other in others})

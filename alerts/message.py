@@ -44,6 +44,8 @@ _SURE = {
 }
 
 
+# After these nobody is asked to do anything any more.
+_OVER = (Kind.CLEAR, Kind.DRILL_END)
 # A title is one line on a phone; a headline comes from outside.
 _TITLE_BYTES = 300
 
@@ -55,8 +57,11 @@ def title(note: Notification, language: str) -> str:
 
 def drill_mark(note: Notification, language: str) -> str:
     """Return what stands before every text of a drill; "" for the real thing."""
-    if not note.exercise:
-        return ""
+    return exercise_mark(language) if note.exercise else ""
+
+
+def exercise_mark(language: str) -> str:
+    """Return the mark of a drill."""
     return "【演练】" if language == "zh" else "[DRILL] "
 
 
@@ -116,8 +121,8 @@ def lines(note: Notification, language: str) -> list[str]:
     text = [title(note, language), *_asked(note, language)]
     text += _what(note, language)
     if note.audience is Audience.STREET_OFFICE:
-        return [*text, _handled(note, language)]
-    if note.kind is not Kind.CLEAR and (first := note.first.in_language(language)):
+        return text if note.kind in _OVER else [*text, _handled(note, language)]
+    if note.kind not in _OVER and (first := note.first.in_language(language)):
         text.append(f"先做：{first}" if language == "zh" else f"First: {first}")
     return text + _links(note, language) + _why(note, language)
 
@@ -175,15 +180,17 @@ def _asked(note: Notification, language: str) -> list[str]:
 
 def _links(note: Notification, language: str) -> list[str]:
     zh = language == "zh"
-    url = note.take_url if note.kind is not Kind.CLEAR else ""
+    url = note.take_url if note.kind not in _OVER else ""
     if not (url or note.url):
         return []
+    if note.kind in _OVER:
+        return [f"详情：{note.url}" if zh else f"Details: {note.url}"]
     return [f"处置：{url or note.url}" if zh else f"Take over: {url or note.url}"]
 
 
 def _why(note: Notification, language: str) -> list[str]:
     why = note.why.in_language(language)
-    if not why or note.kind is Kind.CLEAR:
+    if not why or note.kind in _OVER:
         return []
     sure = _SURE[note.certainty][0 if language == "zh" else 1]
     return [f"依据：{why}（{sure}）" if language == "zh" else f"Why ({sure}): {why}"]
@@ -200,10 +207,20 @@ def _resident(note: Notification, language: str) -> list[str]:
     text = [title(note, language)]
     if note.kind is Kind.CLEAR:
         return [*text, "险情已解除，谢谢配合" if zh else "The danger is over. Thank you."]
-    public = note.public.in_language(language)
-    if public:
+    if note.kind is Kind.DRILL_END:
+        return [*text, note.headline.in_language(language)]
+    if public := _asked_of_residents(note, language):
         text.append(public)
     return [*text, "来自本社区，非官方预警" if zh else "From your community; no official warning."]
+
+
+def _asked_of_residents(note: Notification, language: str) -> str:
+    """Return what residents are asked to do: as the plan says, and to go on with it in a fall."""
+    if note.kind is not Kind.UPDATE:
+        return note.public.in_language(language)
+    if language == "zh":
+        return "险情有所缓解；收到解除通知前，请继续按此前的要求做"
+    return "It is easing. Until the all-clear go on as you were asked."
 
 
 def _item_lines(note: Notification, language: str) -> list[str]:
@@ -230,26 +247,37 @@ def short(note: Notification, language: str, units: int = SMS_UNITS) -> str:
     zh = language == "zh"
     if note.kind in (Kind.TEST, Kind.DIGEST, Kind.NOTICE):
         return cut(title(note, language), units)
-    what = note.headline.in_language(language)
+    # Residents need no measurements: what it is, where, and what they are asked to do.
+    resident = note.audience is Audience.RESIDENT
+    what = "" if resident else note.headline.in_language(language)
     if what and note.kind in (Kind.ALERT, Kind.ESCALATION, Kind.REMINDER):
         mark = kind_words(note, language)
         # Chinese needs no blanks around numbers, and each costs a character of the link.
         told = f"【{mark}】{what}".replace(" ", "") if zh else f"[{mark}] {what}"
         text = drill_mark(note, language) + told
     elif note.kind is Kind.DRILL_END:
-        text = f"{title(note, language)} {what}"
+        text = f"{title(note, language)} {note.headline.in_language(language)}"
     else:
         text = title(note, language)
-    if note.audience is Audience.RESIDENT:
-        extra = [note.public.in_language(language)]
-    else:
-        since = local_time(note.since, note.timezone, language)
-        extra = [note.take_url, f"#{note.incident}-{note.seq}", note.first.in_language(language)]
-        extra.append(f"自{since}" if zh and since else since)
-    for part in extra:
+    for part in _short_parts(note, language):
         if part and ucs2(f"{text} {part}") <= units:
             text = f"{text} {part}"
     return cut(text, units)
+
+
+def _short_parts(note: Notification, language: str) -> list[str]:
+    """Return what follows the fact where it fits. What is over asks for nothing."""
+    zh, over = language == "zh", note.kind in _OVER
+    if note.audience is Audience.RESIDENT:
+        official = "来自本社区，非官方预警" if zh else "From your community; no official warning."
+        return [] if over else [_asked_of_residents(note, language), official]
+    since = local_time(note.since, note.timezone, language)
+    parts = [f"#{note.incident}-{note.seq}"]
+    if note.audience is Audience.STREET_OFFICE:  # is informed; the steps are not theirs
+        parts += [] if over else [_handled(note, language)]
+    elif not over:
+        parts = [note.take_url, *parts, note.first.in_language(language)]
+    return [*parts, f"自{since}" if zh and since else since]
 
 
 def ucs2(text: str) -> int:

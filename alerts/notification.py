@@ -7,12 +7,12 @@ from enum import StrEnum
 
 import msgspec
 
-from alerts.grading import hazard_name, zone_name
+from alerts.grading import Judgement, hazard_name, zone_name
 from alerts.guidance import NO_GUIDANCE, Guidance
 from alerts.incident import Event, Incident, Kind
 from alerts.journal import Head
 from core.community import Community, Name
-from core.finding import Certainty, Hazard
+from core.finding import Certainty, Condition, Hazard
 from core.grade import GRADE_FACTS, Grade
 
 
@@ -153,7 +153,7 @@ def notification(
         hazard=incident.hazard,
         place=_both(lambda language: zone_name(incident.zone, community, language)),
         hazard_name=_both(lambda language: hazard_name(incident.hazard, language)),
-        headline=_drill_over(event) if event.kind is Kind.DRILL_END else judgement.headline,
+        headline=_drill_over(event) if event.kind is Kind.DRILL_END else _told(judgement),
         why=judgement.why,
         since=incident.cleared_at if event.kind is Kind.CLEAR else judgement.since,
         at=event.at,
@@ -173,6 +173,17 @@ def notification(
         exercise=exercise or incident.exercise,
         with_outputs=with_outputs,
         ending=event.how if event.kind is Kind.DRILL_END else "",
+    )
+
+
+def _told(judgement: Judgement) -> Name:
+    """Return the fact as people are told it: what is only held because nothing is known says so."""
+    if judgement.condition is not Condition.UNKNOWN:
+        return judgement.headline
+    zh, en = judgement.headline.zh, judgement.headline.en
+    return Name(
+        zh=f"{zh}（现状未知）" if zh else "现状未知，不等于安全",
+        en=f"{en} (present state unknown)" if en else "Present state unknown: not all clear",
     )
 
 

@@ -50,6 +50,11 @@ class Reports:
         del channel, contacts, code, how
         return Said.WRONG, 0
 
+    def exercise(self, incident: int) -> bool:
+        """Never: a test belongs to no incident."""
+        del incident
+        return False
+
     def delivered(self, notification: str, detail: str) -> None:
         """It has arrived."""
         del notification

@@ -250,6 +250,9 @@ class Answers(Protocol):
     ) -> tuple[Said, int]:
         """Somebody sent a code; return what became of it, and of which incident."""
 
+    def exercise(self, incident: int) -> bool:
+        """Tell whether an incident is a drill's: whatever is said of it says so."""
+
     def delivered(self, notification: str, detail: str) -> None:
         """The recipient has it."""
 

@@ -14,6 +14,7 @@ import structlog
 from alerts.channels.base import Answers, masked
 from alerts.channels.pdu import Incoming, Report
 from alerts.channels.sms_text import answer_text, codes_in
+from alerts.message import exercise_mark
 from alerts.reply_code import Said
 from core.clock import Clock
 
@@ -111,7 +112,10 @@ class SmsInbox:
                 break
         log.info("a reply by SMS", channel=self._channel, contacts=list(known), said=said.value)
         number = next(iter(known.values()))
-        return (number, answer_text(said, incident, self._language)) if self._may(number) else None
+        if not self._may(number):
+            return None
+        mark = exercise_mark(self._language) if answers.exercise(incident) else ""
+        return number, mark + answer_text(said, incident, self._language)
 
     def _may(self, number: str) -> bool:
         now_s = self._clock.monotonic_s()

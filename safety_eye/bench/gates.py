@@ -80,6 +80,12 @@ GATES = (
     Gate(("edge", "outage", "mb_of_72_h"), 200, False, "72 h of 8 sensors without a hub, MB"),
     Gate(("edge", "growth", "memory_growth_mb"), 1, False, "a station in simulated days grows, MB"),
     Gate(("edge", "growth", "spool_growth_mb"), 0.5, False, "the same, its spool's files, MB"),
+    Gate(
+        ("outbox", "deliveries_per_s"),
+        500,
+        True,
+        "messages to a local receiver, each durably recorded, a second",
+    ),
 )
 
 

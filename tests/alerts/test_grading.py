@@ -6,6 +6,7 @@ import msgspec
 
 from alerts.board import MAX_FINDINGS, Board
 from alerts.grading import all_known, judge
+from core.community import Name
 from core.finding import Because, Condition, Hazard
 from core.grade import Grade
 from tests.alerts.scenery import EQUIPMENT, FLOOD, judged, level, link, place, silence
@@ -46,6 +47,21 @@ def test_an_unknown_finding_holds_the_last_grade_and_never_clears() -> None:
 
     assert (judgement.grade, judgement.condition) == (Grade.ORANGE, Condition.UNKNOWN)
     assert "不等于安全" in judgement.why.zh
+
+
+def test_what_is_unknown_or_late_never_tells_back_to_normal_above_a_grade_that_is_held() -> None:
+    began_anew = level(Grade.GREEN, condition=Condition.UNKNOWN)
+    backlog = level(Grade.GREEN, late=True)
+
+    for finding in (began_anew, backlog):
+        judgement = judged(finding, holders=HELD)
+
+        assert judgement.grade is Grade.ORANGE
+        assert judgement.headline == Name()  # the incident keeps the words that described it
+        assert judgement.since == 0
+        assert "不等于安全" in judgement.why.zh
+        assert "恢复正常" not in judgement.why.zh
+        assert "back to normal" not in judgement.why.en
 
 
 def test_an_unknown_finding_raises_nothing() -> None:

@@ -32,6 +32,7 @@ class Heard:
     """What the service would make of what the channel hears."""
 
     codes: dict[str, str] = field(default_factory=dict)
+    drills: set[int] = field(default_factory=set)
     taken: list[tuple[str, ...]] = field(default_factory=list)
     arrived: list[str] = field(default_factory=list)
     lost: list[tuple[str, str]] = field(default_factory=list)
@@ -48,6 +49,9 @@ class Heard:
             return Said.WRONG, 0
         self.taken.append((channel, *sorted(contacts), code, how))
         return Said.TAKEN, 12
+
+    def exercise(self, incident: int) -> bool:
+        return incident in self.drills
 
     def delivered(self, notification: str, detail: str) -> None:
         assert detail
@@ -151,6 +155,18 @@ def test_a_reply_with_the_code_takes_over_and_is_answered(
     assert heard.taken == [("sms", "duty-1", "4820", "sms")]
     assert modem.texts(LI)[1].startswith("已接手 #12")
     wait_until(lambda: not modem.stored, what="an empty store")
+
+
+def test_the_answer_to_a_reply_in_a_drill_says_that_it_is_one(
+    gsm: Made, modem: VirtualModem, heard: Heard
+) -> None:
+    heard.drills.add(12)
+    gsm().send(note(exercise=True), 0)
+
+    modem.receive(LI, "4820")
+
+    wait_until(lambda: len(modem.texts(LI)) == 2, what="the answer")
+    assert modem.texts(LI)[1].startswith("【演练】已接手 #12")
 
 
 def test_a_code_from_another_number_is_not_even_looked_at(

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
+from alerts.decisions import observe, opening
 from alerts.guidance import Guidance, advice
-from alerts.incident import Kind
-from alerts.message import Audience, cut, lines, short, title, ucs2
+from alerts.incident import Event, Happening, Kind
+from alerts.journal import Head, fold
+from alerts.message import Audience, cut, lines, notification, short, title, ucs2
 from core.community import Name
-from core.finding import Hazard
+from core.finding import Condition, Hazard
 from core.grade import Grade
 from tests.alerts.samples import note
+from tests.alerts.scenery import FLOOD, judged, level, place
+
+NOW = 1_764_500_003_000
 
 FIRST = Name("先关闸，再清人", "Close the gate, then clear the place")
 PUBLIC = Name("请离开地下车库", "Leave the underground car park")
@@ -50,6 +56,35 @@ def test_the_street_office_reads_who_has_it_and_gets_no_links() -> None:
     assert text[0] == "【本点位红色 I 级】下穿通道 内涝"
     assert text[-1] == "尚无人接手，社区正在逐级呼叫"
     assert not any("http" in line or "请你接手" in line for line in text)
+
+
+def test_the_street_office_reads_who_has_it_in_an_sms_too_and_no_step_of_the_plan() -> None:
+    text = short(note(audience=Audience.STREET_OFFICE, first=FIRST), "zh", 140)
+
+    assert text == (
+        "【本点位红色I级】下穿通道水位0.28m，已达到红线0.27m #12-3 "
+        "尚无人接手，社区正在逐级呼叫 自11月30日 18:53"
+    )
+
+
+def test_what_is_held_because_nothing_is_known_keeps_its_words_and_says_so_in_every_text() -> None:
+    opened = opening(FLOOD.zone, FLOOD.hazard, judged(level(Grade.RED)), NOW)
+    incident = fold(opened, 12)
+    began_anew = level(Grade.GREEN, condition=Condition.UNKNOWN)
+    lost = observe(incident, judged(began_anew, holders=incident.judgement.holders), NOW + 30_000)
+    rung = Event(
+        at=NOW + 60_000, what=Happening.ESCALATED, seq=2, kind=Kind.ESCALATION, grade=Grade.RED
+    )
+    told = notification(
+        fold([*opened, *lost], 12), rung,
+        community=place(), base_url="", journal=Head(7, "ab" * 32),
+    )  # fmt: skip
+
+    assert told.headline.zh == "下穿通道水位 0.28 m，已达到红线 0.27 m（现状未知）"
+    assert told.since == incident.judgement.since > 0
+    assert "（现状未知）" in short(told, "zh", 140)
+    assert "(present state unknown)" in " ".join(lines(told, "en"))
+    assert "恢复正常" not in " ".join(lines(told, "zh"))
 
 
 def test_residents_read_plain_words_and_that_it_is_no_official_warning() -> None:
@@ -93,6 +128,49 @@ def test_the_short_form_holds_fact_number_and_link_where_they_fit() -> None:
 
     assert short(note(take_url=link, first=FIRST), "zh") == f"{fact} {link}"
     assert short(note(first=FIRST), "zh") == f"{fact} #12-3 先关闸，再清人 自11月30日 18:53"
+
+
+@pytest.mark.parametrize("audience", Audience)
+def test_an_all_clear_asks_nobody_to_do_anything_in_any_text(audience: Audience) -> None:
+    link = "https://h/a/1-x"
+    over = msgspec.structs.replace(
+        note(audience=audience, first=FIRST, public=PUBLIC, take_url=link),
+        kind=Kind.CLEAR, grade=Grade.GREEN,
+    )  # fmt: skip
+
+    for text in (short(over, "zh", 140), "\n".join(lines(over, "zh"))):
+        assert text.startswith("【解除】下穿通道 内涝")
+        for asked in (FIRST.zh, PUBLIC.zh, link, "呼叫", "处置"):
+            assert asked not in text
+
+
+@pytest.mark.parametrize("audience", Audience)
+def test_the_end_of_a_drill_asks_nobody_to_do_anything_in_any_text(audience: Audience) -> None:
+    nothing = Name("以上均为演练，没有险情", "All of it was an exercise; there is no danger.")
+    end = note(
+        audience=audience, kind=Kind.DRILL_END, exercise=True, ending="finished",
+        headline=nothing, first=FIRST, public=PUBLIC, take_url="https://h/a/1-x",
+    )  # fmt: skip
+
+    for text in (short(end, "zh", 140), "\n".join(lines(end, "zh"))):
+        assert text.startswith("【演练】【结束】下穿通道 内涝")
+        assert nothing.zh in text
+        for asked in (FIRST.zh, PUBLIC.zh, "https://h/a/1-x", "呼叫", "处置"):
+            assert asked not in text
+
+
+def test_residents_are_told_to_go_on_while_it_is_only_easing() -> None:
+    easing = note(audience=Audience.RESIDENT, kind=Kind.UPDATE, public=PUBLIC)
+
+    for text in (short(easing, "zh", 140), "\n".join(lines(easing, "zh"))):
+        assert "收到解除通知前" in text
+        assert PUBLIC.zh not in text
+
+
+def test_an_sms_to_residents_says_what_to_do_and_that_it_is_no_official_warning() -> None:
+    text = short(note(audience=Audience.RESIDENT, public=PUBLIC), "zh", 140)
+
+    assert text == "【本点位红色 I 级】下穿通道 内涝 请离开地下车库 来自本社区，非官方预警"
 
 
 def test_a_text_is_cut_between_characters() -> None:
