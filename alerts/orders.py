@@ -107,9 +107,11 @@ class StationOrders:
             return f"station {station}: nothing was ever heard of it"
         if status.link is not Link.ONLINE:
             return f"station {station} is {status.link}"
-        if status.acting is None or output not in status.acting.outputs:
-            known = ", ".join(status.acting.outputs) if status.acting is not None else ""
-            return f"station {station}: no output {output!r} (there are: {known or 'none'})"
+        if status.acting is None or not status.acting.outputs:
+            return f"station {station} has not said yet that it has outputs"
+        if output not in status.acting.outputs:
+            known = ", ".join(status.acting.outputs)
+            return f"station {station}: no output {output!r} (there are: {known})"
         return ""
 
     def give(self, wanted: Wanted, key: bytes, later: Later) -> Given:

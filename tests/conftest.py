@@ -17,6 +17,21 @@ settings.register_profile("behaviour", deadline=None, suppress_health_check=[Hea
 settings.load_profile("behaviour")
 
 
+# Directories whose tests wait longest; they begin first, so that none is alone at the end.
+LONGEST = ("end_to_end", "chaos", "integration", "safety_eye", "hardware")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first; the order within a file stays."""
+
+    def place(item: pytest.Item) -> int:
+        parts = item.path.parts
+        named = parts[parts.index("tests") + 1] if "tests" in parts[:-1] else ""
+        return LONGEST.index(named) if named in LONGEST else len(LONGEST)
+
+    items.sort(key=place)
+
+
 @pytest.fixture(scope="session")
 def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
     server = Mosquitto(tmp_path_factory.mktemp("mosquitto"))

@@ -218,6 +218,7 @@ def test_a_self_test_makes_no_noise(building: Building) -> None:
     [
         ({"link": Link.OFFLINE}, OutcomeKind.RETRY, "offline"),
         ({"outputs": ("lamp",)}, OutcomeKind.MISCONFIGURED, "no output 'horn'"),
+        ({"outputs": ()}, OutcomeKind.RETRY, "has not said yet"),
         ({"problem": "it has expired"}, OutcomeKind.PERMANENT, "it has expired"),
         ({"deaf": True}, OutcomeKind.UNKNOWN, "does not answer"),
         ({"reached": False}, OutcomeKind.RETRY, "broker"),
