@@ -63,6 +63,7 @@ class CorroborationRule:
         window_ms: For how long a witness is believed after its last word.
         agreed: Grade that two kinds together state.
         repeated: Grade that two sensors of the same kind together state.
+        dwell_up_ms: For how long they must agree.
         source: Where the numbers come from.
     """
 
@@ -71,6 +72,7 @@ class CorroborationRule:
     agreed: Grade
     repeated: Grade
     source: str
+    dwell_up_ms: int = 0
 
 
 CORROBORATION: dict[Hazard, CorroborationRule] = {
@@ -99,7 +101,9 @@ CORROBORATION: dict[Hazard, CorroborationRule] = {
         Grade.YELLOW,
         Grade.BLUE,
         "China Meteorological Administration: 20 mm in an hour is short-time heavy rain; the hour "
-        "is a choice of this project; a thunderstorm is wider than a community",
+        "is a choice of this project, as is the minute of agreement; a thunderstorm is wider than "
+        "a community",
+        60_000,
     ),
 }
 # A number that two sensors of one kind make, between one kind and two.
@@ -246,8 +250,8 @@ def make(community: Community | None, plans: Sequence[SeriesPlan]) -> Corroborat
     rules = []
     for hazard, corroboration in CORROBORATION.items():
         levels = (
-            Level(corroboration.repeated, _REPEATED, 0, 1, _DOWN_MS),
-            Level(corroboration.agreed, _AGREED, 0, 1, _DOWN_MS),
+            Level(corroboration.repeated, _REPEATED, corroboration.dwell_up_ms, 1, _DOWN_MS),
+            Level(corroboration.agreed, _AGREED, corroboration.dwell_up_ms, 1, _DOWN_MS),
         )
         rules += [
             PanelRule(

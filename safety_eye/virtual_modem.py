@@ -277,8 +277,8 @@ class VirtualModem:
             self._fail("CMS", "304")  # invalid PDU mode parameter
             return
         self._reference = (self._reference + 1) % 256
+        self.parts.append(part)  # before the answer: whoever has it may look at once
         self._say(f"+CMGS: {self._reference}", "OK")
-        self.parts.append(part)
         if self._heard is not None:
             self._heard(part)
         if part.report and self.behaviour.reports:

@@ -127,7 +127,7 @@ FLOOD = sensor("gauge-1", "water-level", "flood") + sensor("rain-1", "rain-rate"
 
 def test_heavy_rain_and_a_wet_road_together_are_yellow() -> None:
     judge = Judge(FLOOD)
-    for second in range(10):
+    for second in range(70):
         at = START + 1000 * second
         judge.feed(
             [
@@ -228,7 +228,7 @@ def test_what_the_stairwell_alone_agrees_on_is_not_told_of_its_flats() -> None:
 def test_rain_on_the_roof_corroborates_water_anywhere_on_the_site() -> None:
     text = HOUSE + placed("rain-1", "rain-rate", "flood", "roof")
     judge = Judge(text + placed("gauge-1", "water-level", "flood", "flat-1"))
-    for second in range(10):
+    for second in range(70):
         at = START + 1000 * second
         judge.feed(
             [
