@@ -12,7 +12,7 @@ import msgspec
 
 from core.community import Community, LimitEntry, PerGrade, SensorEntry, Zone
 from core.configuration import ConfigurationError
-from core.quantity import FACTS, Quantity
+from core.quantity import FACTS
 from edge.drivers import make_driver
 from edge.simulator.scenario import FaultKind, Scenario
 
@@ -237,8 +237,3 @@ def _check_names(scenario: Scenario, derived: Community) -> None:
             raise ConfigurationError(
                 f"scenario {scenario.id}", f"{where}: {zone!r} is not a zone with a sensor"
             )
-
-
-def counts_people(quantity: Quantity) -> bool:
-    """Tell whether a quantity is a cumulative counter."""
-    return FACTS[quantity].cumulative

@@ -62,9 +62,8 @@ def test_a_cloudburst_rises_through_all_grades_falls_again_and_everybody_is_told
     assert result["notified"] >= 4
     for word in ("blue (IV)", "yellow (III)", "orange (II)", "red (I)"):
         assert word in done.stderr
-    assert re.search(
-        r"reached duty-[12]: alert red", done.stderr
-    )  # whoever is on shift at this hour
+    # Whoever is on shift at this hour.
+    assert re.search(r"reached duty-[12]: alert red", done.stderr)
 
 
 @pytest.mark.timeout(DEMO_S + 30)
