@@ -9,7 +9,7 @@ Rules (design, Grading and incidents; interfaces, Time and Quality):
 * the loss of a station explains its sensors: their own equipment findings count as unknown while
   the loss lasts, so one cut cable makes one incident.
 
-Pure. The text comes from `core.wording`, in both languages at once.
+Pure. The text comes from `core.finding_wording`, in both languages at once.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from alerts.evidence import FirstOut
 from alerts.withholding import Withholding, withheld
 from core.community import Community, Name
 from core.finding import Certainty, Condition, Finding, Hazard
+from core.finding_wording import headline, sentence
 from core.grade import Grade
-from core.wording import HAZARDS, headline, sentence
+from core.wording import HAZARDS
 
 # Said wherever a grade is held only because nothing is known.
 _UNKNOWN = Name(
@@ -266,7 +267,8 @@ def place_of(finding: Finding, community: Community, language: str) -> str:
 
 
 def _stop(language: str) -> str:
-    # `core.wording` puts a colon after an English place by itself and nothing after a Chinese one.
+    # `core.finding_wording` puts a colon after an English place by itself, nothing after a Chinese
+    # one.
     return "：" if language == "zh" else ""
 
 

@@ -58,7 +58,7 @@ class Detector:
     """One detector of single series, as the registry names it.
 
     Attributes:
-        name: Rule of its findings, a slug; `core.wording` has its words.
+        name: Rule of its findings, a slug; `core.finding_wording` has its words.
         lane: Makes the lane of these parameters, one a series.
         state: Attributes of the lane that a snapshot holds: arrays, first axis = series.
         choose: Sets it for a series, by what it measures, where and how often, never by its name;

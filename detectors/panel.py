@@ -34,7 +34,7 @@ class PanelRule:
 
     Attributes:
         subject: `zone.<zone>` or `<sensor>.<quantity>`.
-        name: Rule of its findings, a slug; `core.wording` has its words.
+        name: Rule of its findings, a slug; `core.finding_wording` has its words.
         zone, hazard: Where they belong.
         limits: Limits on the panel's number.
         unit: Of the value that its reasons tell.

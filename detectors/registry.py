@@ -1,6 +1,7 @@
 """Every detector of single series: one line each. The contract suite runs over this list by itself.
 
-A new one is a module `<noun>_lane.py` with a doctest, a line here, and its words in `core.wording`.
+A new one is a module `<noun>_lane.py` with a doctest, a line here, and its words in
+`core.finding_wording`.
 """
 
 from __future__ import annotations

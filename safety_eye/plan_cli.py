@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import locale
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +14,7 @@ from core.community import Community
 from core.community_file import load_community
 from core.configuration import ConfigurationError
 from safety_eye.hub import HubConfig, load_hub, response_file
-from safety_eye.output import console
+from safety_eye.output import console, reader_language
 
 if TYPE_CHECKING:
     from alerts.plan_lint import LintFinding
@@ -77,7 +76,7 @@ def lint(
     if as_json:
         print(msgspec.json.encode(found).decode())
     else:
-        _show(found, str(file), language or _language())
+        _show(found, str(file), language or reader_language())
     raise typer.Exit(1 if found else 0)
 
 
@@ -150,11 +149,6 @@ def _show(found: list[LintFinding], file: str, language: str) -> None:
     console.print(table, markup=False)
     count = len(found)
     console.print(f"{file}: {count} 项需要处理" if zh else f"{file}: {count} to mend", markup=False)
-
-
-def _language() -> str:
-    name = locale.getlocale()[0] or ""
-    return "zh" if name.lower().startswith(("zh", "chinese")) else "en"
 
 
 def _fail(message: str) -> typer.Exit:

@@ -8,19 +8,15 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
-from starlette.datastructures import FormData
 
 from alerts.cycle_views import CyclePort
 from alerts.cycle_wording import MANDATES, OPTIONS
 from alerts.evidence import Lesson, Stage
 from alerts.views import IncidentError, IncidentView
-from dashboards.console.guard import refusal
+from dashboards.console.forms import objection, remembered, typed_fields, who
 from dashboards.console.incident_views import incident_card
-from dashboards.console.site import WHO_COOKIE, Renderer, Site
+from dashboards.console.site import Renderer, Site
 from dashboards.console.words import Words
-
-_MONTH_S = 30 * 86_400
-_WHO_LENGTH = 60
 
 
 def incident_page(
@@ -63,8 +59,8 @@ def add_cycle(router: APIRouter, site: Site, render: Renderer) -> None:
 
     @router.post("/incidents/{number}/cycle/{act}")
     async def act(request: Request, number: int, act: str, which: str = "") -> Response:
-        form = await request.form(max_files=0, max_fields=60)
-        return await run_in_threadpool(_act, request, site, render, number, act, which, form)
+        typed = await typed_fields(request, 60)
+        return await run_in_threadpool(_act, request, site, render, number, act, which, typed)
 
 
 def _act(
@@ -74,7 +70,7 @@ def _act(
     number: int,
     act: str,
     which: str,
-    form: FormData,
+    typed: Mapping[str, str],
 ) -> Response:
     words = site.words(request)
     view = site.incidents.incident(number)
@@ -82,35 +78,16 @@ def _act(
     if view is None or cycle is None or act not in _ACTS:
         text = words("not_found_incident", number)
         return render.page(request, "missing.html", status=404, text=text)
-    typed = {key: value for key, value in form.items() if isinstance(value, str)}
-    refused = refusal(request, typed.get("token", ""))
-    problem, status = (words(refused[1]), refused[0]) if refused else ("", 200)
-    person = who(typed)
-    if not problem and not person:
-        problem, status = words("refused_who"), 422
+    problem, status = objection(request, typed, words)
     if not problem:
         try:
-            _ACTS[act](cycle, number, which, person, lambda key: typed.get(key, "").strip())
+            _ACTS[act](cycle, number, which, who(typed), lambda key: typed.get(key, "").strip())
         except IncidentError as error:
             problem, status = error.in_language(words.language), 409
     if problem:
         page = incident_page(site, words, view, problem, typed)
         return render.page(request, "incident.html", status=status, **page)
     return remembered(typed, RedirectResponse(f"/incidents/{number}", 303))
-
-
-def who(typed: Mapping[str, str]) -> str:
-    """Return who a form says does it."""
-    chosen = typed.get("who", "").strip()
-    return (typed.get("other", "").strip() if chosen in ("", "other") else chosen)[:_WHO_LENGTH]
-
-
-def remembered(typed: Mapping[str, str], response: Response) -> Response:
-    """Remember in this browser who sits here, where a contact was chosen."""
-    chosen = typed.get("who", "").strip()[:_WHO_LENGTH]
-    if chosen not in ("", "other"):
-        response.set_cookie(WHO_COOKIE, chosen, max_age=_MONTH_S, samesite="strict", httponly=True)
-    return response
 
 
 Typed = Callable[[str], str]

@@ -15,8 +15,8 @@ from alerts.people import PeopleDesk
 from alerts.register_store import RegisterError, Taken
 from alerts.views import IncidentError
 from core.configuration import ConfigurationError
-from dashboards.console.cycle_pages import remembered, who
-from dashboards.console.guard import may_read, refusal
+from dashboards.console.forms import objection, remembered, texts, typed_fields, who
+from dashboards.console.guard import may_read
 from dashboards.console.marks import mark_of
 from dashboards.console.site import Renderer, Site
 
@@ -43,7 +43,7 @@ def add_duty(router: APIRouter, site: Site, render: Renderer, people: PeopleDesk
             text = site.words(request)("import_refused")
             return await run_in_threadpool(_registers, request, site, render, people, text, 413)
         async with request.form(max_files=1, max_fields=10) as form:
-            typed = {key: value for key, value in form.items() if isinstance(value, str)}
+            typed = texts(form)
             file = form.get("file")
             data, name = b"", ""
             if isinstance(file, UploadFile):
@@ -52,8 +52,7 @@ def add_duty(router: APIRouter, site: Site, render: Renderer, people: PeopleDesk
 
     @router.post("/duty/{act}")
     async def change(request: Request, act: str) -> Response:
-        form = await request.form(max_files=0, max_fields=30)
-        typed = {key: value for key, value in form.items() if isinstance(value, str)}
+        typed = await typed_fields(request, 30)
         return await run_in_threadpool(_change, request, site, render, people, act, typed)
 
 
@@ -124,12 +123,10 @@ def _change(
 ) -> Response:
     words = site.words(request)
     show = _registers if act in ("count", "withdraw", "erase") else _duty
-    refused = refusal(request, typed.get("token", ""))
-    if refused:
-        return show(request, site, render, people, words(refused[1]), refused[0])
+    problem, status = objection(request, typed, words, named=act not in ("withdraw", "erase"))
+    if problem:
+        return show(request, site, render, people, problem, status)
     person = who(typed)
-    if act not in ("withdraw", "erase") and not person:
-        return show(request, site, render, people, words("refused_who"), 422)
     try:
         if act == "absence":
             begin, end = (_instant(typed.get(key, ""), site) for key in ("begin", "end"))
@@ -145,7 +142,7 @@ def _change(
     except (ValueError, OverflowError):
         return show(request, site, render, people, words("refused_times"), 422)
     there = "/duty/registers" if show is _registers else "/duty"
-    return remembered(dict(typed), RedirectResponse(there, 303))
+    return remembered(typed, RedirectResponse(there, 303))
 
 
 _ACTS: dict[str, Act] = {
@@ -168,12 +165,9 @@ def _import(
     data: bytes,
     name: str,
 ) -> Response:
-    words = site.words(request)
-    refused = refusal(request, typed.get("token", ""))
-    if refused:
-        return _registers(request, site, render, people, words(refused[1]), refused[0])
-    if not who(typed):
-        return _registers(request, site, render, people, words("refused_who"), 422)
+    problem, status = objection(request, typed, site.words(request))
+    if problem:
+        return _registers(request, site, render, people, problem, status)
     try:
         taken = people.take_register(data, name, who(typed))
     except _REFUSED as error:

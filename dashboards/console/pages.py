@@ -13,19 +13,18 @@ from alerts.views import IncidentError
 from dashboards.console.cycle_pages import add_cycle, incident_page
 from dashboards.console.drill_pages import add_drills
 from dashboards.console.duty_pages import add_duty
-from dashboards.console.guard import access_of, meant, refusal
+from dashboards.console.forms import objection, remembered
+from dashboards.console.forms import who as who_of
+from dashboards.console.guard import access_of, meant
 from dashboards.console.incident_views import IncidentCard, incident_card
 from dashboards.console.plan_pages import add_plan
 from dashboards.console.report_pages import add_reports
 from dashboards.console.sensors import sensor_view
-from dashboards.console.site import WHO_COOKIE, Renderer, Site, overview
+from dashboards.console.site import Renderer, Site, overview
 from dashboards.console.withheld_pages import add_withholding
 
 _PARTS = ("incidents", "zones", "sensors", "stations", "charts", "station-cards")
 _PAGE_SIZE = 50
-# A name of a person; what is longer is a mistake.
-_WHO_LENGTH = 60
-_MONTH_S = 30 * 86_400
 
 
 def page_router(site: Site) -> APIRouter:
@@ -145,14 +144,12 @@ def _add_acknowledge(router: APIRouter, site: Site, render: Renderer) -> None:
         other: Annotated[str, Form()] = "",
     ) -> Response:
         words = site.words(request)
-        person = (other.strip() if who in ("", "other") else who.strip())[:_WHO_LENGTH]
-        refused = refusal(request, token)
-        if refused is not None:
-            return _refusal(request, site, render, number, refused[0], words(refused[1]))
-        if not person:
-            return _refusal(request, site, render, number, 422, words("refused_who"))
+        typed = {"token": token, "who": who, "other": other}
+        problem, status = objection(request, typed, words)
+        if problem:
+            return _refusal(request, site, render, number, status, problem)
         try:
-            view = site.incidents.acknowledge(number, person, "console")
+            view = site.incidents.acknowledge(number, who_of(typed), "console")
         except IncidentError:
             text = words("refused_incident", number)
             return _refusal(request, site, render, number, 409, text)
@@ -161,11 +158,7 @@ def _add_acknowledge(router: APIRouter, site: Site, render: Renderer) -> None:
             response: Response = _card(request, render, card, 200, "")
         else:
             response = RedirectResponse("/", 303)
-        if who not in ("", "other"):
-            response.set_cookie(
-                WHO_COOKIE, person, max_age=_MONTH_S, samesite="strict", httponly=True
-            )
-        return response
+        return remembered(typed, response)
 
 
 def _add_sign_in(router: APIRouter, site: Site, render: Renderer) -> None:

@@ -13,8 +13,8 @@ from alerts.duty_store import DOOR_STATES, DutyError
 from alerts.people import PeopleDesk
 from alerts.views import IncidentError
 from core.grade import grade_named
-from dashboards.console.cycle_pages import remembered, who
-from dashboards.console.guard import may_read, refusal
+from dashboards.console.forms import objection, remembered, typed_fields, who
+from dashboards.console.guard import may_read
 from dashboards.console.incident_views import incident_card
 from dashboards.console.site import Renderer, Site
 
@@ -31,8 +31,7 @@ def add_plan(router: APIRouter, site: Site, render: Renderer, people: PeopleDesk
 
     @router.post("/incidents/{number}/plan/{act}")
     async def change(request: Request, number: int, act: str) -> Response:
-        form = await request.form(max_files=0, max_fields=60)
-        typed = {key: value for key, value in form.items() if isinstance(value, str)}
+        typed = await typed_fields(request, 60)
         typed |= {"act": act}
         return await run_in_threadpool(_change, request, site, render, people, number, typed)
 
@@ -85,14 +84,10 @@ def _change(
 ) -> Response:
     words = site.words(request)
     mode = typed.get("mode", "")
-    refused = refusal(request, typed.get("token", ""))
-    problem, status = (words(refused[1]), refused[0]) if refused else ("", 200)
-    person = who(typed)
-    if not problem and not person:
-        problem, status = words("refused_who"), 422
+    problem, status = objection(request, typed, words)
     if not problem:
         try:
-            _act(site, people, number, person, typed)
+            _act(site, people, number, who(typed), typed)
         except (IncidentError, DutyError) as error:
             problem, status = str(error), 409
     if problem:
@@ -102,7 +97,7 @@ def _change(
     anchor = "roll-call" if typed["act"] == "door" else "steps"
     query = urlencode({"mode": mode if mode in MODES else MODES[0]})
     there = f"/incidents/{number}/plan?{query}#{anchor}"
-    return remembered(dict(typed), RedirectResponse(there, 303))
+    return remembered(typed, RedirectResponse(there, 303))
 
 
 def _act(

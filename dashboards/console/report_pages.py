@@ -20,8 +20,8 @@ from alerts.reports import MOST_NAME, MOST_PHONE, MOST_TEXT
 from alerts.views import IncidentError
 from core.finding import Condition, Hazard
 from core.grade import WARNING_GRADES, Grade, grade_named
-from dashboards.console.cycle_pages import remembered, who
-from dashboards.console.guard import may_read, refusal
+from dashboards.console.forms import objection, remembered, typed_fields, who
+from dashboards.console.guard import may_read
 from dashboards.console.marks import mark_of
 from dashboards.console.site import Renderer, Site
 
@@ -63,8 +63,7 @@ def add_reports(router: APIRouter, site: Site, render: Renderer, people: PeopleD
 
     @router.post("/duty/reports/{number}/{act}")
     async def decide(request: Request, number: int, act: str) -> Response:
-        fields = await request.form(max_files=0, max_fields=20)
-        typed = {key: value for key, value in fields.items() if isinstance(value, str)}
+        typed = await typed_fields(request, 20)
         return await run_in_threadpool(_decide, request, site, render, people, number, act, typed)
 
 
@@ -159,14 +158,11 @@ def _decide(
     typed: Mapping[str, str],
 ) -> Response:
     words = site.words(request)
-    refused = refusal(request, typed.get("token", ""))
-    if refused:
-        return _list(request, site, render, people, words(refused[1]), refused[0])
-    person = who(typed)
-    if not person:
-        return _list(request, site, render, people, words("refused_who"), 422)
+    problem, status = objection(request, typed, words)
+    if problem:
+        return _list(request, site, render, people, problem, status)
     try:
-        by = people.person_id(person)
+        by = people.person_id(who(typed))
         if act == "confirm":
             grade = grade_named(typed.get("grade", "yellow"))
             people.reports.confirm(number, by, grade, typed.get("note", ""))
@@ -180,4 +176,4 @@ def _decide(
             return render.page(request, "missing.html", status=404, text="")
     except (ReportError, IncidentError, ValueError) as error:
         return _list(request, site, render, people, str(error), 409)
-    return remembered(dict(typed), RedirectResponse("/duty/reports", 303))
+    return remembered(typed, RedirectResponse("/duty/reports", 303))

@@ -14,8 +14,7 @@ from alerts.views import IncidentError
 from alerts.withholding import Scope, WithholdingKind
 from core.finding import Hazard
 from core.grade import WARNING_GRADES, Grade, grade_named
-from dashboards.console.cycle_pages import remembered, who
-from dashboards.console.guard import refusal
+from dashboards.console.forms import objection, remembered, typed_fields, who
 from dashboards.console.site import Renderer, Site
 
 # Offered lengths, run minutes; 0 is without an end.
@@ -38,14 +37,12 @@ def add_withholding(router: APIRouter, site: Site, render: Renderer) -> None:
 
     @router.post("/withheld")
     async def withhold(request: Request) -> Response:
-        form = await request.form(max_files=0, max_fields=30)
-        typed = {key: value for key, value in form.items() if isinstance(value, str)}
+        typed = await typed_fields(request, 30)
         return await run_in_threadpool(_change, request, site, render, typed, _begin)
 
     @router.post("/withheld/{number}/{act}")
     async def change(request: Request, number: int, act: str) -> Response:
-        form = await request.form(max_files=0, max_fields=30)
-        typed = {key: value for key, value in form.items() if isinstance(value, str)}
+        typed = await typed_fields(request, 30)
         typed |= {"number": str(number), "act": act}
         return await run_in_threadpool(_change, request, site, render, typed, _alter)
 
@@ -93,14 +90,10 @@ def _change(
     change: Callable[[Site, WithholdingPort, Mapping[str, str], str], None],
 ) -> Response:
     words = site.words(request)
-    refused = refusal(request, typed.get("token", ""))
-    problem, status = (words(refused[1]), refused[0]) if refused else ("", 200)
-    person = who(typed)
-    if not problem and not person:
-        problem, status = words("refused_who"), 422
+    problem, status = objection(request, typed, words)
     if not problem and site.withholding is not None:
         try:
-            change(site, site.withholding, typed, person)
+            change(site, site.withholding, typed, who(typed))
         except IncidentError as error:
             problem, status = error.in_language(words.language), 409
         except ValueError as error:

@@ -16,13 +16,13 @@ import pytest
 
 from core.community import SensorEntry
 from core.finding import Condition, Finding, Hazard, decode_finding, encode_finding
+from core.finding_wording import RULES, headline, sentence
 from core.grade import Grade
 from core.identity import SeriesId
 from core.limits import Level, LimitRule
 from core.quality import Quality, Reason
 from core.quantity import FACTS, Quantity
 from core.reading import Reading
-from core.wording import RULES, headline, sentence
 from detectors.bank import Bank
 from detectors.batch import batch_of
 from detectors.lane import Choice, Detector

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from core.finding import Because, Condition, Finding, Hazard
+from core.finding_wording import headline, sentence
 from core.grade import Grade
-from core.wording import headline, sentence
 
 
 def finding(

@@ -13,11 +13,11 @@ from core.community import Community
 from core.community_file import parse_community
 from core.configuration import ConfigurationError
 from core.finding import Condition, Finding, Hazard, decode_finding, encode_finding
+from core.finding_wording import headline, sentence
 from core.grade import Grade
 from core.quality import Quality, Reason
 from core.quantity import Quantity
 from core.reading import Reading
-from core.wording import headline, sentence
 from detectors.balance_panel import DENSITY, PER_HOUSEHOLD, BalancePanel
 from detectors.bank import Bank
 from detectors.batch import batch_of
