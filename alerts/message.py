@@ -12,11 +12,12 @@ import zoneinfo
 
 from alerts.incident import Kind
 from alerts.notification import Audience, Notification, audience_of, notification
+from alerts.text_length import cut, harmless, truncate_utf8, ucs2
 from core.finding import Certainty
 from core.grade import WARNING_GRADES, Grade
 from core.wording import duration, grade_words
 
-# Channels find both words and data here.
+# Channels find words, data and what makes them fit here.
 __all__ = [
     "Audience",
     "Notification",
@@ -280,24 +281,6 @@ def _short_parts(note: Notification, language: str) -> list[str]:
     return [*parts, f"自{since}" if zh and since else since]
 
 
-def ucs2(text: str) -> int:
-    """Return the length in UTF-16 code units, as SMS counts it.
-
-    >>> ucs2("水位"), ucs2("🌊")
-    (2, 2)
-    """
-    return len(text.encode("utf-16-le")) // 2
-
-
-def cut(text: str, units: int) -> str:
-    """Return *text* in at most *units* UTF-16 code units, cut between characters."""
-    if ucs2(text) <= units:
-        return text
-    while text and ucs2(text) > units - 1:
-        text = text[:-1]
-    return f"{text}…"
-
-
 def local_time(at_ms: int, timezone: str, language: str) -> str:
     """Return a time as people of the place write it; "" where there is none to tell.
 
@@ -313,32 +296,3 @@ def local_time(at_ms: int, timezone: str, language: str) -> str:
     if language == "zh":
         return f"{when.month}月{when.day}日 {when:%H:%M}"
     return f"{when:%d %b %H:%M}"
-
-
-def truncate_utf8(text: str, limit: int) -> str:
-    """Return *text* in at most *limit* bytes of UTF-8, cut between characters.
-
-    >>> truncate_utf8("水位水位", 10), truncate_utf8("水位", 6)
-    ('水位…', '水位')
-    """
-    data = text.encode()
-    if len(data) <= limit:
-        return text
-    mark = "…".encode()
-    if limit < len(mark):
-        return ""
-    return data[: limit - len(mark)].decode(errors="ignore") + "…"
-
-
-def harmless(text: str) -> str:
-    """Return text that mentions nobody and opens no tag: names come from outside.
-
-    >>> harmless("<@all> 水位")
-    '＜@all＞ 水位'
-    """
-    return text.replace("<", "＜").replace(">", "＞")
-
-
-def is_low(grade: Grade) -> bool:
-    """Tell whether a grade may wait for a digest: blue and yellow; never orange, never red."""
-    return grade <= Grade.YELLOW
