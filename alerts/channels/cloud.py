@@ -10,14 +10,8 @@ import re
 from abc import abstractmethod
 from typing import ClassVar, Protocol
 
-from alerts.channels.base import (
-    Answers,
-    Channel,
-    ChannelEntry,
-    ChannelError,
-    is_number,
-    read_key_and_signer,
-)
+from alerts.channels.base import Answers, Channel, is_number
+from alerts.channels.entry import ChannelEntry, ChannelError, read_key_and_signer
 from alerts.channels.follow_up import FollowUps, Pending
 from alerts.channels.post import Poster
 from alerts.channels.template import check_words, filling

@@ -24,18 +24,8 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 
-from alerts.channels.base import (
-    Channel,
-    ChannelEntry,
-    ChannelError,
-    Fate,
-    Outcome,
-    OutcomeKind,
-    masked,
-    read_key_and_signer,
-    read_options,
-    together,
-)
+from alerts.channels.base import Channel, Fate, Outcome, OutcomeKind, masked, together
+from alerts.channels.entry import ChannelEntry, ChannelError, read_key_and_signer, read_options
 from alerts.channels.post import MAX_TIMEOUT_S, RefusedAddressError, checked_address
 from alerts.message import Notification, lines, title
 from core.grade import Grade

@@ -19,18 +19,15 @@ import msgspec
 from alerts.channels.base import (
     Answers,
     Channel,
-    ChannelEntry,
-    ChannelError,
     Fate,
     Outcome,
     OutcomeKind,
     is_number,
     masked,
-    read_key_and_signer,
-    read_options,
     together,
 )
 from alerts.channels.callback import Callback, CallbackReply
+from alerts.channels.entry import ChannelEntry, ChannelError, read_key_and_signer, read_options
 from alerts.channels.post import Answer, Poster, of_status
 from alerts.channels.voice import KEY, CallOptions, least_grade, not_called, spoken
 from alerts.incident import Kind

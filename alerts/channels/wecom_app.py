@@ -12,19 +12,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from alerts.channels.base import (
-    Channel,
-    ChannelEntry,
-    ChannelError,
-    Fate,
-    Outcome,
-    OutcomeKind,
-    masked,
-    read_key_and_signer,
-    read_options,
-    together,
-)
+from alerts.channels.base import Channel, Fate, Outcome, OutcomeKind, masked, together
 from alerts.channels.codes import Codes, outcome_of
+from alerts.channels.entry import ChannelEntry, ChannelError, read_key_and_signer, read_options
 from alerts.channels.post import Answer, Poster
 from alerts.message import Notification, harmless, lines, truncate_utf8
 
