@@ -115,6 +115,18 @@ def read_key_and_signer(entry: ChannelEntry, form: re.Pattern[str], what: str) -
     return key, signer
 
 
+def read_pair(entry: ChannelEntry, form: re.Pattern[str], what: str) -> tuple[str, str]:
+    """Return a key and its secret, as `read_key_and_signer` does, where neither may be missing.
+
+    Raises:
+        ChannelError: It can't be read, is no such key, or lacks the second line.
+    """
+    key, secret = read_key_and_signer(entry, form, what)
+    if not secret:
+        raise ChannelError(f"channel {entry.name!r}: its secret lacks the second line")
+    return key, secret
+
+
 def read_mobiles(entry: ChannelEntry) -> tuple[str, ...]:
     """Return the phone numbers to mention, none if the entry names no file.
 
