@@ -19,6 +19,7 @@ import structlog
 from alerts import drill as drills
 from alerts.drill import Drill, DrillPlan, DrillState, Evidence
 from alerts.drill_books import DrillBooks
+from alerts.drill_statements import DrillStatements
 from alerts.drill_store import DrillStore, KeptDrill
 from alerts.planning import Planning
 from alerts.response import Response
@@ -28,7 +29,6 @@ from core.clock import Clock
 from core.community import Community
 from core.drill import DrillError, DrillStatement, drill_community
 from core.finding import Finding
-from core.topics import REFRESH_S
 
 log = structlog.get_logger()
 
@@ -38,7 +38,6 @@ LOOK_S = 0.5
 SWEEP_S = 30.0
 # Wall seconds that a drill may take beyond its scenario and the time to take over.
 _GRACE_S = 180.0
-_TRIES = 5
 MOST_EVIDENCE = 20
 
 WatchOf = Callable[[str, Community], Watch]
@@ -69,14 +68,13 @@ class DrillDesk(DrillBooks):
     ) -> None:
         super().__init__(register, store, community, clock, response or Response())
         self._watch_of = watch_of
-        self._state = state
+        self._statements = DrillStatements(state, clock)
         self._planning: Planning | None = None
         self._lock = threading.RLock()
         self._kept: KeptDrill | None = None
         self._watch: Watch | None = None
         self._changes = Changes()
-        self._unsaid: DrillStatement | None = None
-        self._said_s = self._looked_s = float("-inf")
+        self._looked_s = float("-inf")
         self.resume()
 
     def resume(self) -> None:
@@ -95,7 +93,7 @@ class DrillDesk(DrillBooks):
         self._kept, self._watch = kept, self._watch_of(kept.drill.id, twins)
         self._planning = Planning(self._watch, self._response, self._community)
         self._store.announcer.loud = kept.drill.id if kept.drill.plan.with_outputs else ""
-        self._said_s = float("-inf")
+        self._statements.again()
 
     def _put_down(self) -> None:
         self._kept = self._watch = self._planning = None
@@ -128,7 +126,7 @@ class DrillDesk(DrillBooks):
                 beat_wall=self._clock.wall_ms(),
             )
             self._take_up(self._register.add(asked))
-            self._say(asked.statement)
+            self._statements.say(asked.statement)
             log.info("drill asked for", drill=asked.id, zone=plan.zone, scenario=plan.scenario)
             return asked
 
@@ -212,7 +210,7 @@ class DrillDesk(DrillBooks):
             SQLAlchemyError: The database failed; the next tick does it again.
         """
         with self._lock:
-            self._repeat()
+            self._statements.repeat(self._kept.drill if self._kept is not None else None)
             now_s = self._clock.monotonic_s()
             if self._kept is None or self._watch is None:
                 if now_s - self._looked_s >= SWEEP_S:
@@ -228,7 +226,7 @@ class DrillDesk(DrillBooks):
 
     def linked(self) -> None:
         """The broker has us (again), and may have forgotten which drill runs: say it soon."""
-        self._said_s = float("-inf")
+        self._statements.again()
 
     def remind(self) -> None:
         """Announce again what nobody could be told."""
@@ -266,19 +264,10 @@ class DrillDesk(DrillBooks):
             DrillError: It can't happen in this state, or there is no such drill.
         """
         with self._lock:
-            for _ in range(_TRIES):
-                kept = self._register.kept(drill)
-                if kept is None:
-                    raise DrillError(f"drill {drill}: there is none")
-                fresh = step(kept.drill)
-                if fresh == kept.drill:
-                    return fresh
-                written = self._register.put(kept, fresh)
-                if written is not None:
-                    if self._kept is not None and self._kept.drill.id == drill:
-                        self._kept = written
-                    return fresh
-            raise DrillError(f"drill {drill} is being changed by another program; try again")
+            changed = self._register.change(drill, step)
+            if self._kept is not None and self._kept.drill.id == drill:
+                self._kept = changed
+            return changed.drill
 
     def _end(self, drill: str, step: Callable[[Drill, int], Drill]) -> Drill:
         """End it: first its incidents, then its row, so that a crash between ends it again."""
@@ -294,7 +283,7 @@ class DrillDesk(DrillBooks):
                 self._changes.numbers |= watch.changes().numbers
             ended = self._change(drill, lambda now: step(now, over.ended_at))
             self._put_down()
-            self._say(ended.statement)
+            self._statements.say(ended.statement)
             log.info("drill ended", drill=drill, state=str(ended.state), why=ended.why)
             return ended
 
@@ -324,14 +313,3 @@ class DrillDesk(DrillBooks):
             kept = self._register.kept(name)
             if kept is not None and kept.drill.over:
                 self._watch_of(name, self._community).end_drill("aborted", "")
-
-    def _say(self, statement: DrillStatement) -> None:
-        self._unsaid = None if self._state(statement) else statement
-        self._said_s = self._clock.monotonic_s()
-
-    def _repeat(self) -> None:
-        """Say again what could not be said, and every minute which drill runs."""
-        if self._unsaid is not None:
-            self._say(self._unsaid)
-        elif self._kept is not None and self._clock.monotonic_s() - self._said_s >= REFRESH_S:
-            self._say(self._kept.drill.statement)

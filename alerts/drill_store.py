@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -12,6 +14,8 @@ from alerts.drill import Drill
 from core.drill import DrillError
 
 _d = tables.drill.c
+# How often a change is tried while other programs on this database are faster.
+_TRIES = 5
 _ENCODER = msgspec.json.Encoder(order="sorted")
 _DECODER = msgspec.json.Decoder(Drill)
 
@@ -66,6 +70,24 @@ class DrillStore:
                 .values(ended_at=drill.ended_at, version=kept.version + 1, state=_text(drill))
             )
         return KeptDrill(drill, kept.version + 1) if result.rowcount == 1 else None
+
+    def change(self, drill: str, step: Callable[[Drill], Drill]) -> KeptDrill:
+        """Write what *step* makes of a drill, whoever changes it at the same time.
+
+        Raises:
+            DrillError: It can't happen in this state, or there is no such drill.
+        """
+        for _ in range(_TRIES):
+            kept = self.kept(drill)
+            if kept is None:
+                raise DrillError(f"drill {drill}: there is none")
+            fresh = step(kept.drill)
+            if fresh == kept.drill:
+                return kept
+            written = self.put(kept, fresh)
+            if written is not None:
+                return written
+        raise DrillError(f"drill {drill} is being changed by another program; try again")
 
     def running(self) -> KeptDrill | None:
         """Return the drill that prepares or runs."""

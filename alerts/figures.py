@@ -14,7 +14,8 @@ from alerts import outbox, resilience, tables
 from alerts.database import Database
 from alerts.incident import Event, Incident
 from alerts.journal import Entry
-from alerts.kpi import Kpis, Story, kpis
+from alerts.kpi import Kpis, kpis
+from alerts.kpi_facts import Story
 from alerts.resilience import (
     CHANNEL_DAYS,
     DRILL_DAYS,

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from alerts.channels.base import ChannelEntry, ChannelError, read_secret
+from alerts.channels.entry import ChannelEntry, ChannelError, read_secret
 from alerts.channels.webhook import MIN_KEY_BYTES, signature
 from alerts.claims import Claim
 from core.community import Community

@@ -1,21 +1,19 @@
 """Alarm figures as EEMUA 191 and ISA-18.2 name them, out of the journal of a period. Pure.
 
-An alarm is an announced rise: what makes a phone ring. Drills and tests are left out; so is what
-was withheld, because nobody was told. Targets and their marks are those of channels reference 3.4:
-T = from a secondary text, K = general knowledge; the standards themselves are behind a paywall, so
-these figures support a claim of conformance, they don't make one.
+What an alarm is, `alerts.kpi_facts` says. Targets and their marks are those of channels reference
+3.4: T = from a secondary text, K = general knowledge; the standards themselves are behind a
+paywall, so these figures support a claim of conformance, they don't make one.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 
 import msgspec
 
-from alerts.incident import SYSTEM, Event, Happening, Kind
+from alerts.kpi_facts import Alarm, Facts, Story, facts_of
 from core.finding import Hazard
 from core.grade import WARNING_GRADES, Grade
 
@@ -24,21 +22,9 @@ TEN_MINUTES_MS = 600_000
 FLOOD_ABOVE, FLOOD_BELOW = 10, 5
 # Three onsets of one alarm within a minute are chattering [K].
 CHATTER_ONSETS, CHATTER_MS = 3, 60_000
-# Over within a minute, untouched: fleeting [K]. Active for more than a day: stale [K].
-FLEETING_MS, STALE_MS = 60_000, 24 * 3_600_000
+_DAY_MS = 86_400_000
 # Of fewer alarms than this even one is more than 5 %: no share is judged.
 FEWEST = 20
-_ONSETS = (Happening.OPENED, Happening.RAISED, Happening.KNOWN)
-_LOST = (Happening.VOIDED, Happening.LAPSED)
-
-
-class Story(msgspec.Struct, frozen=True):
-    """The journal of one actual incident."""
-
-    number: int
-    zone: str
-    hazard: Hazard
-    events: tuple[Event, ...]
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,29 +98,6 @@ class Kpis(msgspec.Struct, frozen=True, kw_only=True):
         return next(one for one in self.figures if one.name == name)
 
 
-@dataclass(frozen=True, slots=True)
-class _Alarm:
-    at: int
-    grade: Grade
-    key: tuple[str, Hazard]
-    accepted_at: int | None
-
-
-@dataclass
-class _Facts:
-    """What the journals say, before anything is counted."""
-
-    alarms: list[_Alarm] = field(default_factory=list)
-    waits_s: list[float] = field(default_factory=list)
-    unattended: int = 0
-    told: dict[str, dict[tuple[int, int], int]] = field(default_factory=lambda: defaultdict(dict))
-    channels: dict[str, Counter[bool]] = field(default_factory=lambda: defaultdict(Counter))
-    onsets: dict[tuple[str, Hazard], list[int]] = field(default_factory=lambda: defaultdict(list))
-    fleeting: int = 0
-    opened: int = 0
-    stale: int = 0
-
-
 def kpis(stories: Iterable[Story], since: int, until: int) -> Kpis:
     """Return the figures of a period.
 
@@ -148,10 +111,7 @@ def kpis(stories: Iterable[Story], since: int, until: int) -> Kpis:
     """
     if until <= since:
         raise ValueError("the period ends before it begins")
-    facts = _Facts()
-    for story in stories:
-        _read(story, facts, since, until)
-    facts.alarms.sort(key=lambda alarm: alarm.at)
+    facts = facts_of(stories, since, until)
     periods = [0] * math.ceil((until - since) / TEN_MINUTES_MS)
     for alarm in facts.alarms:
         periods[(alarm.at - since) // TEN_MINUTES_MS] += 1
@@ -164,7 +124,7 @@ def kpis(stories: Iterable[Story], since: int, until: int) -> Kpis:
         figures=(
             *_rates(facts.alarms, periods, floods, until - since),
             *_priorities(grades, len(facts.alarms)),
-            *_nuisances(facts, sources, (until - since) / STALE_MS),
+            *_nuisances(facts, sources, (until - since) / _DAY_MS),
             *_answers(facts),
         ),
         grades={grade.word: grades[grade] for grade in WARNING_GRADES},
@@ -175,86 +135,8 @@ def kpis(stories: Iterable[Story], since: int, until: int) -> Kpis:
     )
 
 
-def _read(story: Story, facts: _Facts, since: int, until: int) -> None:
-    key = (story.zone, story.hazard)
-    accepted = _accepted(story)
-    for event in story.events:
-        if not since <= event.at < until:
-            continue
-        if event.what is Happening.ANNOUNCED and event.kind is Kind.ALERT and event.grade:
-            facts.alarms.append(_Alarm(event.at, event.grade, key, accepted.get(event.seq)))
-        elif event.what in (Happening.TOLD, Happening.UNDELIVERED):
-            facts.channels[event.channel][event.what is Happening.TOLD] += 1
-            if event.what is Happening.TOLD and event.kind in (Kind.ALERT, Kind.ESCALATION):
-                facts.told[event.contact].setdefault((story.number, event.seq), event.at)
-        elif event.what in _ONSETS:
-            facts.onsets[key].append(event.at)
-    _read_waits(story, facts, since, until)
-    _read_life(story, facts, since, until)
-
-
-def _accepted(story: Story) -> dict[int, int]:
-    """Return when each announcement was first accepted, by its number.
-
-    One that a newer one overtook before it was sent (nobody refused it) was told with that.
-    """
-    first: dict[int, int] = {}
-    alarms: dict[int, int] = {}
-    for event in story.events:
-        if event.what is Happening.TOLD:
-            first.setdefault(event.seq, event.at)
-            if event.kind in (Kind.ALERT, Kind.ESCALATION):
-                alarms.setdefault(event.seq, event.at)
-    refused = {event.seq for event in story.events if event.what is Happening.UNDELIVERED}
-    overtaken: dict[int, int] = {}
-    for event in story.events:
-        if event.what is Happening.ANNOUNCED and event.seq not in refused:
-            later = [at for seq, at in alarms.items() if seq > event.seq]
-            if later:
-                overtaken[event.seq] = min(later)
-    return overtaken | first
-
-
-def _read_waits(story: Story, facts: _Facts, since: int, until: int) -> None:
-    """Measure from the first alarm that nobody had to the moment when a person had it."""
-    began: int | None = None
-    taken = False
-    for event in story.events:
-        if event.what is Happening.ANNOUNCED and event.kind is Kind.ALERT:
-            began = event.at if began is None and not taken else began
-        elif event.what is Happening.ACKNOWLEDGED and event.actor != SYSTEM:
-            if began is not None and since <= began < until:
-                facts.waits_s.append((event.at - began) / 1000)
-            began, taken = None, True
-        elif event.what in _LOST:
-            began, taken = event.at, False
-    if began is not None and since <= began < until:
-        facts.unattended += 1
-
-
-def _read_life(story: Story, facts: _Facts, since: int, until: int) -> None:
-    """Look at each stretch from an onset to the clearing."""
-    began: int | None = None
-    touched = False
-    for event in (*story.events, None):
-        if event is not None and event.actor != SYSTEM:
-            touched = True
-        if event is not None and event.what in _ONSETS and began is None:
-            began, touched = event.at, False
-            facts.opened += since <= began < until
-        if began is not None and (event is None or event.what in _OVER):
-            ended = until if event is None else event.at
-            facts.stale += ended - began > STALE_MS and ended > since and began < until
-            if event is not None and since <= began < until and not touched:
-                facts.fleeting += ended - began < FLEETING_MS
-            began = None
-
-
-_OVER = (Happening.CLEARED, Happening.ENDED, Happening.CLOSED)
-
-
 def _rates(
-    alarms: Sequence[_Alarm], periods: Sequence[int], floods: Sequence[Flood], length_ms: int
+    alarms: Sequence[Alarm], periods: Sequence[int], floods: Sequence[Flood], length_ms: int
 ) -> list[Figure]:
     busy = sum(count > FLOOD_ABOVE for count in periods)
     flooded = sum(flood.ended_at - flood.began_at for flood in floods)
@@ -266,8 +148,8 @@ def _rates(
         Figure(name="alarms", value=float(n), unit="count", n=n),
         Figure(name="rate", value=rate, unit="per-10-min", n=n, within=rate <= 1),
         Figure(
-            name="daily", value=n / (length_ms / STALE_MS), unit="per-day", n=n,
-            within=n / (length_ms / STALE_MS) <= 150,
+            name="daily", value=n / (length_ms / _DAY_MS), unit="per-day", n=n,
+            within=n / (length_ms / _DAY_MS) <= 150,
         ),
         Figure(
             name="busy-periods", value=busy / len(periods), unit="share", n=len(periods),
@@ -297,7 +179,7 @@ def _share(name: str, count: int, n: int, fits: Callable[[float], bool] | None =
     return Figure(name=name, value=count / n, unit="share", n=n, within=within)
 
 
-def _nuisances(facts: _Facts, sources: Sequence[Source], days: float) -> list[Figure]:
+def _nuisances(facts: Facts, sources: Sequence[Source], days: float) -> list[Figure]:
     top = sum(source.alarms for source in sources[:10])
     n = len(facts.alarms)
     chattering = sum(_chatters(onsets) for onsets in facts.onsets.values())
@@ -318,7 +200,7 @@ def _nuisances(facts: _Facts, sources: Sequence[Source], days: float) -> list[Fi
     ]  # fmt: skip
 
 
-def _answers(facts: _Facts) -> list[Figure]:
+def _answers(facts: Facts) -> list[Figure]:
     waits = sorted(facts.waits_s)
     accepted = sorted(
         (alarm.accepted_at - alarm.at) / 1000
@@ -385,7 +267,7 @@ def _chatters(onsets: Sequence[int]) -> bool:
     )
 
 
-def _sources(alarms: Sequence[_Alarm]) -> tuple[Source, ...]:
+def _sources(alarms: Sequence[Alarm]) -> tuple[Source, ...]:
     counts = Counter(alarm.key for alarm in alarms)
     return tuple(
         Source(zone, hazard, count, count / len(alarms))
@@ -393,7 +275,7 @@ def _sources(alarms: Sequence[_Alarm]) -> tuple[Source, ...]:
     )
 
 
-def _loads(facts: _Facts, length_ms: int) -> tuple[Load, ...]:
+def _loads(facts: Facts, length_ms: int) -> tuple[Load, ...]:
     loads = [
         Load(
             contact, len(told), len(told) / (length_ms / TEN_MINUTES_MS),
@@ -404,7 +286,7 @@ def _loads(facts: _Facts, length_ms: int) -> tuple[Load, ...]:
     return tuple(sorted(loads, key=lambda load: (-load.told, load.contact)))
 
 
-def _channels(facts: _Facts) -> tuple[ChannelFigures, ...]:
+def _channels(facts: Facts) -> tuple[ChannelFigures, ...]:
     return tuple(
         ChannelFigures(name, counts[True], counts[False], counts[True] / counts.total())
         for name, counts in sorted(facts.channels.items())

@@ -18,13 +18,13 @@ from sqlalchemy import (
     Text,
 )
 
-from alerts.tables import metadata
+from alerts.tables import metadata, row_number, site_id
 
 # A row whose person was erased stays as a tombstone: no import brings them back.
 volunteer = Table(
     "volunteer",
     metadata,
-    Column("site", String(40), nullable=False),
+    site_id(),
     Column("id", String(40), nullable=False),
     Column("person", String(40), nullable=False),
     Column("skills", Text, nullable=False),
@@ -37,7 +37,7 @@ volunteer = Table(
 supply = Table(
     "supply",
     metadata,
-    Column("site", String(40), nullable=False),
+    site_id(),
     Column("id", String(40), nullable=False),
     Column("quantity", Float, nullable=False),
     Column("changed_at", BigInteger, nullable=False),
@@ -49,8 +49,8 @@ supply = Table(
 absence = Table(
     "absence",
     metadata,
-    Column("row", Integer, primary_key=True, autoincrement=True),
-    Column("site", String(40), nullable=False),
+    row_number(),
+    site_id(),
     Column("contact", String(40), nullable=False),
     Column("stand_in", String(40), nullable=False),
     Column("begin", BigInteger, nullable=False),
@@ -63,8 +63,8 @@ absence = Table(
 hand_over = Table(
     "hand_over",
     metadata,
-    Column("row", Integer, primary_key=True, autoincrement=True),
-    Column("site", String(40), nullable=False),
+    row_number(),
+    site_id(),
     Column("at", BigInteger, nullable=False),
     Column("by", String(40), nullable=False),
     Column("shift", String(40), nullable=False),
@@ -93,8 +93,8 @@ roll_call = Table(
 report = Table(
     "report",
     metadata,
-    Column("row", Integer, primary_key=True, autoincrement=True),
-    Column("site", String(40), nullable=False),
+    row_number(),
+    site_id(),
     Column("nonce", String(40), nullable=False, unique=True),
     Column("at", BigInteger, nullable=False),
     Column("zone", String(40), nullable=False),

@@ -16,8 +16,8 @@ from alerts.act_store import ActStore, KeptAct
 from alerts.acts import Acts
 from alerts.answers import Answers
 from alerts.channels import open_channels, unusable
-from alerts.channels.base import ChannelEntry
 from alerts.channels.callback import CalledBack
+from alerts.channels.entry import ChannelEntry
 from alerts.channels.sounder import OrdersStations
 from alerts.cycle_desk import CycleDesk
 from alerts.database import open_database

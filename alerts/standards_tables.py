@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text, UniqueConstraint
 
-from alerts.tables import metadata
+from alerts.tables import metadata, row_number, site_id
 
 # One row for each CAP message that we took; `ended` once a later one has replaced or withdrawn it.
 upstream = Table(
     "upstream",
     metadata,
-    Column("row", Integer, primary_key=True, autoincrement=True),
-    Column("site", String(40), nullable=False),
+    row_number(),
+    site_id(),
     Column("sender", String(200), nullable=False),
     Column("identifier", String(200), nullable=False),
     Column("sent", BigInteger, nullable=False),
@@ -36,8 +36,8 @@ upstream = Table(
 hook_alert = Table(
     "hook_alert",
     metadata,
-    Column("row", Integer, primary_key=True, autoincrement=True),
-    Column("site", String(40), nullable=False),
+    row_number(),
+    site_id(),
     Column("hook", String(40), nullable=False),
     Column("fingerprint", String(80), nullable=False),
     Column("starts_at", BigInteger, nullable=False),
@@ -54,7 +54,7 @@ hook_alert = Table(
 erasure = Table(
     "erasure",
     metadata,
-    Column("row", Integer, primary_key=True, autoincrement=True),
+    row_number(),
     Column("person", String(40), nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("statement", Text, nullable=False),

@@ -21,12 +21,23 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
+
+def row_number() -> Column[int]:
+    """Return the key of a table that counts its rows (SQLite: `sqlite_autoincrement`)."""
+    return Column("row", Integer, primary_key=True, autoincrement=True)
+
+
+def site_id() -> Column[str]:
+    """Return the column that says whose a row is."""
+    return Column("site", String(40), nullable=False)
+
+
 # The row is a cache of the fold over the journal; `version` makes lost updates impossible.
 incident = Table(
     "incident",
     metadata,
     Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("site", String(40), nullable=False),
+    site_id(),
     Column("zone", String(40), nullable=False),
     Column("hazard", String(20), nullable=False),
     # The drill that it belongs to, "" for an actual incident: part of its identity.
@@ -67,7 +78,7 @@ journal = Table(
 outbox = Table(
     "outbox",
     metadata,
-    Column("row", Integer, primary_key=True, autoincrement=True),
+    row_number(),
     Column("id", String(40), nullable=False, unique=True),
     Column("dedup", String(200), nullable=False, unique=True),
     # None for digests and tests: they belong to no single incident.
@@ -112,7 +123,7 @@ outbox = Table(
 spent = Table(
     "spent",
     metadata,
-    Column("row", Integer, primary_key=True, autoincrement=True),
+    row_number(),
     Column("channel", String(80), nullable=False),
     Column("at_wall", BigInteger, nullable=False),
     Index("spent_window", "channel", "at_wall"),
@@ -142,8 +153,8 @@ setting = Table(
 local_act = Table(
     "local_act",
     metadata,
-    Column("row", Integer, primary_key=True, autoincrement=True),
-    Column("site", String(40), nullable=False),
+    row_number(),
+    site_id(),
     Column("station", String(40), nullable=False),
     Column("id", String(80), nullable=False),
     Column("run", String(80), nullable=False),
@@ -162,7 +173,7 @@ withholding = Table(
     "withholding",
     metadata,
     Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("site", String(40), nullable=False),
+    site_id(),
     Column("ended_at", BigInteger, nullable=False),
     Column("version", Integer, nullable=False),
     Column("state", Text, nullable=False),
@@ -183,7 +194,7 @@ drill = Table(
     "drill",
     metadata,
     Column("id", String(40), primary_key=True),
-    Column("site", String(40), nullable=False),
+    site_id(),
     Column("asked_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger, nullable=False),
     Column("version", Integer, nullable=False),

@@ -7,7 +7,8 @@ is wrong is likely to stop that very message.
 
 from __future__ import annotations
 
-from alerts.channels.base import ChannelEntry, ChannelError, Outcome, read_secret
+from alerts.channels.base import Outcome
+from alerts.channels.entry import ChannelEntry, ChannelError, read_secret
 from alerts.channels.post import Poster
 from alerts.delivery import WatchdogEntry
 from core.clock import Clock

@@ -146,7 +146,7 @@ def _try(channel: Channel, contact: str, profile: Community, wait_s: float) -> t
 
 def _open(hub: Path, community: Path) -> tuple[Community, dict[str, Channel]]:
     from alerts.channels import open_channels  # noqa: PLC0415  # slow imports
-    from alerts.channels.base import ChannelError  # noqa: PLC0415
+    from alerts.channels.entry import ChannelError  # noqa: PLC0415
 
     try:
         profile = load_community(community)

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from alerts.channels import open_channels
-from alerts.channels.base import ChannelError
+from alerts.channels.entry import ChannelError
 from alerts.hooks import hook_problems, hook_secret
 from alerts.ladder import FOREVER, ladders
 from alerts.response_file import load_response

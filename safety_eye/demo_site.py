@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from alerts.channels.base import ChannelEntry
+from alerts.channels.entry import ChannelEntry
 from alerts.database import open_database
 from alerts.register_file import Registers, load_registers
 from alerts.register_store import RegisterStore

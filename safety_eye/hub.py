@@ -12,7 +12,7 @@ import msgspec
 
 from alerts.cap.incoming import UpstreamSettings
 from alerts.cap.settings import CapSettings
-from alerts.channels.base import ChannelEntry
+from alerts.channels.entry import ChannelEntry
 from alerts.decisions import Patience
 from alerts.delivery import Delivery, DigestEntry, QuietEntry, SelfTestEntry, WatchdogEntry
 from alerts.delivery import problems as delivery_problems

@@ -14,7 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from alerts.api import build_api
-from alerts.channels.base import ChannelError
+from alerts.channels.entry import ChannelError
 from alerts.database import DatabaseError
 from alerts.response import Response
 from alerts.response_file import load_response

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from alerts.channels.alertmanager import AlertmanagerWebhook
 from alerts.channels.aliyun_sms import AliyunSms
 from alerts.channels.aliyun_voice import AliyunVoice
-from alerts.channels.base import Channel, ChannelEntry, ChannelError, masked
+from alerts.channels.base import Channel, masked
 from alerts.channels.dingtalk import DingTalkRobot
+from alerts.channels.entry import ChannelEntry, ChannelError
 from alerts.channels.feishu import FeishuBot
 from alerts.channels.gsm import Gsm
 from alerts.channels.long_tail import LongTail

@@ -11,14 +11,8 @@ import hashlib
 
 import msgspec
 
-from alerts.channels.base import (
-    Channel,
-    ChannelEntry,
-    ChannelError,
-    Outcome,
-    OutcomeKind,
-    read_secret,
-)
+from alerts.channels.base import Channel, Outcome, OutcomeKind
+from alerts.channels.entry import ChannelEntry, ChannelError, read_secret
 from alerts.channels.post import Poster, of_status
 from alerts.incident import Kind
 from alerts.message import Notification, lines, title, truncate_utf8

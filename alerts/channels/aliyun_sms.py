@@ -11,16 +11,9 @@ import datetime as dt
 import msgspec
 
 from alerts.channels.aliyun import AliyunService
-from alerts.channels.base import (
-    ChannelEntry,
-    Fate,
-    Outcome,
-    OutcomeKind,
-    masked,
-    read_options,
-    together,
-)
+from alerts.channels.base import Fate, Outcome, OutcomeKind, masked, together
 from alerts.channels.cloud import Cloud
+from alerts.channels.entry import ChannelEntry, read_options
 from alerts.channels.follow_up import Pending
 from alerts.channels.template import MOST_CHARACTERS, USUAL
 from alerts.message import Notification

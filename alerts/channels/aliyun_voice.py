@@ -12,16 +12,9 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.channels.aliyun import AliyunService, Reply
-from alerts.channels.base import (
-    ChannelEntry,
-    Fate,
-    Outcome,
-    OutcomeKind,
-    masked,
-    read_options,
-    together,
-)
+from alerts.channels.base import Fate, Outcome, OutcomeKind, masked, together
 from alerts.channels.cloud import Cloud
+from alerts.channels.entry import ChannelEntry, read_options
 from alerts.channels.follow_up import Pending
 from alerts.channels.template import MOST_CHARACTERS, USUAL
 from alerts.channels.voice import KEY, CallOptions, least_grade, not_called

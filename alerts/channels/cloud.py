@@ -10,14 +10,8 @@ import re
 from abc import abstractmethod
 from typing import ClassVar, Protocol
 
-from alerts.channels.base import (
-    Answers,
-    Channel,
-    ChannelEntry,
-    ChannelError,
-    is_number,
-    read_key_and_signer,
-)
+from alerts.channels.base import Answers, Channel, is_number
+from alerts.channels.entry import ChannelEntry, read_pair
 from alerts.channels.follow_up import FollowUps, Pending
 from alerts.channels.post import Poster
 from alerts.channels.template import check_words, filling
@@ -65,9 +59,7 @@ class Cloud(Channel):
         self.name = entry.name
         self.per_minute = entry.per_minute
         check_words(entry, options.parameters)
-        self._key, self._secret = read_key_and_signer(entry, _KEY, self.pair)
-        if not self._secret:
-            raise ChannelError(f"channel {entry.name!r}: its secret lacks the second line")
+        self._key, self._secret = read_pair(entry, _KEY, self.pair)
         self._language = entry.language
         self._poster = Poster(
             entry.url or url, allow_private=entry.allow_private, timeout_s=entry.timeout_s

@@ -13,16 +13,9 @@ import re
 
 import msgspec
 
-from alerts.channels.base import (
-    Channel,
-    ChannelEntry,
-    Outcome,
-    OutcomeKind,
-    check_style,
-    read_key_and_signer,
-    read_mobiles,
-)
+from alerts.channels.base import Channel, Outcome, OutcomeKind
 from alerts.channels.codes import Codes, outcome_of
+from alerts.channels.entry import ChannelEntry, check_style, read_key_and_signer, read_mobiles
 from alerts.channels.post import Poster
 from alerts.message import Notification, harmless, lines, title, truncate_utf8
 from core.grade import Grade

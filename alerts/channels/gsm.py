@@ -18,17 +18,14 @@ from alerts.channels.at_line import ModemSilentError
 from alerts.channels.base import (
     Answers,
     Channel,
-    ChannelEntry,
-    ChannelError,
     Fate,
     Outcome,
     OutcomeKind,
     is_number,
     masked,
-    read_options,
-    read_secret,
     together,
 )
+from alerts.channels.entry import ChannelEntry, ChannelError, read_options, read_secret
 from alerts.channels.modem import Modem, ModemError, Stored
 from alerts.channels.pdu import Report, submits
 from alerts.channels.sms_inbox import Sent, SmsInbox

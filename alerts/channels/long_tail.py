@@ -14,14 +14,8 @@ from typing import Any
 
 import httpx
 
-from alerts.channels.base import (
-    Channel,
-    ChannelEntry,
-    ChannelError,
-    Outcome,
-    OutcomeKind,
-    read_secret,
-)
+from alerts.channels.base import Channel, Outcome, OutcomeKind
+from alerts.channels.entry import ChannelEntry, ChannelError, read_secret
 from alerts.channels.post import RefusedAddressError, checked_address
 from alerts.message import Notification, lines, title, truncate_utf8
 

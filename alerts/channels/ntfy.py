@@ -9,14 +9,8 @@ import re
 
 import msgspec
 
-from alerts.channels.base import (
-    Channel,
-    ChannelEntry,
-    ChannelError,
-    Outcome,
-    OutcomeKind,
-    read_secret,
-)
+from alerts.channels.base import Channel, Outcome, OutcomeKind
+from alerts.channels.entry import ChannelEntry, ChannelError, read_secret
 from alerts.channels.post import Answer, Poster, of_status
 from alerts.message import Notification, lines, title, truncate_utf8
 from core.grade import Grade

@@ -18,7 +18,8 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
-from alerts.channels.base import ChannelError, Outcome, OutcomeKind
+from alerts.channels.base import Outcome, OutcomeKind
+from alerts.channels.entry import ChannelError
 from core.clock import RunClock
 
 # More than any vendor answers; what follows is not read.

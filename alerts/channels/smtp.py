@@ -24,18 +24,8 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 
-from alerts.channels.base import (
-    Channel,
-    ChannelEntry,
-    ChannelError,
-    Fate,
-    Outcome,
-    OutcomeKind,
-    masked,
-    read_key_and_signer,
-    read_options,
-    together,
-)
+from alerts.channels.base import Channel, Fate, Outcome, OutcomeKind, masked, together
+from alerts.channels.entry import ChannelEntry, ChannelError, read_options, read_pair
 from alerts.channels.post import MAX_TIMEOUT_S, RefusedAddressError, checked_address
 from alerts.message import Notification, lines, title
 from core.grade import Grade
@@ -82,9 +72,7 @@ class Smtp(Channel):
         self._scheme, self._host, self._port = _server(entry)
         self._login = ("", "")
         if self._options.login:
-            self._login = read_key_and_signer(entry, _USER, "a user name and its password")
-            if not self._login[1]:
-                raise ChannelError(f"channel {entry.name!r}: its secret lacks the second line")
+            self._login = read_pair(entry, _USER, "a user name and its password")
         try:
             self._tls = ssl.create_default_context(cafile=self._options.ca_file or None)
         except (OSError, ssl.SSLError) as error:

@@ -11,17 +11,8 @@ import re
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from alerts.channels.base import (
-    Answers,
-    Channel,
-    ChannelEntry,
-    ChannelError,
-    Fate,
-    Outcome,
-    OutcomeKind,
-    read_options,
-    together,
-)
+from alerts.channels.base import Answers, Channel, Fate, Outcome, OutcomeKind, together
+from alerts.channels.entry import ChannelEntry, ChannelError, read_options
 from alerts.channels.voice import CallOptions, least_grade
 from alerts.incident import Kind
 from alerts.message import Notification

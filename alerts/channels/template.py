@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from alerts.channels.base import ChannelEntry, ChannelError
+from alerts.channels.entry import ChannelEntry, ChannelError
 from alerts.incident import Kind
 from alerts.message import Notification, drill_mark, kind_words, local_time
 

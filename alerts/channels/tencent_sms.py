@@ -12,16 +12,9 @@ import hmac
 
 import msgspec
 
-from alerts.channels.base import (
-    ChannelEntry,
-    Fate,
-    Outcome,
-    OutcomeKind,
-    masked,
-    read_options,
-    together,
-)
+from alerts.channels.base import Fate, Outcome, OutcomeKind, masked, together
 from alerts.channels.cloud import Cloud
+from alerts.channels.entry import ChannelEntry, read_options
 from alerts.channels.follow_up import Pending
 from alerts.channels.post import Answer, of_status
 from alerts.channels.template import MOST_CHARACTERS, USUAL

@@ -19,18 +19,15 @@ import msgspec
 from alerts.channels.base import (
     Answers,
     Channel,
-    ChannelEntry,
-    ChannelError,
     Fate,
     Outcome,
     OutcomeKind,
     is_number,
     masked,
-    read_key_and_signer,
-    read_options,
     together,
 )
 from alerts.channels.callback import Callback, CallbackReply
+from alerts.channels.entry import ChannelEntry, ChannelError, read_options, read_pair
 from alerts.channels.post import Answer, Poster, of_status
 from alerts.channels.voice import KEY, CallOptions, least_grade, not_called, spoken
 from alerts.incident import Kind
@@ -93,9 +90,7 @@ class TwilioVoice(Channel):
         parts = urlsplit(self._options.public_url)
         if parts.scheme != "https" or not parts.netloc or parts.query:
             raise ChannelError("options.public_url: expected https://…, as Twilio reaches it")
-        self._account, self._token = read_key_and_signer(entry, _SID, "an account SID and token")
-        if not self._token:
-            raise ChannelError(f"channel {entry.name!r}: its secret lacks the second line")
+        self._account, self._token = read_pair(entry, _SID, "an account SID and token")
         self._language = entry.language
         self._base = f"{self._options.public_url.rstrip('/')}{PATH}/{self.name}"
         root = f"{(entry.url or URL).rstrip('/')}/2010-04-01/Accounts/{self._account}"

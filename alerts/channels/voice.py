@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from alerts.channels.base import ChannelEntry, ChannelError, Outcome, OutcomeKind
+from alerts.channels.base import Outcome, OutcomeKind
+from alerts.channels.entry import ChannelEntry, ChannelError
 from alerts.channels.template import filling
 from alerts.message import Notification
 from alerts.reply_code import wanted

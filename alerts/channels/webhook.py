@@ -14,14 +14,8 @@ import hmac
 
 import msgspec
 
-from alerts.channels.base import (
-    Channel,
-    ChannelEntry,
-    ChannelError,
-    Outcome,
-    OutcomeKind,
-    read_secret,
-)
+from alerts.channels.base import Channel, Outcome, OutcomeKind
+from alerts.channels.entry import ChannelEntry, ChannelError, read_secret
 from alerts.channels.post import Answer, Poster, of_status
 from alerts.message import Notification, drill_mark, lines, title, truncate_utf8
 

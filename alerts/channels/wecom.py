@@ -9,17 +9,9 @@ import re
 
 import msgspec
 
-from alerts.channels.base import (
-    Channel,
-    ChannelEntry,
-    ChannelError,
-    Outcome,
-    OutcomeKind,
-    check_style,
-    read_mobiles,
-    read_secret,
-)
+from alerts.channels.base import Channel, Outcome, OutcomeKind
 from alerts.channels.codes import Codes, outcome_of
+from alerts.channels.entry import ChannelEntry, ChannelError, check_style, read_mobiles, read_secret
 from alerts.channels.post import Poster
 from alerts.message import Notification, harmless, lines, truncate_utf8
 from core.grade import Grade

@@ -12,19 +12,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from alerts.channels.base import (
-    Channel,
-    ChannelEntry,
-    ChannelError,
-    Fate,
-    Outcome,
-    OutcomeKind,
-    masked,
-    read_key_and_signer,
-    read_options,
-    together,
-)
+from alerts.channels.base import Channel, Fate, Outcome, OutcomeKind, masked, together
 from alerts.channels.codes import Codes, outcome_of
+from alerts.channels.entry import ChannelEntry, read_options, read_pair
 from alerts.channels.post import Answer, Poster
 from alerts.message import Notification, harmless, lines, truncate_utf8
 
@@ -97,9 +87,7 @@ class WeComApp(Channel):
         self.name = entry.name
         self.per_minute = entry.per_minute
         self._agent = read_options(entry, WeComAppOptions).agent_id
-        self._corp, self._secret = read_key_and_signer(entry, _CORP, "a corp id and the secret")
-        if not self._secret:
-            raise ChannelError(f"channel {entry.name!r}: its secret lacks the second line")
+        self._corp, self._secret = read_pair(entry, _CORP, "a corp id and the secret")
         self._language = entry.language
         root = (entry.url or URL).rstrip("/")
         self._tokens, self._messages = (

@@ -23,7 +23,7 @@ from typing import Any
 
 import httpx
 
-from alerts.channels.base import ChannelEntry
+from alerts.channels.entry import ChannelEntry
 from alerts.decisions import Patience
 from core import topics
 from core.broker import Broker, BrokerAddress

@@ -19,7 +19,7 @@ from pathlib import Path
 import httpx
 
 from alerts.channels import open_channels
-from alerts.channels.base import ChannelEntry
+from alerts.channels.entry import ChannelEntry
 from alerts.channels.webhook import Webhook, body_of
 from alerts.database import open_database
 from alerts.decisions import opening

@@ -10,7 +10,7 @@ import threading
 from multiprocessing.synchronize import Event
 
 from alerts.channels import open_channels
-from alerts.channels.base import ChannelEntry
+from alerts.channels.entry import ChannelEntry
 from alerts.database import open_database
 from alerts.decisions import opening
 from alerts.metrics import Metrics

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from alerts.channels.base import ChannelEntry
+from alerts.channels.entry import ChannelEntry
 from alerts.decisions import Patience
 from alerts.service import AlertService, AlertSettings
 from core import topics

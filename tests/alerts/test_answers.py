@@ -11,7 +11,8 @@ import pytest
 from alerts import breaker, dispatch, settling
 from alerts.answers import Answers
 from alerts.breaker import Breaker
-from alerts.channels.base import ChannelEntry, Outcome, OutcomeKind
+from alerts.channels.base import Outcome, OutcomeKind
+from alerts.channels.entry import ChannelEntry
 from alerts.database import open_database
 from alerts.dispatch import Claimed, Room
 from alerts.incident import Kind

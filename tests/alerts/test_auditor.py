@@ -12,7 +12,8 @@ from sqlalchemy import select, update
 
 from alerts import dispatch, tables
 from alerts.auditor import Auditor
-from alerts.channels.base import ChannelError, Outcome, OutcomeKind
+from alerts.channels.base import Outcome, OutcomeKind
+from alerts.channels.entry import ChannelError
 from alerts.delivery import Delivery, SelfTestEntry, WatchdogEntry, problems
 from alerts.dispatch import Room
 from alerts.health import OwnHealth

@@ -14,7 +14,8 @@ from alerts.channels import open_channels
 from alerts.channels.aliyun import authorization as acs3
 from alerts.channels.aliyun import canonical_query
 from alerts.channels.aliyun_sms import AliyunSms
-from alerts.channels.base import Channel, ChannelEntry, OutcomeKind
+from alerts.channels.base import Channel, OutcomeKind
+from alerts.channels.entry import ChannelEntry
 from alerts.channels.tencent_sms import TencentSms
 from alerts.channels.tencent_sms import authorization as tc3
 from alerts.incident import Kind

@@ -13,7 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from alerts.channels import open_channels
-from alerts.channels.base import Channel, ChannelEntry
+from alerts.channels.base import Channel
+from alerts.channels.entry import ChannelEntry
 from alerts.incident import Kind
 from core.community import Name
 from core.grade import Grade

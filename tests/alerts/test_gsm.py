@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from alerts.channels import open_channels
-from alerts.channels.base import Channel, ChannelEntry, ChannelError, Outcome, OutcomeKind
+from alerts.channels.base import Channel, Outcome, OutcomeKind
+from alerts.channels.entry import ChannelEntry, ChannelError
 from alerts.channels.gsm import Gsm
 from alerts.channels.pdu import is_gsm, room, units
 from alerts.channels.sms_text import sms_text

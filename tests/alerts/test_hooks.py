@@ -17,7 +17,7 @@ from standardwebhooks import Webhook
 from alerts.api import build_api
 from alerts.cap.document import decode
 from alerts.cap.incoming import AreaEntry, UpstreamSettings
-from alerts.channels.base import ChannelError
+from alerts.channels.entry import ChannelError
 from alerts.hooks import HookEntry, hook_problems, hook_secret
 from alerts.service import AlertService, AlertSettings
 from alerts.standards import StandardsSettings

@@ -11,7 +11,8 @@ import pytest
 from alerts.decisions import Patience
 from alerts.figures import DAY_MS, Figures, reviews
 from alerts.incident import Event, Happening, Kind
-from alerts.kpi import Kpis, Story, kpis
+from alerts.kpi import Kpis, kpis
+from alerts.kpi_facts import Story
 from alerts.kpi_words import NAMES, TARGETS, target_words, value_words, verdict_words
 from alerts.resilience import WORDS
 from alerts.response import Plan, Response

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from alerts.channels import open_channels
-from alerts.channels.base import Channel, ChannelEntry, ChannelError, OutcomeKind
+from alerts.channels.base import Channel, OutcomeKind
+from alerts.channels.entry import ChannelEntry, ChannelError
 from core.community import Name
 from tests.alerts.samples import note
 from tests.alerts.vendor import Reply, Vendor

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from alerts.channels import open_channels
-from alerts.channels.base import Channel, ChannelEntry, ChannelError, Outcome, OutcomeKind
+from alerts.channels.base import Channel, Outcome, OutcomeKind
+from alerts.channels.entry import ChannelEntry, ChannelError
 from alerts.incident import Kind
 from core.clock import RunClock
 from core.community import Contact, Name

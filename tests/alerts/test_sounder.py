@@ -12,7 +12,8 @@ import pytest
 
 from alerts import orders
 from alerts.channels import open_channels
-from alerts.channels.base import ChannelEntry, ChannelError, OutcomeKind
+from alerts.channels.base import OutcomeKind
+from alerts.channels.entry import ChannelEntry, ChannelError
 from alerts.channels.sounder import Sounder
 from alerts.incident import Kind
 from alerts.ladder import DEFAULTS

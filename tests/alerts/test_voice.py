@@ -13,7 +13,8 @@ import pytest
 from alerts.api import build_api
 from alerts.channels import open_channels
 from alerts.channels.aliyun_voice import AliyunVoice
-from alerts.channels.base import ChannelEntry, ChannelError, OutcomeKind
+from alerts.channels.base import OutcomeKind
+from alerts.channels.entry import ChannelEntry, ChannelError
 from alerts.channels.twilio_voice import signature
 from alerts.incident import Kind
 from alerts.notification import Notification

@@ -12,7 +12,8 @@ import pytest
 from standardwebhooks.webhooks import Webhook as Receiver
 from standardwebhooks.webhooks import WebhookVerificationError
 
-from alerts.channels.base import ChannelEntry, ChannelError, OutcomeKind
+from alerts.channels.base import OutcomeKind
+from alerts.channels.entry import ChannelEntry, ChannelError
 from alerts.channels.webhook import Webhook, body_of
 from alerts.incident import Kind
 from core.clock import RunClock

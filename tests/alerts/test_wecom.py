@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.channels.base import ChannelEntry
+from alerts.channels.entry import ChannelEntry
 from alerts.channels.wecom import MAX_MARKDOWN_BYTES, MAX_TEXT_BYTES, WeComBot
 from alerts.incident import Kind
 from alerts.message import harmless, truncate_utf8

@@ -11,7 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from alerts.channels import open_channels
-from alerts.channels.base import Channel, ChannelEntry, OutcomeKind
+from alerts.channels.base import Channel, OutcomeKind
+from alerts.channels.entry import ChannelEntry
 from core.community import Contact, Name
 from tests.alerts.samples import note
 from tests.alerts.vendor import Reply, Request, Vendor

@@ -17,7 +17,8 @@ from urllib.parse import unquote_plus
 import pytest
 
 from alerts.channels import KINDS, open_channels
-from alerts.channels.base import Channel, ChannelEntry, ChannelError, Outcome, OutcomeKind
+from alerts.channels.base import Channel, Outcome, OutcomeKind
+from alerts.channels.entry import ChannelEntry, ChannelError
 from alerts.channels.post import MAX_ANSWER_BYTES
 from alerts.incident import Kind
 from core.community import Contact

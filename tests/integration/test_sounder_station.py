@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from alerts.channels.base import ChannelEntry
+from alerts.channels.entry import ChannelEntry
 from alerts.service import AlertService, AlertSettings
 from core.clock import RunClock
 from core.community_file import parse_community
