@@ -36,7 +36,8 @@ from dashboards.console.station_views import StationView, station_views
 from dashboards.console.words import Words, clock_text
 from dashboards.console.zones import ZoneGroup, summary, zone_groups
 from ingest.history.base import HistoryReader
-from ingest.ledger import LedgerError, StationLedger
+from ingest.ledger_file import LedgerError
+from ingest.station_ledger import StationLedger
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"

@@ -34,7 +34,7 @@ from core.reading import Reading
 from core.status import Link, StationStatus, encode_status
 from dashboards.console import mount
 from dashboards.console.feed import LiveFeed
-from ingest.ledger import StationLedger
+from ingest.station_ledger import StationLedger
 from tests.servers import free_port, wait_until
 
 SAMPLE = Path(__file__).parents[2] / "safety_eye" / "sample" / "community.toml"
