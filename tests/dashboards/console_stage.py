@@ -13,6 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from alerts.access import Access
+from alerts.desks import Desks
 from alerts.views import (
     IncidentError,
     IncidentView,
@@ -71,6 +72,8 @@ def an_incident(number: int = 1, **changes: object) -> IncidentView:
 
 class MemoryIncidents:
     """An IncidentPort in memory (alerts/views.py); every rule of the port that pages rely on."""
+
+    desks = Desks()
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
