@@ -12,6 +12,7 @@ LINT_TEXTS: dict[str, tuple[str, str]] = {
     "placeholder": ("“{left}”还没有填写", "{left!r} was never filled in"),
     "no-public-words": ("没有对居民的措辞", "there are no words for residents"),
     "one-language": ("缺少 {missing}", "{missing} is missing"),
+    "no-owner": ("无人负责：写明角色 role", "nobody owns it: give its role"),
     "no-role": (
         "没有任何联系人担任，步骤无人执行：{steps}",
         "no contact has this role, so nobody does {steps}",

@@ -110,6 +110,12 @@ def _language(lint: Lint) -> Iterator[LintFinding]:
                 yield _found("one-language", f"plan {plan.id}: {where}", missing=missing)
 
 
+def _ownerless(lint: Lint) -> Iterator[LintFinding]:
+    for plan, step in _steps(lint.response):
+        if not step.role:
+            yield _found("no-owner", f"plan {plan.id}: step {step.id}")
+
+
 def _unowned(lint: Lint) -> Iterator[LintFinding]:
     roster = Roster(lint.response, lint.community, lint.away)
     zone = zoneinfo.ZoneInfo(lint.community.site.timezone)
@@ -131,7 +137,7 @@ def _steps_by_role(response: Response, *, duty: bool) -> dict[str, list[str]]:
     """Return the steps of each role of staff; with *duty* that role even if it has none."""
     found: dict[str, list[str]] = {"duty": []} if duty else {}
     for plan, step in _steps(response):
-        if step.role != VOLUNTEER:
+        if step.role not in ("", VOLUNTEER):
             found.setdefault(step.role, []).append(f"{plan.id}/{step.id}")
     return found
 
@@ -256,6 +262,7 @@ RULES: tuple[Callable[[Lint], Iterator[LintFinding]], ...] = (
     _copied,
     _placeholder,
     _language,
+    _ownerless,
     _unowned,
     _unskilled,
     _no_plan,

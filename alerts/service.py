@@ -202,6 +202,8 @@ class AlertService(IncidentDesk):
             *unusable(self._channels, self._community.contact),
         ):
             log.warning("not everybody can be told", problem=problem)
+        for step in self.people.response.unowned:
+            log.warning("nobody owns a step of a plan", step=step)
         for channel in self._channels.values():
             if isinstance(channel, OrdersStations):
                 channel.use_stations(self._orders)

@@ -192,6 +192,7 @@ def _response_lines(file: Path) -> list[str]:
         f"{plan.zone or 'the whole site':<16} {len(plan.step)} steps"
         for plan in response.plan
     ]
+    lines += [f"  advice: nobody owns step {step}: give its role" for step in response.unowned]
     return [*lines, "  safety-eye plan lint says what would fail in the night"]
 
 

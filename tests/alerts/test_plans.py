@@ -76,6 +76,20 @@ def test_a_zone_has_its_own_plan_else_its_parents_else_the_sites() -> None:
     assert chosen("riverside", Grade.RED) == "flood-site-red"
 
 
+def test_a_step_without_a_role_is_found_and_takes_no_plan_from_the_place() -> None:
+    made = response(RESPONSE.replace('role = "duty"\n', "", 1))
+
+    [found] = lint(response=made).run()
+
+    assert (found.rule, found.where) == ("no-owner", "plan flood-underpass: step boom")
+    assert made.unowned == ["flood-underpass/boom"]
+    assert [made.role_name("", language) for language in ("zh", "en")] == [
+        "无人负责", "owned by nobody",
+    ]  # fmt: skip
+    ask = advise(made, community())("underpass", Hazard.FLOOD, Grade.ORANGE)
+    assert ask.first.en == "Lower the north boom, key on hook 2"
+
+
 def test_messages_get_the_first_step_of_the_plan_and_nothing_where_there_is_none() -> None:
     ask = advise(response(), community())
 

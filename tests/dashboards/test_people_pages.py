@@ -63,14 +63,19 @@ class Desk:
         return self.web.post("/report", data={"nonce": found[1], "website": ""} | fields)
 
 
-def desk(directory: Path, host: str = "127.0.0.1", token: str | None = None) -> Desk:
+def desk(
+    directory: Path,
+    host: str = "127.0.0.1",
+    token: str | None = None,
+    response: Path = SAMPLE / "response.toml",
+) -> Desk:
     community = load_community(SAMPLE / "community.toml")
     clock = ManualClock(at("2026-11-25T03:00"))
     address = BrokerAddress(port=free_port())
     service = AlertService(
         AlertSettings(
             state_url=f"sqlite:///{directory}/alerts.db",
-            response=load_response(SAMPLE / "response.toml", community),
+            response=load_response(response, community),
         ),
         community,
         address,
@@ -275,3 +280,18 @@ def test_the_register_of_the_sample_fits_its_place() -> None:
     community = load_community(SAMPLE / "community.toml")
 
     assert len(load_registers(SAMPLE / "volunteers.csv", community).volunteer) == 5
+
+
+def test_a_step_that_nobody_owns_stands_in_its_plan_and_is_marked(tmp_path: Path) -> None:
+    file = tmp_path / "response.toml"
+    whole = (SAMPLE / "response.toml").read_text(encoding="utf-8")
+    plan, step = whole.index('id = "fire-tower-3-red"'), 'role = "duty"\n'
+    file.write_text(whole[:plan] + whole[plan:].replace(step, "", 1), encoding="utf-8")
+    made = desk(tmp_path, response=file)
+    try:
+        for page in ("/duty/plans", "/incidents/1/plan", "/incidents/1"):
+            assert '<b class="warning">无人负责</b>' in made.page(page, "zh"), page
+            assert '<b class="warning">owned by nobody</b>' in made.page(page, "en"), page
+        assert "无人负责：写明角色 role" in made.page("/duty/plans", "zh")
+    finally:
+        made.service.stop()
