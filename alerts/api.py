@@ -31,6 +31,7 @@ from alerts.link_api import Takers, link_router
 from alerts.openapi import describe
 from alerts.people_api import people_router
 from alerts.privacy_api import privacy_router
+from alerts.refusal import RefusalError, asked_language
 from alerts.report_api import ReportDoor, report_router
 from alerts.standards import Standards
 from alerts.store import StaleError
@@ -298,8 +299,11 @@ def _problem(status: int, title: str, detail: str) -> Response:
 
 def _add_problems(app: FastAPI) -> None:
     @app.exception_handler(StarletteHTTPException)
-    def refused(_request: Request, error: StarletteHTTPException) -> Response:
-        return _problem(error.status_code, "refused", str(error.detail))
+    def refused(request: Request, error: StarletteHTTPException) -> Response:
+        detail, cause = str(error.detail), error.__cause__
+        if isinstance(cause, RefusalError):
+            detail = cause.in_language(asked_language(request.headers.get("accept-language", "")))
+        return _problem(error.status_code, "refused", detail)
 
     @app.exception_handler(RequestValidationError)
     def invalid(_request: Request, error: RequestValidationError) -> Response:

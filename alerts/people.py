@@ -144,9 +144,12 @@ class PeopleDesk(RegisterDesk):
             IncidentError: Nobody says who.
         """
         if self._store.kept(number) is None:
-            raise DutyError(f"incident {number}: there is none")
+            raise DutyError(f"incident {number}: there is none", f"没有编号 {number} 的事件")
         if door not in self._doors(zone):
-            raise DutyError(f"door {door[:20]!r} of {zone[:40]!r}: there is none")
+            raise DutyError(
+                f"door {door[:20]!r} of {zone[:40]!r}: there is none",
+                f"{zone[:40]!r} 没有 {door[:20]!r} 这一户",
+            )
         by = person(self._store, who)
         known = {entry.door for entry in self._duty.doors(number) if entry.zone == zone}
         self._duty.tick_door(
@@ -189,11 +192,16 @@ class PeopleDesk(RegisterDesk):
         known = {one.id for one in self._community.contact}
         for name in (contact, *([stand_in] if stand_in else [])):
             if name not in known:
-                raise DutyError(f"contact {name[:40]!r}: there is none")
+                raise DutyError(
+                    f"contact {name[:40]!r}: there is none", f"没有联系人 {name[:40]!r}"
+                )
         if contact == stand_in:
-            raise DutyError("stand_in: expected somebody else")
+            raise DutyError("stand_in: expected somebody else", "替班的须是另一个人")
         if not 0 <= begin < end <= begin + 400 * _DAY_MS:
-            raise DutyError("begin, end: expected one before the other, at most 400 days apart")
+            raise DutyError(
+                "begin, end: expected one before the other, at most 400 days apart",
+                "结束须晚于开始，相隔至多 400 天",
+            )
         by = person(self._store, who)
         now = self._clock.now_ms()
         self._duty.note_absence(Away(contact, begin, end, stand_in), by, now)
@@ -207,7 +215,9 @@ class PeopleDesk(RegisterDesk):
             IncidentError: Nobody says who.
         """
         if len(text) > _MOST_NOTE:
-            raise DutyError(f"text: expected at most {_MOST_NOTE} characters")
+            raise DutyError(
+                f"text: expected at most {_MOST_NOTE} characters", f"交班记录至多 {_MOST_NOTE} 个字"
+            )
         now = self._clock.now_ms()
         by = person(self._store, who)
         serving = self._roster.on_shift(now)

@@ -10,6 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 
 from alerts.cycle_views import WithholdingPort
+from alerts.refusal import told
 from alerts.views import IncidentError
 from alerts.withholding import Scope, WithholdingKind
 from core.finding import Hazard
@@ -78,7 +79,7 @@ def _page(
         try:
             values["preview"] = port.preview(_scope(asked), _up_to(asked))
         except ValueError as error:
-            values["problem"] = str(error)
+            values["problem"] = told(error, words.language)
     return render.page(request, "withheld.html", status=status, **values)
 
 

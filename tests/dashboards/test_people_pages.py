@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -295,3 +296,33 @@ def test_a_step_that_nobody_owns_stands_in_its_plan_and_is_marked(tmp_path: Path
         assert "无人负责：写明角色 role" in made.page("/duty/plans", "zh")
     finally:
         made.service.stop()
+
+
+_REFUSED: tuple[tuple[str, dict[str, str], str, str], ...] = (
+    ("/duty/take", {"number": "9"}, "没有编号 9 的交班记录", "hand-over 9: there is none"),
+    ("/duty/hand-over", {"text": "泵" * 5000}, "交班记录至多 4000 个字", "at most 4000 char"),
+    (
+        "/duty/absence",
+        {"contact": "duty-1", "stand_in": "duty-1", "begin": "2026-11-25T08:00",
+         "end": "2026-11-25T20:00"},
+        "替班的须是另一个人",
+        "stand_in: expected somebody else",
+    ),
+    ("/duty/count", {"supply": "boat", "quantity": "1"}, "没有物资", "there is none"),
+    ("/duty/withdraw", {"volunteer": "vol-99"}, "没有志愿者", "there is none"),
+    ("/duty/reports/7/end", {}, "没有编号 7 的上报", "report 7: there is none"),
+    ("/incidents/1/plan/door", {"door": "moon/1", "mode": "found"}, "这一户", "there is none"),
+)  # fmt: skip
+
+
+def test_what_the_counter_refuses_is_said_in_the_readers_language(here: Desk) -> None:
+    here.page("/duty")
+
+    for path, typed, zh, en in _REFUSED:
+        for language, said, other in (("zh", zh, en), ("en", en, zh)):
+            refused = here.click(f"{path}?lang={language}", **typed)
+            words = html.unescape(refused.text)
+
+            assert refused.status_code == 409, path
+            assert said in words, (path, language)
+            assert other not in words, (path, language)
