@@ -31,7 +31,6 @@ from alerts.link_api import Takers, link_router
 from alerts.openapi import describe
 from alerts.people_api import people_router
 from alerts.privacy_api import privacy_router
-from alerts.refusal import RefusalError, asked_language
 from alerts.report_api import ReportDoor, report_router
 from alerts.standards import Standards
 from alerts.store import StaleError
@@ -44,6 +43,7 @@ from alerts.voice_api import voice_router
 from alerts.withholding_api import withholding_router
 from core.clock import Clock
 from core.community import Community
+from core.refusal import RefusalError, asked_language
 
 log = structlog.get_logger()
 

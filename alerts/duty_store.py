@@ -9,10 +9,10 @@ from sqlalchemy import delete, func, insert, select, update
 
 from alerts import people_tables
 from alerts.database import Database
-from alerts.refusal import RefusalError
 from alerts.roster import Away
 from core.finding import Condition, Hazard
 from core.grade import Grade
+from core.refusal import RefusalError
 
 _h = people_tables.hand_over.c
 _a = people_tables.absence.c

@@ -11,10 +11,10 @@ from sqlalchemy import Connection, insert, select, update
 
 from alerts import people_tables, tables
 from alerts.database import Database
-from alerts.refusal import RefusalError
 from alerts.register import Volunteer
 from alerts.register_file import Registers
 from alerts.response import Supply
+from core.refusal import RefusalError
 
 _v = people_tables.volunteer.c
 _s = people_tables.supply.c

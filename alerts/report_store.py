@@ -12,9 +12,9 @@ from sqlalchemy.engine import RowMapping
 
 from alerts import people_tables, tables
 from alerts.database import Database
-from alerts.refusal import RefusalError
 from core.finding import Hazard
 from core.grade import Grade
+from core.refusal import RefusalError
 
 _r = people_tables.report.c
 # Waits for a person; seen and believed; over; not believed.

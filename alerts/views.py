@@ -7,10 +7,10 @@ from typing import Protocol
 
 import msgspec
 
-from alerts.refusal import RefusalError
 from core.community import Name
 from core.finding import Condition, Hazard, ZoneGrade
 from core.grade import Grade
+from core.refusal import RefusalError
 
 
 class NotifiedView(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,10 +12,10 @@ from starlette.datastructures import UploadFile
 
 from alerts.duty_store import DutyError
 from alerts.people import PeopleDesk
-from alerts.refusal import told
 from alerts.register_store import RegisterError, Taken
 from alerts.views import IncidentError
 from core.configuration import ConfigurationError
+from core.refusal import told
 from dashboards.console.forms import objection, remembered, texts, typed_fields, who
 from dashboards.console.guard import may_read
 from dashboards.console.marks import mark_of

@@ -14,12 +14,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.people import PeopleDesk
 from alerts.people_api import bounded_body
-from alerts.refusal import told
 from alerts.report_api import MOST_BODY_BYTES
 from alerts.report_store import CONFIRMED, OPEN, ReportError, Saying
 from alerts.reports import MOST_NAME, MOST_PHONE, MOST_TEXT
 from core.finding import Condition, Hazard
 from core.grade import WARNING_GRADES, Grade, grade_named
+from core.refusal import told
 from dashboards.console.forms import objection, remembered, typed_fields, who
 from dashboards.console.guard import may_read
 from dashboards.console.marks import mark_of

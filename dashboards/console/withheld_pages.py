@@ -10,11 +10,11 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 
 from alerts.cycle_views import WithholdingPort
-from alerts.refusal import told
 from alerts.views import IncidentError
 from alerts.withholding import Scope, WithholdingKind
 from core.finding import Hazard
 from core.grade import WARNING_GRADES, Grade, grade_named
+from core.refusal import told
 from dashboards.console.forms import objection, remembered, typed_fields, who
 from dashboards.console.site import Renderer, Site
 
