@@ -12,6 +12,7 @@ from alerts.cycle import remark
 from alerts.cycle_desk import person
 from alerts.database import Database
 from alerts.duty_store import Door, DutyError, DutyStore, HandOver, OpenThen
+from alerts.impersonal import impersonal
 from alerts.incident import Incident
 from alerts.people_views import DutyView, PlanView
 from alerts.plan_lint import Lint, LintFinding
@@ -210,6 +211,10 @@ class PeopleDesk(RegisterDesk):
     def hand_over(self, who: str, text: str) -> HandOver:
         """Leave a note to the next shift, with what is open now.
 
+        Numbers and addresses are taken out, as before the journal: they belong to the register or
+        a plan, where they can be erased. Names stay, for whoever reads it at three; they are found
+        in the note when that person is erased (`alerts.personal`).
+
         Raises:
             DutyError: The note is too long.
             IncidentError: Nobody says who.
@@ -225,7 +230,7 @@ class PeopleDesk(RegisterDesk):
         shift = own or (serving[0].shift if serving else "")
         found = [_open_then(kept.incident) for kept in self._store.open_incidents()]
         found.sort(key=lambda one: (-one.grade, one.number))
-        return self._duty.hand_over(by, shift, text.strip(), found, now)
+        return self._duty.hand_over(by, shift, impersonal(text.strip()), found, now)
 
     def take_hand_over(self, number: int, who: str) -> HandOver:
         """Somebody of the next shift has read it.
