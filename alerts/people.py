@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 import structlog
 
@@ -14,6 +14,7 @@ from alerts.database import Database
 from alerts.duty_store import Door, DutyError, DutyStore, HandOver, OpenThen
 from alerts.impersonal import impersonal
 from alerts.incident import Incident
+from alerts.ladder import Ladder
 from alerts.people_views import DutyView, PlanView
 from alerts.plan_lint import Lint, LintFinding
 from alerts.plan_viewing import plan_view, roll_call_text
@@ -30,6 +31,7 @@ from alerts.views import IncidentError
 from alerts.watch import Watch
 from core.clock import Clock
 from core.community import Community
+from core.grade import Grade
 
 log = structlog.get_logger()
 
@@ -51,6 +53,7 @@ class PeopleDesk(RegisterDesk):
         clock: Clock of the run.
         channels: Names of the configured channels, for the lint.
         wake: Called after a change, so that it is told at once.
+        ladders: Who is told at which grade, for the lint; None leaves that out.
 
     Attributes:
         response: The plans.
@@ -67,6 +70,7 @@ class PeopleDesk(RegisterDesk):
         clock: Clock,
         channels: Collection[str],
         wake: Callable[[], None],
+        ladders: Mapping[Grade, Ladder] | None = None,
     ) -> None:
         super().__init__(response.supply, database, store, community, clock)
         self.response = response
@@ -76,6 +80,7 @@ class PeopleDesk(RegisterDesk):
         self._watch = watch
         self._failing: set[str] = set()
         self._channels = frozenset(channels)
+        self._ladders = ladders
         self._duty = DutyStore(database, community.site.id)
         self._planning = Planning(watch, response, community)
         self._noted = -1
@@ -135,6 +140,7 @@ class PeopleDesk(RegisterDesk):
             today(now, self._community.site.timezone),
             self._channels,
             tuple(self._duty.absences(now)),
+            self._ladders,
         ).run()
 
     def tick_door(self, number: int, zone: str, door: str, state: str, who: str) -> None:

@@ -32,6 +32,7 @@ from alerts.health import OwnHealth
 from alerts.heartbeat import HeartbeatPublisher
 from alerts.inbox import Inbox
 from alerts.journal import Head
+from alerts.ladder import ladders
 from alerts.metrics import Metrics
 from alerts.orders import StationOrders
 from alerts.people import PeopleDesk
@@ -137,7 +138,7 @@ class AlertService(IncidentDesk):
         )  # fmt: skip
         self.people = PeopleDesk(
             settings.response, self._database, store, watch, community, clock, self._channels,
-            self._inbox.ring,
+            self._inbox.ring, ladders(settings.delivery.escalation),
         )  # fmt: skip
         self.standards.figures.plans = reviews(settings.response)
         self._health = OwnHealth(community, clock, self._watch.held_by_us())

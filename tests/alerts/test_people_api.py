@@ -141,7 +141,7 @@ def test_a_duty_hour_over_http(web: Web) -> None:
     )
     assert read.json()["taken_by"] == "duty-1"
     assert {one["rule"] for one in web.get("/api/v1/plans/lint", headers=BEARER).json()} == {
-        "unreachable", "no-volunteer",
+        "unreachable", "no-volunteer", "residents",
     }  # fmt: skip
     assert [one["id"] for one in web.get("/api/v1/plans").json()] == [
         "flood-underpass", "flood-site-red",

@@ -98,6 +98,26 @@ def test_a_step_that_nobody_owns_is_one_finding_and_the_hub_keeps_its_plans(plac
     assert "without plans and roster" in plan_lines(config, whole)[-1]
 
 
+def test_who_tells_residents_is_looked_into_once_the_hub_file_is_given(place: Path) -> None:
+    hub, told = place / "hub.toml", place / "told.toml"
+    hub.write_text('[[channel]]\nname = "duty-webhook"\nkind = "webhook"\nurl = "http://[::1]:9"\n')
+    told.write_text(
+        hub.read_text() + '[[escalation]]\ngrade = "red"\n[[escalation.step]]\nafter_s = 0\n'
+        'roles = ["duty", "resident"]\n'
+    )
+    with (place / "community.toml").open("a") as profile:
+        profile.write('[[contact]]\nid = "tenants"\nname = "居民群"\nrole = "resident"\n'
+                      'channels = ["duty-webhook"]\n')  # fmt: skip
+
+    def silent(*arguments: str) -> list[str]:
+        return [one["where"] for one in lint(place, *arguments)[1] if one["rule"] == "residents"]
+
+    assert silent() == []
+    assert "zone underpass" in silent("--hub", str(hub))
+    assert "zone garage-b1" not in silent("--hub", str(hub))  # its doors are knocked on
+    assert silent("--hub", str(told)) == []
+
+
 def test_check_says_what_a_response_means() -> None:
     lines = describe(SAMPLE / "response.toml")
 
