@@ -131,9 +131,7 @@ def lines(note: Notification, language: str) -> list[str]:
 def _of_no_incident(note: Notification, language: str) -> list[str]:
     """Return what stands below the title of a self-test, a notice or a digest."""
     if note.kind is Kind.TEST:
-        return [
-            "通道每日自检，无需处理。" if language == "zh" else "Daily self-test; nothing to do."
-        ]
+        return [note.why.in_language(language)]
     if note.kind is Kind.NOTICE:
         return [note.why.in_language(language), *_links(note, language)]
     if note.audience is Audience.RESIDENT:
@@ -267,7 +265,9 @@ def short(note: Notification, language: str, units: int = SMS_UNITS) -> str:
     and since when follow where they fit, each whole or not at all.
     """
     zh = language == "zh"
-    if note.kind in (Kind.TEST, Kind.DIGEST, Kind.NOTICE):
+    if note.kind is Kind.TEST:
+        return cut("\n".join(lines(note, language)), units)
+    if note.kind in (Kind.DIGEST, Kind.NOTICE):
         return cut(title(note, language), units)
     # Residents need no measurements: what it is, where, and what they are asked to do.
     resident = note.audience is Audience.RESIDENT
