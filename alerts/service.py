@@ -27,7 +27,7 @@ from alerts.delivery_views import ChannelView
 from alerts.desk import IncidentDesk
 from alerts.drill_desk import DrillDesk
 from alerts.drill_store import DrillStore
-from alerts.figures import reviews
+from alerts.figures import note_beginning, reviews
 from alerts.health import OwnHealth
 from alerts.heartbeat import HeartbeatPublisher
 from alerts.inbox import Inbox
@@ -198,6 +198,7 @@ class AlertService(IncidentDesk):
 
     def start(self) -> None:
         """Resume open incidents, connect, and begin to tell people."""
+        note_beginning(self._database, self._clock.now_ms())
         for problem in (
             *unreachable(self._community, self._channels),
             *unusable(self._channels, self._community.contact),

@@ -235,3 +235,19 @@ def test_the_api_describes_itself_with_the_shapes_of_its_answers(client: Client)
     assert "IncidentView" in document["components"]["schemas"]
     for path in document["paths"]:
         assert path.startswith(("/api/v1/", "/health/", "/metrics"))
+
+
+def test_figures_begin_with_the_hub_and_not_thirty_days_before_it(
+    service: AlertService, client: Client
+) -> None:
+    web = client()
+    assert isinstance(service._clock, ManualClock)
+    service._clock.advance(60)
+    before = web.get("/api/v1/kpis").json()
+    service.start()
+
+    after = web.get("/api/v1/kpis").json()
+
+    [incident] = service.open_incidents()
+    assert before["until"] - before["since"] == 30 * 86_400_000
+    assert after["since"] == incident.opened_at
