@@ -99,6 +99,7 @@ class IncidentView(msgspec.Struct, frozen=True, kw_only=True):
         opened_at, changed_at, over_at, closed_at: The last two are 0 while not. Over means that
             nothing is left to be done on the spot; orange and red are closed after a review.
         headline, why: One line and one sentence, in both languages.
+        described_at: When they were true, 0 if unknown: they stay while the grade stays.
         subjects: Subjects of the findings that hold it, worst first.
         notified: Its notifications, newest first.
         acted: What stations did by themselves, oldest first; a run from its on to its off is one.
@@ -128,6 +129,7 @@ class IncidentView(msgspec.Struct, frozen=True, kw_only=True):
     closed_at: int
     headline: Name
     why: Name
+    described_at: int = 0
     subjects: tuple[str, ...] = ()
     notified: tuple[NotifiedView, ...] = ()
     acted: tuple[ActedView, ...] = ()

@@ -140,7 +140,7 @@ def report(found: Kpis, parts: list[Part], profile: Community, language: str) ->
         out.print(_operators(found, language))
     if found.channels:
         out.print(_channels(found, language))
-    out.print(_resilience(parts, language))
+    out.print(_resilience(parts, profile, language))
     note = (
         "演练与测试不计入。[T] 二手资料，[K] 一般经验；标准原文未公开，本表不等于合规声明。"
         if zh
@@ -200,7 +200,7 @@ def _channels(found: Kpis, language: str) -> Table:
     return table
 
 
-def _resilience(parts: list[Part], language: str) -> Table:
+def _resilience(parts: list[Part], community: Community, language: str) -> Table:
     from alerts.resilience import WORDS  # noqa: PLC0415  # slow imports
     from alerts.resilience_words import evidence_words, part_words  # noqa: PLC0415
 
@@ -212,6 +212,6 @@ def _resilience(parts: list[Part], language: str) -> Table:
         table.add_row(
             WORDS[part.name].in_language(language),
             part_words(part, language),
-            evidence_words(part, language),
+            evidence_words(part, community, language),
         )
     return table

@@ -80,6 +80,7 @@ PHRASES: dict[str, tuple[str, str]] = {
     "other_person": ("其他人…", "Someone else…"),
     "other_name": ("姓名", "Name"),
     "open_incident": ("时间线", "Timeline"),
+    "described_at": ("（{} 时）", " (at {})"),
     "since": ("开始", "Since"),
     "taken_by": ("接手", "Who has it"),
     "nobody": ("尚无人", "nobody yet"),

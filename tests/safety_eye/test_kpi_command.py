@@ -35,7 +35,7 @@ def test_people_read_a_table_in_their_language(tmp_path: Path) -> None:
     arguments = [*state(tmp_path), *SINCE]
     zh = CliRunner().invoke(app, [*arguments, "--language", "zh"])
     assert zh.exit_code == 0
-    for part in ("滨河社区", "接手用时（中位数）", "60 秒", "[T]", "韧性（无总分）", "缺：flood"):
+    for part in ("滨河社区", "接手用时（中位数）", "60 秒", "[T]", "韧性（无总分）", "缺：内涝"):
         assert part in zh.stdout
     en = CliRunner().invoke(app, [*arguments, "--language", "en"])
     assert "accepted by no channel" in en.stdout
