@@ -74,6 +74,7 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
         response: Plans, roster and supplies (response.toml).
         response_problem: Why response.toml can't be used, "" if it can: people are told all the
             same, by everybody's role, and the duty hears that it must be mended.
+        versions: Of the files that were loaded, by name: whether a lesson is applied.
         owner: Name of this program; two of them on one database need two names.
         standards: How we speak with other systems.
     """
@@ -85,6 +86,7 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
     delivery: Delivery = Delivery()
     response: Response = Response()
     response_problem: str = ""
+    versions: dict[str, str] = {}
     owner: str = "alerts"
     standards: StandardsSettings = StandardsSettings()
 
@@ -127,7 +129,9 @@ class AlertService(IncidentDesk):
         watch = Watch(store, community, clock, settings.patience)
         super().__init__(store, watch, clock, self._inbox.ring)
         withheld = WithholdingStore(self._database, community.site.id)
-        self.cycle = CycleDesk(store, self._watch_of, withheld, clock, self._inbox.ring)
+        self.cycle = CycleDesk(
+            store, self._watch_of, withheld, clock, self._inbox.ring, settings.versions
+        )
         self.withholding = WithholdingDesk(
             withheld, store, watch, community, clock, self._inbox.ring
         )

@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from alerts.applying import file_version
 from alerts.channels import open_channels
 from alerts.channels.entry import ChannelError
 from alerts.hooks import hook_problems, hook_secret
@@ -48,13 +49,17 @@ def describe(file: Path, today: dt.date | None = None) -> list[str]:
         raise ConfigurationError(str(file), f"not TOML: {error}") from error
     if "site" in keys:
         community = load_community(file)
-        lines = describe_community(community, str(file))
+        lines = [*describe_community(community, str(file)), _version_line(file)]
         return lines + [f"  advice: {text}" for text in calibration_advice(community, file, today)]
     if {"plan", "shift", "role"} & keys.keys():
-        return _response_lines(file)
+        return [*_response_lines(file), _version_line(file)]
     if "station" in keys:
         return describe_station(load_station(file))
     return _hub_lines(file)
+
+
+def _version_line(file: Path) -> str:
+    return f"  version {file_version(file)} (before and after of a lesson)"
 
 
 def describe_community(community: Community, file: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -85,6 +86,7 @@ def _program(name: str, community: Path, hub: Path | None, state: Path, clock: s
     from safety_eye.programs import (  # noqa: PLC0415  # slow imports
         REFUSALS,
         RUNNERS,
+        run_alerts,
         stop_on_signal,
     )
 
@@ -96,7 +98,8 @@ def _program(name: str, community: Path, hub: Path | None, state: Path, clock: s
     except OSError as error:
         raise _fail(f"--state: {error}") from error
     try:
-        RUNNERS[name](config, profile, state, run_clock, stop_on_signal())
+        run = partial(run_alerts, profile=community) if name == "alerts" else RUNNERS[name]
+        run(config, profile, state, run_clock, stop_on_signal())
     except REFUSALS as error:
         raise _fail(str(error), 1) from error
 
@@ -336,6 +339,7 @@ def backtest(
 
     What learned detectors have shown is stamped in the state directory: they speak once they pass.
     """
+    from alerts.applying import file_version  # noqa: PLC0415  # slow imports
     from ingest.history import HistoryUnavailableError, HistoryUnreadableError  # noqa: PLC0415
     from safety_eye import backtest as test  # noqa: PLC0415  # slow imports
     from safety_eye import backtest_report  # noqa: PLC0415  # same
@@ -358,9 +362,13 @@ def backtest(
         OSError,
     ) as error:
         raise _fail(str(error)) from error
+    before, after = (file_version(file) for file in (against, community))
     if as_json:
-        print(json.dumps(backtest_report.as_json(report), ensure_ascii=False))
+        whole = {"before": before, "after": after} | backtest_report.as_json(report)
+        print(json.dumps(whole, ensure_ascii=False))
     else:
+        # As a lesson names them (before, after): the hub then sees whether it is applied.
+        console.print(f"{against} {before} → {community} {after}", markup=False, soft_wrap=True)
         for line in backtest_report.lines(report, profile, reader_language()):
             console.print(line, markup=False, soft_wrap=True)
     raise typer.Exit(1 if report.verdict == "worse" else 0)
