@@ -27,11 +27,12 @@ from alerts.delivery_views import ChannelView
 from alerts.desk import IncidentDesk
 from alerts.drill_desk import DrillDesk
 from alerts.drill_store import DrillStore
-from alerts.figures import reviews
+from alerts.figures import note_beginning, reviews
 from alerts.health import OwnHealth
 from alerts.heartbeat import HeartbeatPublisher
 from alerts.inbox import Inbox
 from alerts.journal import Head
+from alerts.ladder import ladders
 from alerts.metrics import Metrics
 from alerts.orders import StationOrders
 from alerts.people import PeopleDesk
@@ -137,7 +138,7 @@ class AlertService(IncidentDesk):
         )  # fmt: skip
         self.people = PeopleDesk(
             settings.response, self._database, store, watch, community, clock, self._channels,
-            self._inbox.ring,
+            self._inbox.ring, ladders(settings.delivery.escalation),
         )  # fmt: skip
         self.standards.figures.plans = reviews(settings.response)
         self._health = OwnHealth(community, clock, self._watch.held_by_us())
@@ -197,11 +198,14 @@ class AlertService(IncidentDesk):
 
     def start(self) -> None:
         """Resume open incidents, connect, and begin to tell people."""
+        note_beginning(self._database, self._clock.now_ms())
         for problem in (
             *unreachable(self._community, self._channels),
             *unusable(self._channels, self._community.contact),
         ):
             log.warning("not everybody can be told", problem=problem)
+        for step in self.people.response.unowned:
+            log.warning("nobody owns a step of a plan", step=step)
         for channel in self._channels.values():
             if isinstance(channel, OrdersStations):
                 channel.use_stations(self._orders)

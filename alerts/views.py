@@ -10,6 +10,7 @@ import msgspec
 from core.community import Name
 from core.finding import Condition, Hazard, ZoneGrade
 from core.grade import Grade
+from core.refusal import RefusalError
 
 
 class NotifiedView(msgspec.Struct, frozen=True, kw_only=True):
@@ -179,21 +180,8 @@ class OutboxView(msgspec.Struct, frozen=True, kw_only=True):
     oldest_pending_s: float = 0.0
 
 
-class IncidentError(ValueError):
-    """The incident can't be changed like this (no such number, already closed); no retry helps.
-
-    Args:
-        message: What is wrong, in English.
-        zh: The same in Chinese, for duty staff; the English text where there is none.
-    """
-
-    def __init__(self, message: str, zh: str = "") -> None:
-        super().__init__(message)
-        self._zh = zh
-
-    def in_language(self, language: str) -> str:
-        """Return what is wrong in *language* ("zh" or "en")."""
-        return self._zh if language == "zh" and self._zh else str(self)
+class IncidentError(RefusalError):
+    """The incident can't be changed like this (no such number, already closed); no retry helps."""
 
 
 class IncidentPort(Protocol):

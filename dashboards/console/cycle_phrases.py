@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from alerts.response import NOBODY
+
 CYCLE_PHRASES: dict[str, tuple[str, str]] = {
     "next": ("下一步", "Next"),
     "next_takeover": ("先接手：按上面的“我来接手”", "Take it over first: the button above"),
@@ -158,4 +160,5 @@ ROLES = {
     "street-office": ("街道办", "street office"),
     "resident": ("居民", "resident"),
     "volunteer": ("志愿者", "volunteer"),
+    "": (NOBODY.zh, NOBODY.en),
 }

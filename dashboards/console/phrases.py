@@ -18,6 +18,7 @@ PHRASES: dict[str, tuple[str, str]] = {
     "figures": ("指标", "Figures"),
     "figures_period": ("时段", "Period"),
     "figures_days": ("近 {} 天", "{} d"),
+    "figures_span": ("统计自 {} 至 {}", "From {} to {}"),
     "figures_none": ("本服务没有指标", "This service has no figures"),
     "figures_met": ("达标", "met"),
     "figures_missed": ("未达标", "missed"),
