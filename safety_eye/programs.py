@@ -33,8 +33,9 @@ from ingest.history import (
     HistoryUnreadableError,
     open_reader,
 )
-from ingest.ledger import LedgerError, read_ledger
+from ingest.ledger_file import LedgerError
 from ingest.service import Ingest, IngestSettings
+from ingest.station_ledger import read_ledger
 from safety_eye.hub import HttpEntry, HubConfig
 
 log = structlog.get_logger()
