@@ -25,6 +25,7 @@ from alerts.decisions import Patience
 from alerts.delivery import Delivery
 from alerts.delivery_views import ChannelView
 from alerts.desk import IncidentDesk
+from alerts.desks import Desks
 from alerts.drill_desk import DrillDesk
 from alerts.drill_store import DrillStore
 from alerts.figures import note_beginning, reviews
@@ -100,15 +101,10 @@ class AlertService(IncidentDesk):
         broker: Where findings come from.
         clock: Clock of the run.
 
-    Attributes:
-        drills: Keeps drills.
-
     Raises:
         DatabaseError: The state can't be opened.
         ChannelError: A channel can't be configured like this.
     """
-
-    drills: DrillDesk
 
     def __init__(
         self,
@@ -172,6 +168,9 @@ class AlertService(IncidentDesk):
         store.announcer.outputs = frozenset(
             name for name, channel in self._channels.items() if isinstance(channel, OrdersStations)
         )
+        store.announcer.shared = frozenset(
+            name for name, channel in self._channels.items() if channel.shared
+        )
         self._publisher = GradePublisher(self._broker, site, clock)
         self._heartbeat = HeartbeatPublisher(self._broker, site, clock, self._would_tell)
         self._orders = StationOrders(
@@ -191,11 +190,14 @@ class AlertService(IncidentDesk):
             turning=self._turning,
         )  # fmt: skip
         self._worker = self._reaching.worker
-        self.links = self._reaching.links
         store.announcer.takes = lambda name, note: self._channels[name].takes(note)
         self._answers = Answers(
             self._database, clock, acknowledge=self.acknowledge, grade_of=self._grade_of,
             changed=self._was_told, health=self._health.delivered,
+        )  # fmt: skip
+        self.desks = Desks(
+            cycle=self.cycle, withholding=self.withholding, people=self.people, drills=self.drills,
+            standards=self.standards, links=self._reaching.links, program=self,
         )  # fmt: skip
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._turned_s = clock.monotonic_s()
@@ -232,7 +234,7 @@ class AlertService(IncidentDesk):
             channel.close()
         self._database.close()
 
-    # --- more than the port ---
+    # --- the program ---
 
     def verify_journal(self, anchor: Head | None = None) -> Head:
         """Check the journal's hash chain and every fold; return its end.

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import msgspec
 
+from alerts.desks import Desks
 from core.community import Name
 from core.finding import Condition, Hazard, ZoneGrade
 from core.grade import Grade
@@ -186,6 +187,10 @@ class IncidentError(RefusalError):
 
 class IncidentPort(Protocol):
     """How pages, the API and the demo see and change incidents. Safe to call from any thread."""
+
+    @property
+    def desks(self) -> Desks:
+        """What there is beyond the incidents."""
 
     def open_incidents(self) -> list[IncidentView]:
         """Every open incident, worst and oldest first."""

@@ -33,7 +33,7 @@ def is_plain(bank: Bank, batch: Batch, place: int) -> bool:
         batch.quality.item(place) == GOOD
         and -inf < value < inf
         and not batch.late.item(place)
-        and not bank.is_counter.item(batch.slot.item(place))
+        and bank.counter_of.item(batch.slot.item(place)) < 0
     )
 
 
@@ -41,9 +41,9 @@ def judge_one(bank: Bank, slot: int, at: int, value: float) -> list[int]:
     """Judge one good, present reading; returns the rows whose grade or condition changed."""
     bank.reason[slot] = NO_REASON
     bank.absent[slot] = False
-    warm, line = False, bank.has_line.item(slot)
-    if line and at > bank.lines.last_at.item(slot):
-        warm = draw_one(bank.lines, slot, at, value)
+    warm, line = False, bank.slope_of.item(slot)
+    if line >= 0 and at > bank.lines.last_at.item(line):
+        warm = draw_one(bank.lines, line, at, value)
     learns = bool(bank.feeds) and at > bank.fed_at.item(slot)
     if learns:
         bank.fed_at[slot] = at
@@ -53,7 +53,7 @@ def judge_one(bank: Bank, slot: int, at: int, value: float) -> list[int]:
         if source is Source.VALUE:
             number = value
         elif source is Source.SHARE:
-            number = _share(bank, slot, value)
+            number = _share(bank, slot, line, value)
             if number != number:  # noqa: PLR0124  # NaN: no base yet
                 continue
         elif source is Source.LANE:
@@ -63,7 +63,7 @@ def judge_one(bank: Bank, slot: int, at: int, value: float) -> list[int]:
         elif not warm:
             continue
         else:
-            number = _slope(bank, slot, row) if source is Source.SLOPE else _lead(bank, slot)
+            number = _slope(bank, line, row) if source is Source.SLOPE else _lead(bank, slot, line)
         step_one(bank.lane, row, at, number)
         fed.append(row)
     return [row for row in fed if _moves(bank, row, at)]
@@ -74,7 +74,8 @@ def step_one(lane: LimitLane, row: int, at: int, value: float) -> None:
     last = lane.last_at.item(row)
     if at <= last:
         return
-    if lane.busy.item(row) or value * lane.sign.item(row) >= lane.lowest.item(row):
+    kind = lane.kind.item(row)
+    if lane.busy.item(row) or value * lane.kinds.sign.item(kind) >= lane.kinds.lowest.item(kind):
         one = np.array([row])
         lane.step(one, np.array([at]), np.array([value]), np.zeros(1, np.int8))
         return
@@ -92,28 +93,29 @@ def _detected(bank: Bank, row: int, at: int, value: float) -> float:
     return feed.lane.step(np.array([line]), np.array([at]), np.array([value])).item()
 
 
-def _climbs(bank: Bank, slot: int) -> bool:
-    return bank.lines.slope.item(slot) > SIGNIFICANT * bank.lines.error.item(slot)
+def _climbs(bank: Bank, line: int) -> bool:
+    return bank.lines.slope.item(line) > SIGNIFICANT * bank.lines.error.item(line)
 
 
-def _slope(bank: Bank, slot: int, row: int) -> float:
-    hourly: float = bank.lines.slope.item(slot) * 3600.0
-    return hourly if _climbs(bank, slot) else min(hourly, HELD * bank.lane.lowest.item(row))
+def _slope(bank: Bank, line: int, row: int) -> float:
+    hourly: float = bank.lines.slope.item(line) * 3600.0
+    lowest = bank.lane.kinds.lowest.item(bank.lane.kind.item(row))
+    return hourly if _climbs(bank, line) else min(hourly, HELD * lowest)
 
 
-def _lead(bank: Bank, slot: int) -> float:
-    slope = bank.lines.slope.item(slot)
-    if slope <= 0.0 or not _climbs(bank, slot):
+def _lead(bank: Bank, slot: int, line: int) -> float:
+    slope = bank.lines.slope.item(line)
+    if slope <= 0.0 or not _climbs(bank, line):
         return NO_LEAD_S
-    target, base = bank.target.item(slot), bank.lines.base.item(slot)
-    level = bank.lines.level.item(slot)
+    target, base = bank.target.item(slot), bank.lines.base.item(line)
+    level = bank.lines.level.item(line)
     if not level > base + LEAD_FLOOR * (target - base):
         return NO_LEAD_S
     return min(max(target - level, 0.0) / slope, NO_LEAD_S)
 
 
-def _share(bank: Bank, slot: int, value: float) -> float:
-    base = bank.lines.base.item(slot)
+def _share(bank: Bank, slot: int, line: int, value: float) -> float:
+    base = bank.lines.base.item(line)
     way = bank.target.item(slot) - base
     if base != base:  # noqa: PLR0124  # NaN
         return float("nan")
@@ -122,18 +124,19 @@ def _share(bank: Bank, slot: int, value: float) -> float:
 
 def draw_one(lines: SlopeLane, line: int, at: int, value: float) -> bool:
     """Do what `SlopeLane.step` does with one good, newer reading."""
+    kind = lines.kind.item(line)
     gap_ms = at - lines.last_at.item(line)
-    fresh = gap_ms > lines.reset_ms.item(line)
+    fresh = gap_ms > lines.reset_ms.item(kind)
     step_ms = 0 if fresh else gap_ms
     dt = step_ms / 1000.0
-    decay = 0.0 if fresh else float(np.exp(-dt / lines.tau_s.item(line)))
+    decay = 0.0 if fresh else float(np.exp(-dt / lines.tau_s.item(kind)))
     s0, s1, y0 = lines.s0.item(line), lines.s1.item(line), lines.y0.item(line)
     s2 = decay * (lines.s2.item(line) - 2.0 * dt * s1 + dt * dt * s0)
     s1 = decay * (s1 - dt * s0)
     s0 = decay * s0
     y1 = decay * (lines.y1.item(line) - dt * y0)
     y0 = decay * y0
-    floor = lines.floor.item(line)
+    floor = lines.floor.item(kind)
     variance = floor if fresh else lines.variance.item(line)
     den = s0 * s2 - s1 * s1
     spike = False
@@ -168,9 +171,9 @@ def _settle(lines: SlopeLane, line: int, value: float, dt: float, span: int) -> 
     lines.error[line] = sqrt(2.0 * lines.variance.item(line) * s0 / safe)
     base = lines.base.item(line)
     base = level if base != base else base  # noqa: PLR0124  # NaN: the first level
-    crept = base + (level - base) * min(1.0, dt / lines.base_tau_s.item(line))
+    crept = base + (level - base) * min(1.0, dt / lines.base_tau_s.item(lines.kind.item(line)))
     lines.base[line] = min(crept, level)
-    return bool(drawn and span >= lines.warm_ms.item(line))
+    return bool(drawn and span >= lines.warm_ms.item(lines.kind.item(line)))
 
 
 def _moves(bank: Bank, row: int, at: int) -> bool:

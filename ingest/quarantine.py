@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from ingest.ledger import connect
+from ingest.ledger_file import connect
 
 # Bytes kept of one payload or record. A pack's labels and first records fit.
 MAX_RAW_BYTES = 4_096

@@ -12,20 +12,19 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from core.clock import Clock, ManualClock, RunClock, parse_clock
+from core.clock import Clock, ManualClock
 from core.community import Community, Name
 from core.community_file import load_community
 from core.configuration import ConfigurationError
 from safety_eye.hub import HubConfig, load_hub, response_file
-from safety_eye.output import console
+from safety_eye.options import ClockOption, CommunityOption, HubOption, run_clock
+from safety_eye.output import refuse, tell
 
 if TYPE_CHECKING:
     from alerts.database import Database
     from alerts.kpi import Kpis
     from alerts.resilience import Part
 
-CommunityOption = Annotated[Path, typer.Option("--community", help="The community profile.")]
-HubOption = Annotated[Path | None, typer.Option("--hub", help="hub.toml, if there is one.")]
 StateOption = Annotated[Path, typer.Option("--state", help="State directory of the hub.")]
 
 
@@ -40,12 +39,6 @@ _AHEAD = (
 
 class CliError(Exception):
     """What was asked can't be done; the text says why."""
-
-
-def fail(text: str) -> typer.Exit:
-    """Say why nothing was done; return what ends the command with code 2."""
-    console.print(f"safety-eye: {text}", style="red", markup=False, soft_wrap=True)
-    return typer.Exit(2)
 
 
 def open_state(community: Path, hub: Path | None, state: Path) -> tuple[Community, Database]:
@@ -79,31 +72,32 @@ def kpi(
     days: Annotated[int, typer.Option(min=1, max=400, help="The last so many days.")] = 30,
     since: Annotated[str, typer.Option("--from", help="Begin, ISO 8601 with offset.")] = "",
     until: Annotated[str, typer.Option("--to", help="End, ISO 8601 with offset.")] = "",
-    clock: Annotated[str, typer.Option("--clock", help="EPOCH_MS:SPEED of the run.")] = "",
+    clock: ClockOption = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     language: Annotated[str, typer.Option(help="zh or en; else that of the site.")] = "",
 ) -> None:
     """Alarm figures (EEMUA 191, ISA-18.2) of a period, and what resilience rests on now."""
     from alerts.figures import DAY_MS, Figures  # noqa: PLC0415  # slow imports
 
+    given = run_clock(clock)
     try:
-        run_clock: Clock = parse_clock(clock) if clock else RunClock()
         profile, database = open_state(community, hub, state)
     except (ValueError, CliError) as error:
-        raise fail(str(error)) from error
+        raise refuse(error) from error
     try:
-        figures = Figures(database, profile, run_clock)
-        if not clock and figures.latest() > run_clock.now_ms() + _SKEW_MS:
+        now: Clock = given
+        figures = Figures(database, profile, now)
+        if not clock and figures.latest() > now.now_ms() + _SKEW_MS:
             # A demo at 50 times the speed is hours ahead of the wall: its own time holds.
-            run_clock = ManualClock(figures.latest() + 1)
-            figures = Figures(database, profile, run_clock)
-            console.print(_AHEAD[(language or profile.site.language) == "zh"], soft_wrap=True)
-        end = _ms(until) if until else run_clock.now_ms()
+            now = ManualClock(figures.latest() + 1)
+            figures = Figures(database, profile, now)
+            tell(_AHEAD[(language or profile.site.language) == "zh"])
+        end = _ms(until) if until else now.now_ms()
         begin = _ms(since) if since else end - days * DAY_MS
         figures.plans = _plans(community, hub, profile)
         found, parts = figures.kpis(begin, end), figures.resilience()
     except ValueError as error:
-        raise fail(str(error)) from error
+        raise refuse(error) from error
     finally:
         database.close()
     if as_json:

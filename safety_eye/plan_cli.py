@@ -14,7 +14,8 @@ from core.community import Community
 from core.community_file import load_community
 from core.configuration import ConfigurationError
 from safety_eye.hub import HubConfig, load_hub, response_file
-from safety_eye.output import console, reader_language
+from safety_eye.options import CommunityOption, HubOption
+from safety_eye.output import console, reader_language, refuse, tell
 
 if TYPE_CHECKING:
     from alerts.plan_lint import LintFinding
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 plan_app = typer.Typer(help="Response plans: what to mend in them.", no_args_is_help=True)
 people_app = typer.Typer(help="Registers of volunteers and supplies.", no_args_is_help=True)
 
-_Community = Annotated[Path, typer.Option("--community", help="The community profile.")]
-_Hub = Annotated[Path | None, typer.Option("--hub", help="hub.toml, for channels and state.")]
 _State = Annotated[
     Path | None, typer.Option("--state", help="State directory: looks into the registers there.")
 ]
@@ -38,11 +37,11 @@ def plan() -> None:
 
 @plan_app.command()
 def lint(
-    community: _Community = Path("community.toml"),
+    community: CommunityOption = Path("community.toml"),
     response: Annotated[
         Path | None, typer.Option("--response", help="response.toml; else as hub.toml says.")
     ] = None,
-    hub: _Hub = None,
+    hub: HubOption = None,
     state: _State = None,
     register: Annotated[
         Path | None, typer.Option(help="Register of volunteers, CSV or TOML, instead of --state.")
@@ -76,7 +75,7 @@ def lint(
             plans, profile, kept.volunteer, kept.supply, day, channels, ladders=called
         ).run()
     except ConfigurationError as error:
-        raise _fail(str(error)) from error
+        raise refuse(error) from error
     if as_json:
         print(msgspec.json.encode(found).decode())
     else:
@@ -87,8 +86,8 @@ def lint(
 @people_app.command("import")
 def import_people(
     file: Annotated[Path, typer.Argument(help="CSV with a header line, or TOML.")],
-    community: _Community = Path("community.toml"),
-    hub: _Hub = None,
+    community: CommunityOption = Path("community.toml"),
+    hub: HubOption = None,
     state: Annotated[Path, typer.Option("--state", help="State directory.")] = Path("state"),
 ) -> None:
     """Take volunteers or supplies from a file into the registers; who was erased stays erased."""
@@ -101,16 +100,14 @@ def import_people(
         given = load_registers(file, profile)
         database = open_database(_state_url(config, state))
     except (ConfigurationError, DatabaseError) as error:
-        raise _fail(str(error)) from error
+        raise refuse(error) from error
     try:
         counts = RegisterStore(database, profile.site.id).take(given)
     finally:
         database.close()
-    console.print(
+    tell(
         f"{file}: {counts.volunteers} volunteers, {counts.supplies} supplies taken"
-        + (f", {counts.erased} not: they were erased" if counts.erased else ""),
-        markup=False,
-        soft_wrap=True,
+        + (f", {counts.erased} not: they were erased" if counts.erased else "")
     )
 
 
@@ -153,8 +150,3 @@ def _show(found: list[LintFinding], file: str, language: str) -> None:
     console.print(table, markup=False)
     count = len(found)
     console.print(f"{file}: {count} 项需要处理" if zh else f"{file}: {count} to mend", markup=False)
-
-
-def _fail(message: str) -> typer.Exit:
-    console.print(f"safety-eye: {message}", style="red", markup=False, soft_wrap=True)
-    return typer.Exit(2)

@@ -35,8 +35,9 @@ from ingest.history import (
     HistoryUnreadableError,
     open_reader,
 )
-from ingest.ledger import LedgerError, read_ledger
+from ingest.ledger_file import LedgerError
 from ingest.service import Ingest, IngestSettings
+from ingest.station_ledger import read_ledger
 from safety_eye.hub import HttpEntry, HubConfig
 
 PROFILE = "community.toml"

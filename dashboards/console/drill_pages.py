@@ -81,7 +81,7 @@ def add_drills(router: APIRouter, site: Site, render: Renderer) -> None:
 
 
 def _desk(site: Site) -> DrillDesk | None:
-    return getattr(site.incidents, "drills", None)
+    return site.incidents.desks.drills
 
 
 def _overview(request: Request, site: Site, render: Renderer) -> Response:

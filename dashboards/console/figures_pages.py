@@ -7,7 +7,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from alerts.figures import Figures
 from alerts.kpi import Kpis
 from alerts.kpi_words import NAMES, target_words, value_words
 from alerts.resilience import WORDS, Part
@@ -34,7 +33,8 @@ def figures_router(site: Site) -> APIRouter:
     """Return the route of the page; it only reads."""
     router = APIRouter(include_in_schema=False)
     render = Renderer(site)
-    desk: Figures | None = getattr(getattr(site.incidents, "standards", None), "figures", None)
+    standards = site.incidents.desks.standards
+    desk = standards.figures if standards is not None else None
 
     @router.get("/figures")
     def figures(request: Request, days: Annotated[int, Query(ge=1, le=400)] = 30) -> Response:

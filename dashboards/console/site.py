@@ -35,7 +35,8 @@ from dashboards.console.station_views import StationView, station_views
 from dashboards.console.words import Words, clock_text
 from dashboards.console.zones import ZoneGroup, summary, zone_groups
 from ingest.history.base import HistoryReader
-from ingest.ledger import LedgerError, StationLedger
+from ingest.ledger_file import LedgerError
+from ingest.station_ledger import StationLedger
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
@@ -78,17 +79,17 @@ class Site:
     @property
     def cycle(self) -> CyclePort | None:
         """How incidents go through their stages; None where they can't."""
-        return getattr(self.incidents, "cycle", None)
+        return self.incidents.desks.cycle
 
     @property
     def withholding(self) -> WithholdingPort | None:
         """How something is withheld; None where nothing can be."""
-        return getattr(self.incidents, "withholding", None)
+        return self.incidents.desks.withholding
 
     @property
     def people(self) -> PeopleDesk | None:
         """Plans, roster, registers and reports; None where there are none."""
-        return getattr(self.incidents, "people", None)
+        return self.incidents.desks.people
 
     def sits_here(self, last: str) -> str:
         """Return who most likely sits at this screen, the first choice of *who are you*.

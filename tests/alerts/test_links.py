@@ -29,7 +29,7 @@ class Phone(IncidentDesk):
         self.scene = scene
         self.links = Links(scene.database, "https://hub.example", scene.clock)
         app = FastAPI()
-        app.include_router(link_router(self, scene.community))
+        app.include_router(link_router(self.links, self, scene.community))
         self.browser = Web(app, "10.0.0.7")
         self._rows: list[Claimed] = []
 

@@ -13,11 +13,10 @@ import pytest
 from fastapi import FastAPI
 
 from alerts.access import Access
-from alerts.cycle_desk import CycleDesk
 from alerts.desk import IncidentDesk
+from alerts.desks import Desks
 from alerts.evidence import Lesson, Need, PlanStep
 from alerts.withholding import Scope, WithholdingKind
-from alerts.withholding_desk import WithholdingDesk
 from core.broker import BrokerAddress
 from core.community import Name
 from core.grade import GRADE_FACTS, Grade
@@ -26,13 +25,6 @@ from dashboards.console.feed import LiveFeed
 from dashboards.console.phrases import PHRASES
 from tests.alerts.scenery import Scene, level
 from tests.servers import free_port
-
-
-class WholeDesk(IncidentDesk):
-    """What an `AlertService` offers, without its threads."""
-
-    cycle: CycleDesk
-    withholding: WithholdingDesk
 
 
 class Browser:
@@ -63,8 +55,8 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 
 @pytest.fixture
 def browser(scene: Scene) -> Browser:
-    desk = WholeDesk(scene.store, scene.watch, scene.clock, lambda: None)
-    desk.cycle, desk.withholding = scene.cycle, scene.withholding
+    desk = IncidentDesk(scene.store, scene.watch, scene.clock, lambda: None)
+    desk.desks = Desks(cycle=scene.cycle, withholding=scene.withholding)
     app = FastAPI()
     app.state.access = Access(None, scene.clock)
     feed = LiveFeed(BrokerAddress(port=free_port()), scene.community, scene.clock)

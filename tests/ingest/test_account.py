@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from core.pack import Gone, Unknown
 from ingest.account import RECENT_PACKS, BootAccount
-from ingest.ledger import Ledger, LedgerError, pack_fate, read_ledger
+from ingest.ledger import Ledger
+from ingest.ledger_file import LedgerError
+from ingest.station_ledger import pack_fate, read_ledger
 
 
 def receive(account: BootAccount, seq: int, made: int | None, count: int) -> bool:
