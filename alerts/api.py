@@ -42,6 +42,7 @@ from alerts.voice_api import voice_router
 from alerts.withholding_api import withholding_router
 from core.clock import Clock
 from core.community import Community
+from core.refusal import RefusalError, asked_language
 
 log = structlog.get_logger()
 
@@ -274,8 +275,11 @@ def _problem(status: int, title: str, detail: str) -> Response:
 
 def _add_problems(app: FastAPI) -> None:
     @app.exception_handler(StarletteHTTPException)
-    def refused(_request: Request, error: StarletteHTTPException) -> Response:
-        return _problem(error.status_code, "refused", str(error.detail))
+    def refused(request: Request, error: StarletteHTTPException) -> Response:
+        detail, cause = str(error.detail), error.__cause__
+        if isinstance(cause, RefusalError):
+            detail = cause.in_language(asked_language(request.headers.get("accept-language", "")))
+        return _problem(error.status_code, "refused", detail)
 
     @app.exception_handler(RequestValidationError)
     def invalid(_request: Request, error: RequestValidationError) -> Response:

@@ -126,7 +126,7 @@ def _step_problems(where: str, step: Step, roles: set[str]) -> list[str]:
         found.append(f"{where}: expected 1 to 40 of a-z, 0-9 and hyphen")
     if not (step.text.zh or step.text.en):
         found.append(f"{where}: text: expected zh or en")
-    if step.role not in roles:
+    if step.role and step.role not in roles:
         listed = ", ".join(sorted(roles))
         found.append(f"{where}: role {step.role!r}: expected one of {listed}")
     if not 0 <= step.within_min < 7 * 24 * 60:

@@ -28,11 +28,12 @@ from alerts.desk import IncidentDesk
 from alerts.desks import Desks
 from alerts.drill_desk import DrillDesk
 from alerts.drill_store import DrillStore
-from alerts.figures import reviews
+from alerts.figures import note_beginning, reviews
 from alerts.health import OwnHealth
 from alerts.heartbeat import HeartbeatPublisher
 from alerts.inbox import Inbox
 from alerts.journal import Head
+from alerts.ladder import ladders
 from alerts.metrics import Metrics
 from alerts.orders import StationOrders
 from alerts.people import PeopleDesk
@@ -74,6 +75,7 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
         response: Plans, roster and supplies (response.toml).
         response_problem: Why response.toml can't be used, "" if it can: people are told all the
             same, by everybody's role, and the duty hears that it must be mended.
+        versions: Of the files that were loaded, by name: whether a lesson is applied.
         owner: Name of this program; two of them on one database need two names.
         standards: How we speak with other systems.
     """
@@ -85,6 +87,7 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
     delivery: Delivery = Delivery()
     response: Response = Response()
     response_problem: str = ""
+    versions: dict[str, str] = {}
     owner: str = "alerts"
     standards: StandardsSettings = StandardsSettings()
 
@@ -122,7 +125,9 @@ class AlertService(IncidentDesk):
         watch = Watch(store, community, clock, settings.patience)
         super().__init__(store, watch, clock, self._inbox.ring)
         withheld = WithholdingStore(self._database, community.site.id)
-        self.cycle = CycleDesk(store, self._watch_of, withheld, clock, self._inbox.ring)
+        self.cycle = CycleDesk(
+            store, self._watch_of, withheld, clock, self._inbox.ring, settings.versions
+        )
         self.withholding = WithholdingDesk(
             withheld, store, watch, community, clock, self._inbox.ring
         )
@@ -133,7 +138,7 @@ class AlertService(IncidentDesk):
         )  # fmt: skip
         self.people = PeopleDesk(
             settings.response, self._database, store, watch, community, clock, self._channels,
-            self._inbox.ring,
+            self._inbox.ring, ladders(settings.delivery.escalation),
         )  # fmt: skip
         self.standards.figures.plans = reviews(settings.response)
         self._health = OwnHealth(community, clock, self._watch.held_by_us())
@@ -199,11 +204,14 @@ class AlertService(IncidentDesk):
 
     def start(self) -> None:
         """Resume open incidents, connect, and begin to tell people."""
+        note_beginning(self._database, self._clock.now_ms())
         for problem in (
             *unreachable(self._community, self._channels),
             *unusable(self._channels, self._community.contact),
         ):
             log.warning("not everybody can be told", problem=problem)
+        for step in self.people.response.unowned:
+            log.warning("nobody owns a step of a plan", step=step)
         for channel in self._channels.values():
             if isinstance(channel, OrdersStations):
                 channel.use_stations(self._orders)

@@ -30,6 +30,7 @@ from core.finding import Because
 from core.grade import Grade
 from core.limits import Level, LimitRule
 from core.quantity import Quantity
+from detectors.kinds import Places, kinds_of
 from detectors.lane import Choice, Detector
 from detectors.limit_lane import NEVER, Floats, Ints
 from detectors.tail_histogram import TailHistograms
@@ -133,17 +134,18 @@ class AnomalyLane:
 
     def __init__(self, rules: Sequence[AnomalyRule]) -> None:
         size = len(rules)
-        self.hour_tau_s = np.array([rule.hour_tau_s for rule in rules])
-        self.short_tau_s = np.array([rule.short_tau_s for rule in rules])
-        self.long_tau_s = np.array([rule.long_tau_s for rule in rules])
-        most = [max(1000.0 * rule.interval_s, LEARN_EVERY_MS) for rule in rules]
-        self.most_ms = np.array(most) * _MOST_INTERVALS
+        kinds, self._kind = kinds_of(rules)
+        self._hour_tau_s = np.array([rule.hour_tau_s for rule in kinds])
+        self._short_tau_s = np.array([rule.short_tau_s for rule in kinds])
+        self._long_tau_s = np.array([rule.long_tau_s for rule in kinds])
+        most = [max(1000.0 * rule.interval_s, LEARN_EVERY_MS) for rule in kinds]
+        self._most_ms = np.array(most) * _MOST_INTERVALS
         self.anchor = np.full(size, np.nan)
         self.week = np.full((size, _WEEK_H), np.nan, np.float32)
         self.day = np.full((size, _DAY_H), np.nan, np.float32)
         self.short, self.long = np.zeros(size), np.zeros(size)
         self.lowest, self.highest = np.zeros(size), np.zeros(size)
-        self.learned = np.zeros(size, np.int64)
+        self.learned = np.zeros(size, np.int32)
         self.learned_at = np.full(size, NEVER, np.int64)
         self.seen, self.usual = np.full(size, np.nan), np.full(size, np.nan)
         self.rarity = np.ones(size)
@@ -166,15 +168,16 @@ class AnomalyLane:
         known = ~np.isnan(usual)
         away = np.where(known, near - usual, 0.0)
         gap = at - self.learned_at[lines]
-        step_s = np.minimum(gap, self.most_ms[lines]) / 1000.0
-        short, long = self._means(lines, near, step_s)
-        side = lines * _VIEWS + (away < 0.0)
-        level = lines * _VIEWS + 2
-        moved = np.abs(short - long)
+        kind = self._kind[lines]
+        step_s = np.minimum(gap, self._most_ms[kind]) / 1000.0
+        short, long = self._means(lines, kind, near, step_s)
+        # Of the side on which it lies and of the level, at once: calls are what a reading costs.
+        tails = np.stack((lines * _VIEWS + (away < 0.0), lines * _VIEWS + 2))
+        sizes = np.stack((np.abs(away), np.abs(short - long)))
+        strange, moved = self._tails.surprise(tails.ravel(), sizes.ravel()).reshape(2, -1)
         # Two sides were looked at: the chance is twice that of one.
-        strange = self._tails.surprise(side, np.abs(away)) - log10(2.0)
-        views = (strange, self._tails.surprise(level, moved), self._extreme(lines, near))
-        number = fisher(np.stack([np.clip(view, 0.0, CAP) for view in views]))
+        views = np.stack((strange - log10(2.0), moved, self._extreme(lines, near)))
+        number = fisher(np.clip(views, 0.0, CAP))
         number = number + self.credit[lines] * (number > 0.0)
         number = np.where(self.learned[lines] >= WARM, number, np.nan)
         self.lowest[lines] = np.where(first, near, np.minimum(self.lowest[lines], near))
@@ -183,15 +186,18 @@ class AnomalyLane:
         self.usual[lines] = usual + anchor
         self.rarity[lines] = 10.0 ** np.nan_to_num(number)
         due = gap >= LEARN_EVERY_MS
-        learns = lines[due]
-        self.short[learns], self.long[learns] = short[due], long[due]
-        self._account(learns, number[due])
-        self._learn_hours(learns, hour[due], near[due], step_s[due])
-        self._tails.learn(side[due], np.abs(away[due]))
-        self._tails.learn(learns * _VIEWS + (away[due] >= 0.0), np.zeros(learns.size))
-        self._tails.learn(level[due], moved[due])
-        self.learned[learns] += 1
-        self.learned_at[learns] = at[due]
+        if due.any():
+            learns = lines[due]
+            self.short[learns], self.long[learns] = short[due], long[due]
+            self._account(learns, number[due])
+            self._learn_hours(learns, hour[due], near[due], step_s[due])
+            # The other side learns that there was nothing on it.
+            other = lines * _VIEWS + (away >= 0.0)
+            every = np.concatenate((tails[:, due].ravel(), other[due]))
+            nothing = np.zeros(learns.size)
+            self._tails.learn(every, np.concatenate((sizes[:, due].ravel(), nothing)))
+            self.learned[learns] += 1
+            self.learned_at[learns] = at[due]
         return number
 
     def _account(self, lines: Ints, number: Floats) -> None:
@@ -200,12 +206,14 @@ class AnomalyLane:
         gain = _TAKES * (10.0**-BUDGET - (np.nan_to_num(number) >= BUDGET)) * told
         self.credit[lines] = np.clip(self.credit[lines] + gain, 0.0, _MOST_CREDIT)
 
-    def _means(self, lines: Ints, near: Floats, step_s: Floats) -> tuple[Floats, Floats]:
+    def _means(
+        self, lines: Ints, kind: Places, near: Floats, step_s: Floats
+    ) -> tuple[Floats, Floats]:
         """Return the short and the long mean with this reading in them."""
         least = 1.0 / (self.learned[lines] + 1.0)
         short, long = self.short[lines], self.long[lines]
-        gain = np.maximum(least, 1.0 - np.exp(-step_s / self.short_tau_s[lines]))
-        slow = np.maximum(least, 1.0 - np.exp(-step_s / self.long_tau_s[lines]))
+        gain = np.maximum(least, 1.0 - np.exp(-step_s / self._short_tau_s[kind]))
+        slow = np.maximum(least, 1.0 - np.exp(-step_s / self._long_tau_s[kind]))
         return short + gain * (near - short), long + slow * (near - long)
 
     def _extreme(self, lines: Ints, near: Floats) -> Floats:
@@ -216,7 +224,7 @@ class AnomalyLane:
         return np.where(width > 0.0, PER_RANGE * beyond / np.where(width > 0.0, width, 1.0), 0.0)
 
     def _learn_hours(self, lines: Ints, hour: Ints, near: Floats, step_s: Floats) -> None:
-        gain = 1.0 - np.exp(-step_s / self.hour_tau_s[lines])
+        gain = 1.0 - np.exp(-step_s / self._hour_tau_s[self._kind[lines]])
         for profile, cell in ((self.week, hour), (self.day, hour % _DAY_H)):
             mean = profile[lines, cell].astype(np.float64)
             profile[lines, cell] = np.where(np.isnan(mean), near, mean + gain * (near - mean))

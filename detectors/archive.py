@@ -8,7 +8,7 @@ import structlog
 from core.identity import SeriesId
 from core.reading import Reading
 from detectors.bank import Bank
-from detectors.limit_lane import Floats, Ints
+from detectors.limit_lane import NEVER, Floats, Ints
 from detectors.plan import SeriesPlan
 from detectors.trail import Hole
 from ingest.history import (
@@ -81,12 +81,14 @@ class Archive:
         start = end - _TAUGHT_H
         taught = 0
         for feed in bank.feeds:
-            slots = bank.row_slot[feed.row_of]
-            fresh = [line for line, slot in enumerate(slots) if bank.past_of(int(slot)) is None]
-            if feed.detector.teach is None or not fresh:
+            if feed.detector.teach is None:
                 continue
-            grid = np.full((_TAUGHT_H, len(fresh)), np.nan)
-            for column, line in enumerate(fresh):
+            slots = bank.row_slot[feed.row_of]
+            fresh = np.flatnonzero(getattr(feed.lane, "first_at") == NEVER)  # noqa: B009
+            if not fresh.size:
+                continue
+            grid = np.full((_TAUGHT_H, fresh.size), np.nan)
+            for column, line in enumerate(fresh.tolist()):
                 plan = bank.plans[int(slots[line])]
                 at, means = self.means(plan.series, start * _HOUR_MS, end * _HOUR_MS, _HOUR_MS)
                 if plan.counter:
@@ -96,7 +98,7 @@ class Archive:
                 grid[place[inside], column] = means[inside]
             taught += int(np.isfinite(grid).any(axis=0).sum())
             hours = (start + np.arange(_TAUGHT_H)) * _HOUR_MS
-            feed.detector.teach(feed.lane, np.array(fresh), hours, grid)
+            feed.detector.teach(feed.lane, fresh, hours, grid)
         return taught
 
     def means(

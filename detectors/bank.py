@@ -22,14 +22,14 @@ from detectors.batch import NO_REASON, Batch, rounds
 from detectors.counter_lane import CounterLane
 from detectors.explanation import explain
 from detectors.feed import Feed, feeds_of
+from detectors.kinds import Places
 from detectors.limit_lane import BAD, GOOD, NEVER, Bytes, Flags, Floats, Ints, LimitLane
 from detectors.plan import RulePlan, SeriesPlan, Source
 from detectors.rates import HELD, LEAD_FLOOR, NO_LEAD_S
 from detectors.single import FEW, is_plain, judge_one
-from detectors.slope_lane import SIGNIFICANT, SlopeLane, SlopeRule
+from detectors.slope_lane import SIGNIFICANT, SlopeLane
 
 CLEARED, ACTIVE, UNKNOWN = 0, 1, 2
-_IDLE = SlopeRule(1.0, 1.0, 1, 1.0)
 Keys = npt.NDArray[np.bytes_]
 STATE = ("stated", "stated_since", "condition", "told_late", "absent", "reason", "fed_at")
 
@@ -43,6 +43,7 @@ class Bank:
     Attributes:
         slots: Slot of each series.
         rules: Rule of each row; `row_slot` its series.
+        slope_of, counter_of: Line of each series in `lines` and in `counters`, -1 without one.
         stated: Grade that is stated as true now, one a row.
         condition: 0 cleared, 1 active, 2 unknown, one a row.
         absent: True for each series that is silent or whose station is lost.
@@ -55,15 +56,15 @@ class Bank:
         self.slots = {plan.series: slot for slot, plan in enumerate(self.plans)}
         self.rules: tuple[RulePlan, ...] = tuple(rule for plan in self.plans for rule in plan.rules)
         sizes = [len(plan.rules) for plan in self.plans]
-        self.row_slot = np.repeat(np.arange(len(sizes)), sizes)
+        self.row_slot: Places = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
         self.lane = LimitLane([rule.limits for rule in self.rules])
-        self.lines = SlopeLane([plan.slope or _IDLE for plan in self.plans])
-        self.counters = CounterLane([plan.interval_s for plan in self.plans])
+        self.lines = SlopeLane([plan.slope for plan in self.plans if plan.slope is not None])
+        self.slope_of = _numbered([plan.slope is not None for plan in self.plans])
+        self.counters = CounterLane([plan.interval_s for plan in self.plans if plan.counter])
+        self.counter_of = _numbered([plan.counter for plan in self.plans])
         self.of_sensor = np.array([rule.of_sensor for rule in self.rules], np.bool_)
-        self.is_counter = np.array([plan.counter for plan in self.plans], np.bool_)
-        self.has_line = np.array([plan.slope is not None for plan in self.plans], np.bool_)
         self.target = np.array([plan.target for plan in self.plans], np.float64)
-        self.first_row = np.concatenate(([0], np.cumsum(sizes, dtype=np.int64)))
+        self.first_row: Places = np.concatenate(([0], np.cumsum(sizes))).astype(np.int32)
         self.columns = {source: self._columns_of(source) for source in Source}
         self._map_lifts()
         self.feeds: tuple[Feed, ...] = feeds_of(self.rules, self.row_slot, len(self.plans))
@@ -82,6 +83,8 @@ class Bank:
         rules = [plan.rule_key(rule) for plan in self.plans for rule in plan.rules]
         axes = {"slot": np.array([plan.key for plan in self.plans], "S16")}
         axes["row"] = np.array(rules, "S16")
+        axes["line"] = axes["slot"][self.slope_of >= 0]
+        axes["counter"] = axes["slot"][self.counter_of >= 0]
         for feed in self.feeds:
             learned = [
                 self.plans[self.row_slot.item(row)].lane_key(self.rules[row]) for row in feed.row_of
@@ -89,26 +92,26 @@ class Bank:
             axes[f"lane-{feed.detector.name}"] = np.array(learned, "S16")
         return axes
 
-    def _columns_of(self, source: Source) -> list[Ints]:
+    def _columns_of(self, source: Source) -> list[Places]:
         """Return maps from slot to row (-1: none), one for each such rule of a series."""
-        columns: list[Ints] = []
+        columns: list[Places] = []
         used = np.zeros(len(self.plans), np.int64)
         for row, rule in enumerate(self.rules):
             if rule.source is not source:
                 continue
             slot = int(self.row_slot[row])
             if used[slot] == len(columns):
-                columns.append(np.full(len(self.plans), -1, np.int64))
+                columns.append(np.full(len(self.plans), -1, np.int32))
             columns[used[slot]][slot] = row
             used[slot] += 1
         return columns
 
     def _map_lifts(self) -> None:
         size = len(self.rules)
-        self.lift_row = np.full(size, -1, np.int64)
+        self.lift_row: Places = np.full(size, -1, np.int32)
         self.lift_from = np.full(size, len(Grade), np.int8)
         self.lift_cap = np.zeros(size, np.int8)
-        high = next(iter(self.columns[Source.VALUE]), np.zeros(0, np.int64))
+        high = next(iter(self.columns[Source.VALUE]), np.zeros(0, np.int32))
         for row, rule in enumerate(self.rules):
             target = high[self.row_slot[row]] if high.size else -1
             if rule.lift_from is not None and target >= 0 and self.rules[target].limits.high:
@@ -180,10 +183,10 @@ class Bank:
         self.reason[slot] = np.where(bad | (batch.quality > GOOD), batch.reason, NO_REASON)
         self.absent[slot] &= batch.late
         judged = np.ones(slot.size, np.bool_)
-        if self.is_counter[slot].any():
+        if (self.counter_of[slot] >= 0).any():
             value, judged = self._counts(batch, bad)
         fed = [(column[slot], value, judged) for column in self.columns[Source.VALUE]]
-        if self.has_line[slot].any():
+        if (self.slope_of[slot] >= 0).any():
             fed += self._derived(batch, bad)
         if self.feeds:
             fed += self._detected(batch, value, bad, judged)
@@ -191,7 +194,7 @@ class Bank:
             none = np.zeros(0, np.int64)
             return none, none, none.astype(np.float64), none.astype(np.int8), none.astype(np.bool_)
         times = len(fed)
-        rows = np.concatenate([part[0] for part in fed])
+        rows = np.concatenate([part[0] for part in fed]).astype(np.int64)
         keep = np.concatenate([part[2] for part in fed]) & (rows >= 0)
         every = (
             rows,
@@ -208,75 +211,77 @@ class Bank:
     def _counts(self, batch: Batch, bad: Flags) -> tuple[Floats, Flags]:
         """Return counts per interval for counters, values for the rest, and what may be judged."""
         value = batch.value.copy()
-        counted = np.flatnonzero(self.is_counter[batch.slot] & ~bad)
-        slot = batch.slot[counted]
-        value[counted] = self.counters.step(slot, batch.at[counted], value[counted])
+        line = self.counter_of[batch.slot].astype(np.int64)
+        counted = np.flatnonzero((line >= 0) & ~bad)
+        value[counted] = self.counters.step(line[counted], batch.at[counted], value[counted])
         judged = np.ones(batch.size, np.bool_)
         judged[counted] = np.isfinite(value[counted])
         return value, judged
 
     def _detected(
         self, batch: Batch, value: Floats, bad: Flags, judged: Flags
-    ) -> list[tuple[Ints, Floats, Flags]]:
+    ) -> list[tuple[Places, Floats, Flags]]:
         """Return what registered detectors say: they learn good, newer readings only."""
         slot, at = batch.slot, batch.at
         learns = judged & ~bad & (batch.quality == GOOD) & (at > self.fed_at[slot])
         self.fed_at[slot[learns]] = at[learns]
-        fed: list[tuple[Ints, Floats, Flags]] = []
+        fed: list[tuple[Places, Floats, Flags]] = []
         for feed in self.feeds:
             line = feed.line_of[slot]
             which = np.flatnonzero(learns & (line >= 0))
-            lines = line[which]
+            lines = line[which].astype(np.int64)
             number = np.full(slot.size, np.nan)
             number[which] = feed.lane.step(lines, at[which], value[which])
             fed.append((feed.row_at[slot], number, bad | np.isfinite(number)))
         return fed
 
-    def _derived(self, batch: Batch, bad: Flags) -> list[tuple[Ints, Floats, Flags]]:
+    def _derived(self, batch: Batch, bad: Flags) -> list[tuple[Places, Floats, Flags]]:
         """Return what slopes, leads and shares are fed with: good readings only, bad as bad."""
         slot = batch.slot
-        line = self.has_line[slot]
-        learn = line & (batch.at > self.lines.last_at[slot]) & (batch.quality == GOOD) & ~bad
+        # Series without a line see that of another one here; they have no row to be fed with it.
+        of = self.slope_of[slot].astype(np.int64)
+        line = of >= 0
+        learn = line & (batch.at > self.lines.last_at[of]) & (batch.quality == GOOD) & ~bad
         which = np.flatnonzero(learn)
         told = np.zeros(batch.size, np.bool_)
-        told[which] = self.lines.step(slot[which], batch.at[which], batch.value[which])
-        slope = self.lines.slope[slot]
-        climbs = slope > SIGNIFICANT * self.lines.error[slot]
+        told[which] = self.lines.step(of[which], batch.at[which], batch.value[which])
+        slope = self.lines.slope[of]
+        climbs = slope > SIGNIFICANT * self.lines.error[of]
         spoilt = line & bad
         nan: Floats | float = 0.0
         if spoilt.any():
             told |= spoilt
             nan = np.where(bad, np.nan, 0.0)
-        based = np.isfinite(self.lines.base[slot])
-        fed: list[tuple[Ints, Floats, Flags]] = []
+        based = np.isfinite(self.lines.base[of])
+        fed: list[tuple[Places, Floats, Flags]] = []
         for column in self.columns[Source.SLOPE]:
             rows = column[slot]
             hourly = slope * 3600.0
-            held = HELD * self.lane.lowest[rows]
+            held = HELD * self.lane.kinds.lowest[self.lane.kind[rows]]
             fed.append((rows, np.where(climbs, hourly, np.minimum(hourly, held)) + nan, told))
         fed += [
-            (column[slot], self._lead(slot, slope, climbs) + nan, told)
+            (column[slot], self._lead(slot, of, slope, climbs) + nan, told)
             for column in self.columns[Source.LEAD]
         ]
         fed += [
-            (column[slot], self._share(slot, batch.value) + nan, line & (based | bad))
+            (column[slot], self._share(slot, of, batch.value) + nan, line & (based | bad))
             for column in self.columns[Source.SHARE]
         ]
         return fed
 
-    def _lead(self, slot: Ints, slope: Floats, climbs: Flags) -> Floats:
+    def _lead(self, slot: Ints, of: Ints, slope: Floats, climbs: Flags) -> Floats:
         """Return the seconds until each series reaches its target at its slope; many if never."""
         if not climbs.any():
             return np.full(slot.size, NO_LEAD_S)
-        target, base, level = self.target[slot], self.lines.base[slot], self.lines.level[slot]
+        target, base, level = self.target[slot], self.lines.base[of], self.lines.level[of]
         near = climbs & (slope > 0.0) & (level > base + LEAD_FLOOR * (target - base))
         distance = np.maximum(target - level, 0.0)
         lead = np.minimum(distance / np.where(near, slope, 1.0), NO_LEAD_S)
         return np.where(near, lead, NO_LEAD_S)
 
-    def _share(self, slot: Ints, value: Floats) -> Floats:
+    def _share(self, slot: Ints, of: Ints, value: Floats) -> Floats:
         """Return how much of the way from base to target each value has covered."""
-        base = self.lines.base[slot]
+        base = self.lines.base[of]
         way = self.target[slot] - base
         return np.where(way > 0.0, (value - base) / np.where(way > 0.0, way, 1.0), 1.0)
 
@@ -343,7 +348,7 @@ class Bank:
         found: list[Finding] = []
         slots = np.unique(batch.slot)
         for column in self.columns[Source.VALUE]:
-            known = slots[(column[slots] >= 0) & ~self.is_counter[slots]]
+            known = slots[(column[slots] >= 0) & (self.counter_of[slots] < 0)]
             past = LimitLane([self.rules[int(row)].limits for row in column[known]])
             for part in rounds(batch):
                 place = np.searchsorted(known, part.slot)
@@ -378,3 +383,9 @@ class Bank:
         """Return the time of the newest reading that a rule of *slot* has judged."""
         newest = self.lane.last_at[self.row_slot == slot].max(initial=NEVER)
         return None if newest == NEVER else int(newest)
+
+
+def _numbered(has: Sequence[bool]) -> Places:
+    """Return the running number of each True, -1 for each False."""
+    there = np.array(has, np.bool_)
+    return np.where(there, np.cumsum(there) - 1, -1).astype(np.int32)

@@ -101,7 +101,7 @@ def score(lane: LimitLane, row: int, grade: Grade) -> float:
 
     Within a grade the score grows with the way from the limit of this grade to the next.
     """
-    value = float(lane.value[row]) * float(lane.sign[row])
+    value = float(lane.value[row]) * float(lane.kinds.sign[lane.kind[row]])
     limits = lane.limits_of(row)
     if value != value:  # noqa: PLR0124  # NaN: no reading yet
         return 0.0 if grade is Grade.GREEN else 0.5 + 0.125 * (grade - 1)
@@ -126,7 +126,7 @@ def because(bank: Bank, row: int, judged: Past, grade: Grade) -> Because:
     common = Because(
         unit=plan.unit,
         samples=int(lane.up_samples[place, index]),
-        held_s=float(lane.up_ms[place, index]) / 1000.0 or None,
+        held_s=max(float(lane.held_ms[place, index]), 0.0) / 1000.0 or None,
         quality="" if value is None else _QUALITIES[int(lane.quality[place])].value,
         reasons=_reasons(int(bank.reason[slot])),
     )
@@ -135,16 +135,17 @@ def because(bank: Bank, row: int, judged: Past, grade: Grade) -> Because:
     if rule.detector is not None:
         feed, line = bank.line_of(row)
         return rule.detector.why(feed.lane, line, common)
-    level = _finite(float(bank.lines.level[slot]))
+    line = bank.slope_of.item(slot)
+    level = _finite(float(bank.lines.level[line]))
     if rule.source is Source.SLOPE:
         note = "lifted" if grade > lane.grade[place] else ""
         return replace(common, value=level, rate_per_h=value, note=note)
     target = _finite(float(bank.target[slot])) or 0.0
     if rule.source is Source.LEAD:
-        hourly = float(bank.lines.slope[slot]) * 3600.0
+        hourly = float(bank.lines.slope[line]) * 3600.0
         told = replace(common, value=level, limit=target, rate_per_h=hourly)
         return told if grade is Grade.GREEN else _with_lead(told, bank, slot, value)
-    base = float(bank.lines.base[slot])
+    base = float(bank.lines.base[line])
     way = target - base
     told = _with_limit(common, rule.limits, index, None)
     return replace(
@@ -157,8 +158,9 @@ def because(bank: Bank, row: int, judged: Past, grade: Grade) -> Because:
 
 def _with_lead(told: Because, bank: Bank, slot: int, lead_s: float | None) -> Because:
     """Add the lead and its band: the same way at a slope two standard errors steeper or flatter."""
-    slope, error = float(bank.lines.slope[slot]), float(bank.lines.error[slot])
-    distance = max(float(bank.target[slot]) - float(bank.lines.level[slot]), 0.0)
+    line = bank.slope_of.item(slot)
+    slope, error = float(bank.lines.slope[line]), float(bank.lines.error[line])
+    distance = max(float(bank.target[slot]) - float(bank.lines.level[line]), 0.0)
     flatter = slope - BAND * error
     return replace(
         told,

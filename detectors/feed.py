@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from detectors.kinds import Places
 from detectors.lane import Detector, Lane
-from detectors.limit_lane import Ints
 from detectors.plan import RulePlan, Source
 from detectors.registry import REGISTRY
 
@@ -26,12 +26,12 @@ class Feed:
 
     detector: Detector
     lane: Lane
-    row_of: Ints
-    line_of: Ints
-    row_at: Ints
+    row_of: Places
+    line_of: Places
+    row_at: Places
 
 
-def feeds_of(rules: Sequence[RulePlan], row_slot: Ints, slots: int) -> tuple[Feed, ...]:
+def feeds_of(rules: Sequence[RulePlan], row_slot: Places, slots: int) -> tuple[Feed, ...]:
     """Return the lanes that *rules* ask for, in the order of the registry.
 
     Args:
@@ -48,8 +48,8 @@ def feeds_of(rules: Sequence[RulePlan], row_slot: Ints, slots: int) -> tuple[Fee
         rows = rows_of.get(detector.name)
         if rows is None:
             continue
-        row_of = np.array(rows, np.int64)
-        line_of, row_at = np.full(slots, -1, np.int64), np.full(slots, -1, np.int64)
+        row_of = np.array(rows, np.int32)
+        line_of, row_at = np.full(slots, -1, np.int32), np.full(slots, -1, np.int32)
         line_of[row_slot[row_of]] = np.arange(row_of.size)
         row_at[row_slot[row_of]] = row_of
         lane = detector.lane([rules[row].lane for row in rows])

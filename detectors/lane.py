@@ -73,6 +73,7 @@ class Detector:
             detector stays silent in a community until its own back-test has passed.
         teach: Lets series that have learned nothing yet learn from hourly means of their history:
             lane, lines, times (one an hour), and values (hours x lines, NaN where there is none).
+            Such a lane has `first_at`: when each series began to learn, `NEVER` before.
         momentary: It speaks of readings, not of a state that lasts: its finding stays for people to
             see, but in a replay only the reading that raised it scores 0.5 and more.
         version: Raised when the meaning of its state changes: old snapshots of it are left alone.

@@ -15,17 +15,20 @@ import numpy as np
 import numpy.typing as npt
 
 from core.limits import LimitRule
+from detectors.kinds import Places, kinds_of
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.int8]
 Flags = npt.NDArray[np.bool_]
 
-Kinds = npt.NDArray[np.int32]
-
 LEVELS = 4
-# Delays count up to 24 days, which no dwell reaches: they fit four bytes.
-_MOST = 2**31 - 1
+# Delays count up to 24 days, which no dwell reaches: they fit four bytes. Readings in a row count
+# up to this many; a level that asked for more would come on here.
+MOST_MS = 2**31 - 1
+MOST_SAMPLES = 2**16 - 1
+# Bits of what is true of a level: it is on; the last reading was beyond its limit, or clear of it.
+ON, BREACH, CLEAR = 1, 2, 4
 # "No reading yet": so long ago that any gap to it is unobserved time, and differences still fit.
 NEVER = -(2**61)
 GOOD, UNCERTAIN, BAD = 0, 1, 2
@@ -33,12 +36,9 @@ GOOD, UNCERTAIN, BAD = 0, 1, 2
 # What has to survive a restart, by attribute name.
 STATE = (
     "busy",
-    "on",
-    "breach",
-    "clear",
-    "up_ms",
+    "flags",
     "up_samples",
-    "down_ms",
+    "held_ms",
     "grade",
     "since",
     "unknown",
@@ -63,6 +63,7 @@ class _Kinds:
         self.gap_ms = np.zeros(len(rules), np.int64)
         for row, rule in enumerate(rules):
             self._set_rule(row, rule)
+        self.lowest = self.limit.min(axis=1, initial=np.inf)
 
     def _set_rule(self, row: int, rule: LimitRule) -> None:
         if len(rule.levels) > LEVELS:
@@ -75,7 +76,7 @@ class _Kinds:
             self.release[row, index] = self.limit[row, index] - rule.deadband(level)
             self.dwell_up_ms[row, index] = level.dwell_up_ms
             self.dwell_down_ms[row, index] = level.dwell_down_ms
-            self.samples[row, index] = level.samples
+            self.samples[row, index] = min(level.samples, MOST_SAMPLES)
             self.grade_of[row, index] = level.grade
 
 
@@ -89,6 +90,10 @@ class LimitLane:
         grade, since, unknown, last_at: As in `core.limits.LimitState`, one a row.
         kinds: The distinct rules; many rows share one (`kind` tells which).
         busy: True while a level of the row is on, or counts its on-delay.
+        flags: `ON`, `BREACH` and `CLEAR` of each level.
+        up_samples: Readings in a row beyond the limit of each level.
+        held_ms: Milliseconds of each level's on-delay; below zero those of its off-delay, which
+            never runs at the same time.
         value, quality: The last usable value that was fed, and its quality code.
     """
 
@@ -96,20 +101,12 @@ class LimitLane:
         size = len(rules)
         shape = (size, LEVELS)
         self.size = size
-        # By identity: rules that many rows share are the same object (`plan_of`).
-        distinct = {id(rule): rule for rule in rules}
-        places = {key: place for place, key in enumerate(distinct)}
-        self.kind = np.fromiter((places[id(rule)] for rule in rules), np.int32, size)
-        self.kinds = _Kinds(tuple(distinct.values()))
-        self.sign = self.kinds.sign[self.kind]
-        self.lowest = self.kinds.limit.min(axis=1, initial=np.inf)[self.kind]
+        distinct, self.kind = kinds_of(rules)
+        self.kinds = _Kinds(distinct)
         self.busy: Flags = np.zeros(size, np.bool_)
-        self.on = np.zeros(shape, np.bool_)
-        self.breach = np.zeros(shape, np.bool_)
-        self.clear = np.zeros(shape, np.bool_)
-        self.up_ms = np.zeros(shape, np.int32)
-        self.up_samples = np.zeros(shape, np.int32)
-        self.down_ms = np.zeros(shape, np.int32)
+        self.flags = np.zeros(shape, np.uint8)
+        self.up_samples = np.zeros(shape, np.uint16)
+        self.held_ms = np.zeros(shape, np.int32)
         self.grade: Bytes = np.zeros(size, np.int8)
         self.since: Ints = np.full(size, NEVER, np.int64)
         self.unknown: Flags = np.zeros(size, np.bool_)
@@ -135,8 +132,9 @@ class LimitLane:
             quality, last = quality[usable], last[usable]
             if not rows.size:
                 return
-        signed = value * self.sign[rows]
-        active = np.flatnonzero(self.busy[rows] | (signed >= self.lowest[rows]))
+        kind = self.kind[rows]
+        signed = value * self.kinds.sign[kind]
+        active = np.flatnonzero(self.busy[rows] | (signed >= self.kinds.lowest[kind]))
         if active.size:
             self._advance(rows[active], at[active], signed[active], quality[active], last[active])
         if (last == NEVER).any():
@@ -153,30 +151,30 @@ class LimitLane:
         gap = at - last
         seen = np.where(gap <= self.kinds.gap_ms[kind], gap, 0)[:, None]
         self._delays(rows, kind, signed[:, None], seen, (quality == GOOD)[:, None])
-        grade = (self.on[rows] * self.kinds.grade_of[kind]).max(axis=1)
+        grade = ((self.flags[rows] & ON) * self.kinds.grade_of[kind]).max(axis=1)
         moved = grade != self.grade[rows]
         self.since[rows[moved]] = at[moved]
         self.grade[rows] = grade
 
-    def _delays(self, rows: Ints, kind: Kinds, signed: Floats, seen: Ints, good: Flags) -> None:
+    def _delays(self, rows: Ints, kind: Places, signed: Floats, seen: Ints, good: Flags) -> None:
         """Advance the on-delay and the off-delay of every level of *rows*."""
         kinds = self.kinds
         breach = signed >= kinds.limit[kind]
         clear = (signed < kinds.release[kind]) & good
         keep = breach | ~good
-        up_samples = np.minimum(self.up_samples[rows] * keep + breach, _MOST)
-        up_ms = self.up_ms[rows] * keep + seen * (breach & self.breach[rows])
-        down_ms = (self.down_ms[rows] + seen * self.clear[rows]) * clear
-        up_ms, down_ms = np.minimum(up_ms, _MOST), np.minimum(down_ms, _MOST)
+        flags, held_ms = self.flags[rows], self.held_ms[rows]
+        up_samples = self.up_samples[rows].astype(np.int64) * keep + breach
+        up_samples = np.minimum(up_samples, MOST_SAMPLES)
+        up_ms = np.maximum(held_ms, 0) * keep + seen * (breach & ((flags & BREACH) > 0))
+        down_ms = (np.maximum(-held_ms, 0) + seen * ((flags & CLEAR) > 0)) * clear
+        up_ms, down_ms = np.minimum(up_ms, MOST_MS), np.minimum(down_ms, MOST_MS)
         raised = breach & (up_samples >= kinds.samples[kind]) & (up_ms >= kinds.dwell_up_ms[kind])
         left = clear & (down_ms >= kinds.dwell_down_ms[kind])
-        self.on[rows] = (self.on[rows] | raised) & ~left
-        self.breach[rows] = breach
-        self.clear[rows] = clear
+        on = (((flags & ON) > 0) | raised) & ~left
+        self.flags[rows] = on * ON + breach * BREACH + clear * CLEAR
         self.up_samples[rows] = up_samples
-        self.up_ms[rows] = up_ms
-        self.down_ms[rows] = down_ms
-        self.busy[rows] = (self.on[rows] | (up_samples > 0)).any(axis=1)
+        self.held_ms[rows] = up_ms - down_ms
+        self.busy[rows] = (on | (up_samples > 0)).any(axis=1)
 
     def level_index(self, row: int) -> int:
         """Return the level that explains the row's grade: the one of the grade, else the lowest."""

@@ -21,6 +21,7 @@ from core.finding import Because
 from core.grade import Grade
 from core.limits import Level, LimitRule
 from core.quality import Reason
+from detectors.kinds import kinds_of
 from detectors.lane import Choice, Detector
 from detectors.limit_lane import NEVER, Floats, Ints
 from detectors.spike_lane import SMALLEST
@@ -85,11 +86,12 @@ class NoiseLane:
 
     def __init__(self, rules: Sequence[NoiseRule]) -> None:
         size = len(rules)
-        self.floor = np.array([rule.floor**2 for rule in rules], np.float64)
-        self.gap_ms = np.array([rule.gap_ms for rule in rules], np.int64)
+        kinds, self._kind = kinds_of(rules)
+        self._floor = np.array([rule.floor**2 for rule in kinds], np.float64)
+        self._gap_ms = np.array([rule.gap_ms for rule in kinds], np.int64)
         self.last, self.before, self.bend = np.zeros(size), np.zeros(size), np.zeros(size)
         self.last_at = np.full(size, NEVER, np.int64)
-        self.run, self.seen = np.zeros(size, np.int64), np.zeros(size, np.int64)
+        self.run, self.seen = np.zeros(size, np.int8), np.zeros(size, np.int32)
         self.short, self.long = np.zeros(size), np.zeros(size)
         self.drift = np.zeros(size)
 
@@ -97,10 +99,11 @@ class NoiseLane:
         """Return the scatter of each reading over the usual one (see `detectors.lane`)."""
         last, seen = self.last[lines], self.seen[lines]
         short, long = self.short[lines], self.long[lines]
-        anew = at - self.last_at[lines] > self.gap_ms[lines]
+        kind = self._kind[lines]
+        anew = at - self.last_at[lines] > self._gap_ms[kind]
         run = np.where(anew, 0, self.run[lines])
         bend = value - 2.0 * last + self.before[lines]
-        usual = np.maximum(long, self.floor[lines])
+        usual = np.maximum(long, self._floor[kind])
         # Two bends in a row need four readings in a row.
         learns = run >= 3
         noise = learns * (_TO_VARIANCE * bend * self.bend[lines])
@@ -123,6 +126,10 @@ class NoiseLane:
         self.last_at[lines] = at
         return number
 
+    def floor_of(self, line: int) -> float:
+        """Return the variance below which there is no noise to speak of in one series."""
+        return float(self._floor[self._kind[line]])
+
 
 def choose(plan: SeriesPlan) -> Choice | None:
     """Watch quantities whose smallest jump is known."""
@@ -138,7 +145,7 @@ def choose(plan: SeriesPlan) -> Choice | None:
 
 def why(lane: NoiseLane, line: int, told: Because) -> Because:
     """Tell the scatter now and the usual one, as standard deviations."""
-    usual = max(float(lane.long[line]), float(lane.floor[line]))
+    usual = max(float(lane.long[line]), lane.floor_of(line))
     return replace(
         told,
         value=float(lane.last[line]),

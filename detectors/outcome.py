@@ -78,7 +78,7 @@ class Outcomes:
         fault = np.where(own == NO_REASON, first, own)
         cells = self._start[slots] + rows
         self._judged[cells] = True
-        lowest = bank.lane.lowest[of_slot[:, 0]]
+        lowest = bank.lane.kinds.lowest[bank.lane.kind[of_slot[:, 0]]]
         share = bank.lane.value[of_slot[:, 0]] / np.where(lowest > 0, lowest, np.inf)
         self._score[cells] = np.clip(0.5 * share, 0.0, _STILL)
         noted = np.flatnonzero((grade > 0) | (fault != NO_REASON))

@@ -29,8 +29,6 @@ HABITS: dict[Quantity, float] = {
     Quantity.CARBON_DIOXIDE: 30.0,
     Quantity.TEMPERATURE: 0.5,
     Quantity.OCCUPANCY: 1.0,
-    Quantity.VOLTAGE: 1.0,
-    Quantity.CURRENT: 0.1,
 }
 
 
@@ -57,7 +55,8 @@ def _choice(plan: SeriesPlan, *, counts: bool) -> Choice:
 
 def why(lane: SeasonalLane, line: int, told: Because) -> Because:
     """Tell what came and what is usual; counts as people an interval."""
-    scale = float(lane.hours[line]) if lane.counts[line] else 1.0
+    kind = lane.kind.item(line)
+    scale = float(lane.hours[kind]) if lane.counts[kind] else 1.0
     observed, expected = float(lane.observed[line]), float(lane.expected[line])
     return replace(told, value=observed * scale, usual=expected * scale)
 
@@ -74,6 +73,7 @@ def _detector(
         hazards=hazards,
         learned=True,
         teach=SeasonalLane.teach,
+        version=2,
     )
 
 

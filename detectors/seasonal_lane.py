@@ -11,6 +11,9 @@ otherwise than an office on Tuesday. Other quantities are compared by their diff
 
 A slow level follows the season of the year, so that the week's shape does not have to.
 
+Cells are kept as 16 bit numbers, but learn in full: the cell that the clock stands in is held apart
+and rounded (by at most 0.05 %) once an hour, when it is left.
+
 Readings that come faster than every five minutes are gathered into five minutes first: a baseline
 of hours learns nothing from seconds, and the hot path stays cheap.
 """
@@ -24,6 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from detectors.kinds import kinds_of
 from detectors.limit_lane import NEVER, Flags, Floats, Ints
 from detectors.local_time import CELLS, DAYS, LocalCalendar
 
@@ -49,12 +53,18 @@ _MOST_DAYS = 200
 # Readings are gathered over this long, in milliseconds.
 GATHER_MS = 300_000
 
-Halves = npt.NDArray[np.float32]
+# Counts of an hour are kept in sixteens (up to a million people), all else in its own noise.
+_COUNT_UNIT = 16.0
+_LARGEST = float(np.finfo(np.float16).max)
+
+Halves = npt.NDArray[np.float16]
 STATE = (
     "mean",
     "spread",
     "days",
     "cell",
+    "cell_mean",
+    "cell_spread",
     "cell_h",
     "seen",
     "usual",
@@ -91,7 +101,7 @@ class SeasonalRule:
 
 
 class SeasonalLane:
-    """State of many baselines as a structure of arrays (about 1.5 kB a series).
+    """State of many baselines as a structure of arrays (about 0.9 kB a series).
 
     The number of a reading is how many usual deviations the last hours are from what is usual then,
     without sign; NaN until the week is known.
@@ -112,20 +122,24 @@ class SeasonalLane:
 
     def __init__(self, rules: Sequence[SeasonalRule]) -> None:
         size = len(rules)
+        kinds, self.kind = kinds_of(rules)
         made: dict[tuple[str, tuple[dt.date, ...]], int] = {}
-        self.calendar_of = np.array(
-            [made.setdefault((rule.timezone, rule.holidays), len(made)) for rule in rules], np.int64
+        self._calendar_of = np.array(
+            [made.setdefault((rule.timezone, rule.holidays), len(made)) for rule in kinds], np.int64
         )
-        self.calendars = [LocalCalendar(*key) for key in made]
-        self.hours = np.array([rule.interval_s / 3600.0 for rule in rules])
-        self.gathers = np.array([rule.interval_s * 1000 < GATHER_MS for rule in rules], np.bool_)
-        self.counts = np.array([rule.counts for rule in rules], np.bool_)
-        floor = [_COUNT_FLOOR if rule.counts else max(rule.noise, 1e-9) for rule in rules]
-        self.floor = np.array(floor) ** 2
-        self.mean: Halves = np.full((size, CELLS), np.nan, np.float32)
-        self.spread: Halves = np.zeros((size, CELLS), np.float32)
+        self._calendars = [LocalCalendar(*key) for key in made]
+        self.hours = np.array([rule.interval_s / 3600.0 for rule in kinds])
+        self.gathers = np.array([rule.interval_s * 1000 < GATHER_MS for rule in kinds], np.bool_)
+        self.counts = np.array([rule.counts for rule in kinds], np.bool_)
+        noise = np.array([max(rule.noise, 1e-9) for rule in kinds])
+        self._floor = np.where(self.counts, _COUNT_FLOOR, noise) ** 2
+        self._unit = np.where(self.counts, _COUNT_UNIT, noise)
+        self._spread_unit = np.where(self.counts, 1.0, noise**2)
+        self.mean: Halves = np.full((size, CELLS), np.nan, np.float16)
+        self.spread: Halves = np.zeros((size, CELLS), np.float16)
         self.days = np.zeros((size, DAYS), np.uint8)
         self.cell = np.full(size, -1, np.int16)
+        self.cell_mean, self.cell_spread = np.full(size, np.nan), np.zeros(size)
         self.cell_h, self.seen, self.usual = np.zeros(size), np.zeros(size), np.zeros(size)
         self.pooled, self.learned_h = np.zeros(size), np.zeros(size)
         self.level = np.zeros(size)
@@ -138,12 +152,12 @@ class SeasonalLane:
     def step(self, lines: Ints, at: Ints, value: Floats) -> Floats:
         """Return how unusual the last hours of each reading are (see `detectors.lane`)."""
         surprise = np.full(lines.size, np.nan)
-        gathers = self.gathers[lines]
+        gathers = self.gathers[self.kind[lines]]
         if not gathers.any():
             due = np.flatnonzero(at > self.last_at[lines])
             if due.size:
                 lines, at = lines[due], at[due]
-                surprise[due] = self._step(lines, at, value[due], self.hours[lines])
+                surprise[due] = self._step(lines, at, value[due], self.hours[self.kind[lines]])
             return surprise
         if gathers.all():
             return self._gather(lines, at, value)
@@ -153,7 +167,7 @@ class SeasonalLane:
 
     def teach(self, lines: Ints, at: Ints, value: Floats) -> None:
         """Learn from hourly means of the history (see `detectors.lane`)."""
-        hours = np.maximum(self.hours[lines], 1.0)
+        hours = np.maximum(self.hours[self.kind[lines]], 1.0)
         for step, means in enumerate(value):
             there = np.flatnonzero(np.isfinite(means))
             if there.size:
@@ -172,7 +186,7 @@ class SeasonalLane:
             mean = self.gathered[done] / count
             # It is judged at the end of its own five minutes.
             then = (last[full] + 1) * GATHER_MS - 1
-            surprise[full] = self._step(done, then, mean, self.hours[done] * count)
+            surprise[full] = self._step(done, then, mean, self.hours[self.kind[done]] * count)
         fresh = bucket > last
         keep = bucket >= last
         readings = np.where(fresh, 0.0, self.readings[lines])
@@ -189,11 +203,12 @@ class SeasonalLane:
         self.first_at[lines] = np.where(first, at, self.first_at[lines])
         gap_h = np.where(first, 0.0, (at - self.last_at[lines]) / 3_600_000.0)
         self._visit(lines, cells, gap_h, hours)
-        counts = self.counts[lines]
-        number = np.where(counts, value / self.hours[lines], value)
-        fresh = np.isnan(self.mean[lines, cells])
+        kind = self.kind[lines]
+        counts = self.counts[kind]
+        number = np.where(counts, value / self.hours[kind], value)
+        fresh = np.isnan(self.cell_mean[lines])
         known = ~fresh & (self.days[lines, cells // 24] > MIN_DAYS)
-        usual = self._usual(lines, cells)
+        usual = self._usual(lines, counts)
         decay = np.exp(-gap_h / WINDOW_H)
         # Where the cell is unknown the window only fades.
         seen = self.seen[lines] * decay + np.where(known, number, 0.0) * hours
@@ -206,31 +221,31 @@ class SeasonalLane:
         self.expected[lines] = np.where(counts, meant / WINDOW_H, usual)
         self.observed[lines] = np.where(counts, seen / WINDOW_H, usual + miss)
         excess = np.maximum(miss * miss - poisson, 0.0)
-        self._learn_spread(lines, cells, np.where(known, hours, 0.0), excess, spread, visited)
+        self._learn_spread(lines, np.where(known, hours, 0.0), excess, spread, visited)
         self._learn(lines, cells, number, hours, np.where(known, surprise, 0.0))
         self._follow(lines, np.where(known, hours / LEVEL_H, 0.0), miss)
         self.last_at[lines] = at
         return np.where(warm, surprise, np.nan)
 
-    def _usual(self, lines: Ints, cells: Ints) -> Floats:
-        level, mean = self.level[lines], self.mean[lines, cells].astype(np.float64)
-        usual: Floats = np.where(self.counts[lines], mean * np.exp(level), mean + level)
+    def _usual(self, lines: Ints, counts: Flags) -> Floats:
+        level, mean = self.level[lines], self.cell_mean[lines]
+        usual: Floats = np.where(counts, mean * np.exp(level), mean + level)
         return usual
 
     def _follow(self, lines: Ints, share: Floats, miss: Floats) -> None:
         """Let the slow level follow the season."""
-        counts, level = self.counts[lines], self.level[lines]
+        counts, level = self.counts[self.kind[lines]], self.level[lines]
         moved = level + share * np.where(counts, np.clip(miss, -_LEVEL_CLIP, _LEVEL_CLIP), miss)
         self.level[lines] = np.where(counts, np.clip(moved, -_LEVEL_MOST, _LEVEL_MOST), moved)
 
     def _cells(self, lines: Ints, at: Ints) -> Ints:
-        if len(self.calendars) == 1:
-            return self.calendars[0].cells(at)
+        if len(self._calendars) == 1:
+            return self._calendars[0].cells(at)
         cells = np.zeros(lines.size, np.int64)
-        which = self.calendar_of[lines]
+        which = self._calendar_of[self.kind[lines]]
         for number in np.unique(which).tolist():
             here = which == number
-            cells[here] = self.calendars[number].cells(at[here])
+            cells[here] = self._calendars[number].cells(at[here])
         return cells
 
     def _visit(self, lines: Ints, cells: Ints, gap_h: Floats, hours: Floats) -> None:
@@ -241,22 +256,38 @@ class SeasonalLane:
         days = self.days[lines, cells // 24]
         more = dawned & (days < _MOST_DAYS)
         self.days[lines, cells // 24] = days + more.astype(np.uint8)
-        self.cell[lines] = cells
+        self._turn_to(lines, was, cells)
         self.cell_h[lines] = np.where(came, hours, self.cell_h[lines] + hours)
+
+    def _turn_to(self, lines: Ints, was: Ints, cells: Ints) -> None:
+        """Lay the cells that are left back into the week, and take out those that are entered."""
+        turns = np.flatnonzero(cells != was)
+        if not turns.size:
+            return
+        lines, was, cells = lines[turns], was[turns], cells[turns]
+        kind = self.kind[lines]
+        unit, spread_unit = self._unit[kind], self._spread_unit[kind]
+        left = was >= 0
+        mean = np.clip(self.cell_mean[lines] / unit, -_LARGEST, _LARGEST)
+        spread = np.minimum(self.cell_spread[lines] / spread_unit, _LARGEST)
+        self.mean[lines[left], was[left]] = mean[left]
+        self.spread[lines[left], was[left]] = spread[left]
+        self.cell_mean[lines] = self.mean[lines, cells] * unit
+        self.cell_spread[lines] = self.spread[lines, cells] * spread_unit
+        self.cell[lines] = cells
 
     def _spread(self, lines: Ints, cells: Ints) -> tuple[Floats, Floats]:
         """Return the variance that is usual here, and how many visits taught it."""
         days = self.days[lines, cells // 24].astype(np.float64)
         visited = np.maximum(days - MIN_DAYS - 1, 0.0)
         lean = _PRIOR / (_PRIOR + visited)
-        own = self.spread[lines, cells].astype(np.float64)
+        own = self.cell_spread[lines]
         spread = (1.0 - lean) * own + lean * self.pooled[lines]
-        return np.maximum(spread, self.floor[lines]), visited
+        return np.maximum(spread, self._floor[self.kind[lines]]), visited
 
     def _learn_spread(
         self,
         lines: Ints,
-        cells: Ints,
         hours: Floats,
         excess: Floats,
         spread: Floats,
@@ -266,23 +297,23 @@ class SeasonalLane:
         learned = self.learned_h[lines] + hours
         self.learned_h[lines] = learned
         pooled = self.pooled[lines]
-        most = np.where(pooled > 0.0, 9.0 * pooled, np.inf) + self.floor[lines]
+        most = np.where(pooled > 0.0, 9.0 * pooled, np.inf) + self._floor[self.kind[lines]]
         gain = np.maximum(hours / np.maximum(learned, 1e-9), LEARN_SPREAD * hours / 24.0)
         gain = np.minimum(gain, 1.0)
         self.pooled[lines] = pooled + gain * (np.minimum(excess, most) - pooled)
-        own = self.spread[lines, cells].astype(np.float64)
+        own = self.cell_spread[lines]
         share = _per_step(
             np.maximum(1.0 / (visited + 1.0), LEARN_SPREAD), hours, self.cell_h[lines]
         )
-        self.spread[lines, cells] = own + share * (np.minimum(excess, 9.0 * spread) - own)
+        self.cell_spread[lines] = own + share * (np.minimum(excess, 9.0 * spread) - own)
 
     def _learn(
         self, lines: Ints, cells: Ints, number: Floats, hours: Floats, surprise: Floats
     ) -> None:
         """Move the cell towards the reading; what is odd moves it less."""
         level = self.level[lines]
-        here = np.where(self.counts[lines], number / np.exp(level), number - level)
-        mean = self.mean[lines, cells].astype(np.float64)
+        here = np.where(self.counts[self.kind[lines]], number / np.exp(level), number - level)
+        mean = self.cell_mean[lines]
         # A first visit is the plain mean of its readings.
         first = np.isnan(mean)
         days = np.maximum(self.days[lines, cells // 24].astype(np.float64), 1.0)
@@ -290,7 +321,7 @@ class SeasonalLane:
         odd = surprise > _ODD
         share = np.where(odd, share * (_ODD / np.where(odd, surprise, 1.0)) ** 2, share)
         mean = np.where(first, here, mean)
-        self.mean[lines, cells] = mean + share * (here - mean)
+        self.cell_mean[lines] = mean + share * (here - mean)
 
 
 def _misses(seen: Floats, meant: Floats, counts: Flags) -> tuple[Floats, Floats]:

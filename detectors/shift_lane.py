@@ -19,6 +19,7 @@ from core.finding import Because
 from core.grade import Grade
 from core.limits import Level, LimitRule
 from core.quality import Reason
+from detectors.kinds import kinds_of
 from detectors.lane import Choice, Detector
 from detectors.limit_lane import NEVER, Flags, Floats, Ints
 from detectors.spike_lane import SMALLEST
@@ -74,20 +75,23 @@ class ShiftLane:
 
     def __init__(self, rules: Sequence[ShiftRule]) -> None:
         size = len(rules)
-        self.smallest = np.array([rule.smallest for rule in rules], np.float64)
-        self.gap_ms = np.array([rule.gap_ms for rule in rules], np.int64)
+        kinds, self._kind = kinds_of(rules)
+        self._smallest = np.array([rule.smallest for rule in kinds], np.float64)
+        self._gap_ms = np.array([rule.gap_ms for rule in kinds], np.int64)
         self.last = np.zeros(size)
         self.last_at = np.full(size, NEVER, np.int64)
         self.scale = np.zeros(size)
-        self.seen, self.stays = np.zeros(size, np.int64), np.zeros(size, np.int64)
+        self.seen, self.stays = np.zeros(size, np.int32), np.zeros(size, np.int32)
         self.old, self.new = np.full(size, np.nan), np.full(size, np.nan)
 
     def step(self, lines: Ints, at: Ints, value: Floats) -> Floats:
         """Return the size of a confirmed jump, 1 = a jump (see `detectors.lane`)."""
         last, scale, seen = self.last[lines], self.scale[lines], self.seen[lines]
-        anew = at - self.last_at[lines] > self.gap_ms[lines]
+        kind = self._kind[lines]
+        smallest = self._smallest[kind]
+        anew = at - self.last_at[lines] > self._gap_ms[kind]
         size = np.where(anew, 0.0, np.abs(value - last))
-        line = np.maximum(self.smallest[lines], _TIMES * scale)
+        line = np.maximum(smallest, _TIMES * scale)
         jumps = (size >= line) & (seen >= _WARM)
         stays = self.stays[lines]
         number = np.zeros(lines.size)
@@ -97,7 +101,7 @@ class ShiftLane:
                 lines[busy], value[busy], last[busy], line[busy], jumps[busy], anew[busy]
             )
         gain = np.maximum(_GAIN, 1.0 / np.maximum(seen, 1))
-        least = self.smallest[lines] / 100.0
+        least = smallest / 100.0
         pull = np.where(seen < _WARM, size, np.minimum(size, _CLIP * np.maximum(scale, least)))
         self.scale[lines] = scale + np.where(anew | (seen < 1), 0.0, gain * (pull - scale))
         self.last[lines] = value

@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detectors.batch import NO_REASON, Batch
-from detectors.limit_lane import GOOD, NEVER, LimitLane
+from detectors.limit_lane import (
+    BREACH,
+    CLEAR,
+    GOOD,
+    LEVELS,
+    MOST_MS,
+    MOST_SAMPLES,
+    NEVER,
+    ON,
+    LimitLane,
+)
 from detectors.plan import Source
 from detectors.rates import HELD, LEAD_FLOOR, NO_LEAD_S
 from detectors.slope_lane import LEARN, MIN_WEIGHT, SIGNIFICANT, SPIKE, TINY, SlopeLane
@@ -33,7 +43,7 @@ def is_plain(bank: Bank, batch: Batch, place: int) -> bool:
         batch.quality.item(place) == GOOD
         and -inf < value < inf
         and not batch.late.item(place)
-        and not bank.is_counter.item(batch.slot.item(place))
+        and bank.counter_of.item(batch.slot.item(place)) < 0
     )
 
 
@@ -41,9 +51,9 @@ def judge_one(bank: Bank, slot: int, at: int, value: float) -> list[int]:
     """Judge one good, present reading; returns the rows whose grade or condition changed."""
     bank.reason[slot] = NO_REASON
     bank.absent[slot] = False
-    warm, line = False, bank.has_line.item(slot)
-    if line and at > bank.lines.last_at.item(slot):
-        warm = draw_one(bank.lines, slot, at, value)
+    warm, line = False, bank.slope_of.item(slot)
+    if line >= 0 and at > bank.lines.last_at.item(line):
+        warm = draw_one(bank.lines, line, at, value)
     learns = bool(bank.feeds) and at > bank.fed_at.item(slot)
     if learns:
         bank.fed_at[slot] = at
@@ -53,7 +63,7 @@ def judge_one(bank: Bank, slot: int, at: int, value: float) -> list[int]:
         if source is Source.VALUE:
             number = value
         elif source is Source.SHARE:
-            number = _share(bank, slot, value)
+            number = _share(bank, slot, line, value)
             if number != number:  # noqa: PLR0124  # NaN: no base yet
                 continue
         elif source is Source.LANE:
@@ -63,7 +73,7 @@ def judge_one(bank: Bank, slot: int, at: int, value: float) -> list[int]:
         elif not warm:
             continue
         else:
-            number = _slope(bank, slot, row) if source is Source.SLOPE else _lead(bank, slot)
+            number = _slope(bank, line, row) if source is Source.SLOPE else _lead(bank, slot, line)
         step_one(bank.lane, row, at, number)
         fed.append(row)
     return [row for row in fed if _moves(bank, row, at)]
@@ -74,16 +84,47 @@ def step_one(lane: LimitLane, row: int, at: int, value: float) -> None:
     last = lane.last_at.item(row)
     if at <= last:
         return
-    if lane.busy.item(row) or value * lane.sign.item(row) >= lane.lowest.item(row):
-        one = np.array([row])
-        lane.step(one, np.array([at]), np.array([value]), np.zeros(1, np.int8))
-        return
-    if last == NEVER:
+    kind = lane.kind.item(row)
+    signed = value * lane.kinds.sign.item(kind)
+    if lane.busy.item(row) or signed >= lane.kinds.lowest.item(kind):
+        _advance_one(lane, row, at, signed, last)
+    if last == NEVER and not lane.grade.item(row):
         lane.since[row] = at
     lane.last_at[row] = at
     lane.unknown[row] = False
     lane.value[row] = value
     lane.quality[row] = GOOD
+
+
+def _advance_one(lane: LimitLane, row: int, at: int, signed: float, last: int) -> None:
+    """Do what `LimitLane._advance` does with one good reading."""
+    kinds, kind = lane.kinds, lane.kind.item(row)
+    gap = at - last
+    seen = gap if gap <= kinds.gap_ms.item(kind) else 0
+    limits, releases = kinds.limit[kind].tolist(), kinds.release[kind].tolist()
+    flags, held = lane.flags[row].tolist(), lane.held_ms[row].tolist()
+    samples = lane.up_samples[row].tolist()
+    grade, busy = 0, False
+    for level in range(LEVELS):
+        was, held_ms = flags[level], held[level]
+        breach, clear = signed >= limits[level], signed < releases[level]
+        up = samples[level] = min(samples[level] + 1, MOST_SAMPLES) if breach else 0
+        up_ms = max(held_ms, 0) + (seen if was & BREACH else 0) if breach else 0
+        down_ms = max(-held_ms, 0) + (seen if was & CLEAR else 0) if clear else 0
+        up_ms, down_ms = min(up_ms, MOST_MS), min(down_ms, MOST_MS)
+        dwelt = up_ms >= kinds.dwell_up_ms.item(kind, level)
+        raised = breach and dwelt and up >= kinds.samples.item(kind, level)
+        left = clear and down_ms >= kinds.dwell_down_ms.item(kind, level)
+        on = (bool(was & ON) or raised) and not left
+        flags[level] = on * ON + breach * BREACH + clear * CLEAR
+        held[level] = up_ms - down_ms
+        busy = busy or on or up > 0
+        grade = max(grade, kinds.grade_of.item(kind, level) if on else 0)
+    lane.flags[row], lane.held_ms[row], lane.up_samples[row] = flags, held, samples
+    lane.busy[row] = busy
+    if grade != lane.grade.item(row):
+        lane.since[row] = at
+    lane.grade[row] = grade
 
 
 def _detected(bank: Bank, row: int, at: int, value: float) -> float:
@@ -92,28 +133,29 @@ def _detected(bank: Bank, row: int, at: int, value: float) -> float:
     return feed.lane.step(np.array([line]), np.array([at]), np.array([value])).item()
 
 
-def _climbs(bank: Bank, slot: int) -> bool:
-    return bank.lines.slope.item(slot) > SIGNIFICANT * bank.lines.error.item(slot)
+def _climbs(bank: Bank, line: int) -> bool:
+    return bank.lines.slope.item(line) > SIGNIFICANT * bank.lines.error.item(line)
 
 
-def _slope(bank: Bank, slot: int, row: int) -> float:
-    hourly: float = bank.lines.slope.item(slot) * 3600.0
-    return hourly if _climbs(bank, slot) else min(hourly, HELD * bank.lane.lowest.item(row))
+def _slope(bank: Bank, line: int, row: int) -> float:
+    hourly: float = bank.lines.slope.item(line) * 3600.0
+    lowest = bank.lane.kinds.lowest.item(bank.lane.kind.item(row))
+    return hourly if _climbs(bank, line) else min(hourly, HELD * lowest)
 
 
-def _lead(bank: Bank, slot: int) -> float:
-    slope = bank.lines.slope.item(slot)
-    if slope <= 0.0 or not _climbs(bank, slot):
+def _lead(bank: Bank, slot: int, line: int) -> float:
+    slope = bank.lines.slope.item(line)
+    if slope <= 0.0 or not _climbs(bank, line):
         return NO_LEAD_S
-    target, base = bank.target.item(slot), bank.lines.base.item(slot)
-    level = bank.lines.level.item(slot)
+    target, base = bank.target.item(slot), bank.lines.base.item(line)
+    level = bank.lines.level.item(line)
     if not level > base + LEAD_FLOOR * (target - base):
         return NO_LEAD_S
     return min(max(target - level, 0.0) / slope, NO_LEAD_S)
 
 
-def _share(bank: Bank, slot: int, value: float) -> float:
-    base = bank.lines.base.item(slot)
+def _share(bank: Bank, slot: int, line: int, value: float) -> float:
+    base = bank.lines.base.item(line)
     way = bank.target.item(slot) - base
     if base != base:  # noqa: PLR0124  # NaN
         return float("nan")
@@ -122,18 +164,19 @@ def _share(bank: Bank, slot: int, value: float) -> float:
 
 def draw_one(lines: SlopeLane, line: int, at: int, value: float) -> bool:
     """Do what `SlopeLane.step` does with one good, newer reading."""
+    kind = lines.kind.item(line)
     gap_ms = at - lines.last_at.item(line)
-    fresh = gap_ms > lines.reset_ms.item(line)
+    fresh = gap_ms > lines.reset_ms.item(kind)
     step_ms = 0 if fresh else gap_ms
     dt = step_ms / 1000.0
-    decay = 0.0 if fresh else float(np.exp(-dt / lines.tau_s.item(line)))
+    decay = 0.0 if fresh else float(np.exp(-dt / lines.tau_s.item(kind)))
     s0, s1, y0 = lines.s0.item(line), lines.s1.item(line), lines.y0.item(line)
     s2 = decay * (lines.s2.item(line) - 2.0 * dt * s1 + dt * dt * s0)
     s1 = decay * (s1 - dt * s0)
     s0 = decay * s0
     y1 = decay * (lines.y1.item(line) - dt * y0)
     y0 = decay * y0
-    floor = lines.floor.item(line)
+    floor = lines.floor.item(kind)
     variance = floor if fresh else lines.variance.item(line)
     den = s0 * s2 - s1 * s1
     spike = False
@@ -168,9 +211,9 @@ def _settle(lines: SlopeLane, line: int, value: float, dt: float, span: int) -> 
     lines.error[line] = sqrt(2.0 * lines.variance.item(line) * s0 / safe)
     base = lines.base.item(line)
     base = level if base != base else base  # noqa: PLR0124  # NaN: the first level
-    crept = base + (level - base) * min(1.0, dt / lines.base_tau_s.item(line))
+    crept = base + (level - base) * min(1.0, dt / lines.base_tau_s.item(lines.kind.item(line)))
     lines.base[line] = min(crept, level)
-    return bool(drawn and span >= lines.warm_ms.item(line))
+    return bool(drawn and span >= lines.warm_ms.item(lines.kind.item(line)))
 
 
 def _moves(bank: Bank, row: int, at: int) -> bool:

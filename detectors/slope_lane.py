@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from detectors.kinds import kinds_of
 from detectors.limit_lane import NEVER, Flags, Floats, Ints
 
 # A slope counts when it is this many standard errors above zero; the margin covers the
@@ -70,6 +71,7 @@ class SlopeLane:
     """State of many lines as a structure of arrays.
 
     Attributes:
+        kind: Which of the distinct rules each line has; `tau_s` to `base_tau_s` are theirs.
         level: Value of the line now, canonical unit.
         slope: Canonical units per second.
         error: Standard error of `slope`.
@@ -78,14 +80,15 @@ class SlopeLane:
 
     def __init__(self, rules: Sequence[SlopeRule]) -> None:
         size = len(rules)
-        self.tau_s = np.array([rule.tau_s for rule in rules])
-        self.floor = np.array([rule.noise**2 for rule in rules])
-        self.reset_ms = np.array([rule.reset_ms for rule in rules], np.int64)
-        self.warm_ms = np.array([rule.warm_ms for rule in rules], np.int64)
-        self.base_tau_s = np.array([rule.base_tau_s for rule in rules])
+        kinds, self.kind = kinds_of(rules)
+        self.tau_s = np.array([rule.tau_s for rule in kinds])
+        self.floor = np.array([rule.noise**2 for rule in kinds])
+        self.reset_ms = np.array([rule.reset_ms for rule in kinds], np.int64)
+        self.warm_ms = np.array([rule.warm_ms for rule in kinds], np.int64)
+        self.base_tau_s = np.array([rule.base_tau_s for rule in kinds])
         self.s0, self.s1, self.s2 = np.zeros(size), np.zeros(size), np.zeros(size)
         self.y0, self.y1 = np.zeros(size), np.zeros(size)
-        self.variance = self.floor.copy()
+        self.variance = self.floor[self.kind]
         self.span_ms = np.zeros(size, np.int64)
         self.last_at = np.full(size, NEVER, np.int64)
         self.spiked: Flags = np.zeros(size, np.bool_)
@@ -98,24 +101,26 @@ class SlopeLane:
         Returns:
             True for each line that is warm: its `slope` may be judged.
         """
+        kind = self.kind[lines]
+        floor = self.floor[kind]
         gap_ms = at - self.last_at[lines]
-        fresh = gap_ms > self.reset_ms[lines]
+        fresh = gap_ms > self.reset_ms[kind]
         step_ms = np.where(fresh, 0, gap_ms)
         dt = step_ms / 1000.0
-        decay = np.where(fresh, 0.0, np.exp(-dt / self.tau_s[lines]))
+        decay = np.where(fresh, 0.0, np.exp(-dt / self.tau_s[kind]))
         s0, s1, y0 = self.s0[lines], self.s1[lines], self.y0[lines]
         s2 = decay * (self.s2[lines] - 2.0 * dt * s1 + dt * dt * s0)
         s1 = decay * (s1 - dt * s0)
         s0 = decay * s0
         y1 = decay * (self.y1[lines] - dt * y0)
         y0 = decay * y0
-        variance = np.where(fresh, self.floor[lines], self.variance[lines])
+        variance = np.where(fresh, floor, self.variance[lines])
         miss, known = _miss(s0, s1, s2, y0, y1, value)
         squared = miss * miss
         spike = known & (squared > SPIKE * SPIKE * variance) & ~self.spiked[lines]
         take = ~spike
         learn = (np.minimum(squared, 16.0 * variance) - variance) * (LEARN * (known & take))
-        variance = np.maximum(variance + learn, self.floor[lines])
+        variance = np.maximum(variance + learn, floor)
         s0 = s0 + take
         y0 = y0 + value * take
         span = np.where(fresh, 0, self.span_ms[lines] + step_ms)
@@ -138,9 +143,9 @@ class SlopeLane:
         self.error[lines] = np.sqrt(2.0 * variance * s0 / safe)
         base = self.base[lines]
         base = np.where(np.isnan(base), level, base)
-        crept = base + (level - base) * np.minimum(1.0, dt / self.base_tau_s[lines])
+        crept = base + (level - base) * np.minimum(1.0, dt / self.base_tau_s[self.kind[lines]])
         self.base[lines] = np.minimum(crept, level)
-        return drawn & (span >= self.warm_ms[lines])
+        return drawn & (span >= self.warm_ms[self.kind[lines]])
 
 
 def _miss(

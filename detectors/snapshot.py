@@ -23,7 +23,9 @@ from detectors.absence import Absence
 from detectors.bank import Bank
 from detectors.limit_lane import Ints
 
-SCHEMA = 2
+SCHEMA = 3
+# What an older one calls otherwise is put right by `_upgraded`.
+_READABLE = (2, SCHEMA)
 # Wall seconds that the end of the program waits for the disk.
 _PATIENCE_S = 30.0
 
@@ -50,7 +52,12 @@ class Copy:
             for name in part.names:
                 self.arrays[f"{part.prefix}.{name}"] = np.empty_like(getattr(part.owner, name))
         self._slots = len(detectors.plans)
-        self._slots_of = {"slot": np.arange(self._slots), "row": detectors.row_slot}
+        self._slots_of: dict[str, np.ndarray[Any, Any]] = {
+            "slot": np.arange(self._slots),
+            "row": detectors.row_slot,
+            "line": np.flatnonzero(detectors.slope_of >= 0),
+            "counter": np.flatnonzero(detectors.counter_of >= 0),
+        }
         for feed in detectors.feeds:
             self._slots_of[f"lane-{feed.detector.name}"] = detectors.row_slot[feed.row_of]
         self._next = 0
@@ -125,8 +132,8 @@ def _parts(detectors: Bank, watch: Absence | None) -> list[_Part]:
         _Part("row", "row-lane", detectors.lane, limit_lane.STATE),
         _Part("row", "row-bank", detectors, by_row),
         _Part("slot", "slot-bank", detectors, by_slot),
-        _Part("slot", "slot-line", detectors.lines, slope_lane.STATE),
-        _Part("slot", "slot-counter", detectors.counters, counter_lane.STATE),
+        _Part("line", "slot-line", detectors.lines, slope_lane.STATE),
+        _Part("counter", "slot-counter", detectors.counters, counter_lane.STATE),
     ]
     for feed in detectors.feeds:
         name = feed.detector.name
@@ -223,6 +230,25 @@ def load(path: Path) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, Any]] |
         return None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise SnapshotError(f"{path}: {error}") from error
-    if schema != SCHEMA:
+    if schema not in _READABLE:
         raise SnapshotError(f"{path}: schema {schema!r}, expected {SCHEMA}")
-    return arrays, notes
+    return _upgraded(arrays) if schema < SCHEMA else arrays, notes
+
+
+def _upgraded(arrays: dict[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
+    """Return a snapshot of schema 2 under the names of today.
+
+    Every series had a line and a counter then; each level its two delays and three flags apart.
+    """
+    lane = {name: arrays.get(f"row-lane.{name}") for name in ("on", "breach", "clear")}
+    on, breach, clear = lane.values()
+    up, down = arrays.get("row-lane.up_ms"), arrays.get("row-lane.down_ms")
+    new = dict(arrays)
+    if on is not None and breach is not None and clear is not None:
+        bits = on * limit_lane.ON + breach * limit_lane.BREACH + clear * limit_lane.CLEAR
+        new["row-lane.flags"] = bits
+    if up is not None and down is not None:
+        new["row-lane.held_ms"] = up - down
+    if "slot.key" in arrays:
+        new["line.key"] = new["counter.key"] = arrays["slot.key"]
+    return new

@@ -21,6 +21,7 @@ from core.grade import Grade
 from core.limits import Level, LimitRule
 from core.quality import Reason
 from core.quantity import Quantity
+from detectors.kinds import kinds_of
 from detectors.lane import Choice, Detector
 from detectors.limit_lane import NEVER, Floats, Ints
 
@@ -94,14 +95,15 @@ class SpikeLane:
 
     def __init__(self, rules: Sequence[SpikeRule]) -> None:
         size = len(rules)
-        self.smallest = np.array([rule.smallest for rule in rules], np.float64)
-        self.away = np.array([rule.away for rule in rules], np.float64)
-        self.gap_ms = np.array([rule.gap_ms for rule in rules], np.int64)
+        kinds, self._kind = kinds_of(rules)
+        self._smallest = np.array([rule.smallest for rule in kinds], np.float64)
+        self._away = np.array([rule.away for rule in kinds], np.float64)
+        self._gap_ms = np.array([rule.gap_ms for rule in kinds], np.int64)
         self.believed = np.full(size, np.nan)
         self.last_at = np.full(size, NEVER, np.int64)
         self.scale = np.zeros(size)
-        self.seen = np.zeros(size, np.int64)
-        self.waits = np.zeros(size, np.int64)
+        self.seen = np.zeros(size, np.int32)
+        self.waits = np.zeros(size, np.int32)
         self.peak = np.zeros(size)
         self.told = np.full(size, np.nan)
         self.expected = np.full(size, np.nan)
@@ -110,16 +112,17 @@ class SpikeLane:
         """Return the size of each reading's jump, 1 = a jump (see `detectors.lane`)."""
         believed, scale = self.believed[lines], self.scale[lines]
         waits, peak, seen = self.waits[lines], self.peak[lines], self.seen[lines]
-        smallest = self.smallest[lines]
-        anew = at - self.last_at[lines] > self.gap_ms[lines]
+        kind = self._kind[lines]
+        smallest, away = self._smallest[kind], self._away[kind]
+        anew = at - self.last_at[lines] > self._gap_ms[kind]
         jump = np.where(anew, 0.0, value - believed)
         size = np.abs(jump)
         line = np.maximum(smallest, _TIMES * scale)
         far = size >= line
         # It comes back: what was far is near again, and was far in the direction of the danger.
         back = (waits > 0) & (size <= _BACK * np.abs(peak)) & ~anew
-        falls = far & (jump * self.away[lines] > 0.0)
-        spike = back & (peak * self.away[lines] <= 0.0)
+        falls = far & (jump * away > 0.0)
+        spike = back & (peak * away <= 0.0)
         number = np.where(falls, size / line, np.where(spike, np.abs(peak) / line, 0.0))
         told = (falls & (waits == 0)) | spike
         if told.any():

@@ -20,6 +20,7 @@ from core.grade import Grade
 from core.limits import Level, LimitRule
 from core.quality import Reason
 from core.quantity import Quantity
+from detectors.kinds import kinds_of
 from detectors.lane import Choice, Detector
 from detectors.limit_lane import NEVER, Floats, Ints
 
@@ -100,10 +101,11 @@ class StuckLane:
 
     def __init__(self, rules: Sequence[StuckRule]) -> None:
         size = len(rules)
-        self.resolution = np.array([rule.resolution for rule in rules])
-        self.shortest_ms = np.array([rule.shortest_ms for rule in rules], np.float64)
-        self.warm_ms = np.array([rule.warm_ms for rule in rules], np.int64)
-        self.gap_ms = np.array([rule.gap_ms for rule in rules], np.int64)
+        kinds, self._kind = kinds_of(rules)
+        self._resolution = np.array([rule.resolution for rule in kinds])
+        self._shortest_ms = np.array([rule.shortest_ms for rule in kinds], np.float64)
+        self._warm_ms = np.array([rule.warm_ms for rule in kinds], np.int64)
+        self._gap_ms = np.array([rule.gap_ms for rule in kinds], np.int64)
         self.anchor = np.full(size, np.nan)
         self.run_at = np.full(size, NEVER, np.int64)
         self.last_at = np.full(size, NEVER, np.int64)
@@ -114,14 +116,15 @@ class StuckLane:
     def step(self, lines: Ints, at: Ints, value: Floats) -> Floats:
         """Return how long the run of each reading has lasted, 1 = stuck (see `detectors.lane`)."""
         last_at, run_at, anchor = self.last_at[lines], self.run_at[lines], self.anchor[lines]
-        gap, shortest = at - last_at, self.shortest_ms[lines]
-        watched = gap <= self.gap_ms[lines]
-        goes_on = watched & (np.abs(value - anchor) <= self.resolution[lines])
+        kind = self._kind[lines]
+        gap, shortest = at - last_at, self._shortest_ms[kind]
+        watched = gap <= self._gap_ms[kind]
+        goes_on = watched & (np.abs(value - anchor) <= self._resolution[kind])
         started = np.where(goes_on, run_at, at)
         run_ms = at - started
         longest, lively = self.longest_ms[lines], self.lively[lines]
         observed = self.seen_ms[lines] + np.where(watched, gap, 0)
-        told = (observed >= self.warm_ms[lines]) & (longest > 0.0) & (lively >= _LIVELY)
+        told = (observed >= self._warm_ms[kind]) & (longest > 0.0) & (lively >= _LIVELY)
         number = np.where(told, run_ms / np.maximum(shortest, _TIMES * longest), np.nan)
         changed = watched & ~goes_on
         kept = longest * (1.0 - np.minimum(gap * (watched / (1000.0 * _MEMORY_S)), 1.0))

@@ -21,6 +21,7 @@ from core.finding import Because, Certainty, Hazard
 from core.grade import Grade
 from core.limits import Level, LimitRule
 from core.quantity import Quantity
+from detectors.kinds import kinds_of
 from detectors.lane import Choice, Detector
 from detectors.limit_lane import NEVER, Floats, Ints
 from detectors.rates import NO_LEAD_S, RATES
@@ -75,9 +76,10 @@ class SurgeLane:
 
     def __init__(self, rules: Sequence[SurgeRule]) -> None:
         size = len(rules)
-        self.target = np.array([rule.target for rule in rules])
-        self.base_tau_s = np.array([rule.base_tau_s for rule in rules])
-        self.gap_ms = np.array([rule.gap_ms for rule in rules], np.int64)
+        kinds, self._kind = kinds_of(rules)
+        self._target = np.array([rule.target for rule in kinds])
+        self._base_tau_s = np.array([rule.base_tau_s for rule in kinds])
+        self._gap_ms = np.array([rule.gap_ms for rule in kinds], np.int64)
         self.base = np.full(size, np.nan)
         self.last_at = np.full(size, NEVER, np.int64)
         self.last_value = np.full(size, np.nan)
@@ -86,17 +88,19 @@ class SurgeLane:
     def step(self, lines: Ints, at: Ints, value: Floats) -> Floats:
         """Return the time to the limit with each reading (see `detectors.lane`)."""
         gap = at - self.last_at[lines]
-        known = gap <= self.gap_ms[lines]
+        kind = self._kind[lines]
+        target = self._target[kind]
+        known = gap <= self._gap_ms[kind]
         seconds = np.where(known, gap, 1) / 1000.0
         base = self.base[lines]
         base = np.where(np.isnan(base), value, base)
         rise = np.where(known, value - self.last_value[lines], 0.0)
-        way = self.target[lines] - base
+        way = target - base
         counts = known & (rise > 0.0) & (value - base >= FLOOR_SHARE * way)
-        left = np.maximum(self.target[lines] - value, 0.0)
+        left = np.maximum(target - value, 0.0)
         lead = np.where(counts, left * seconds / np.where(counts, rise, 1.0), NO_LEAD_S)
         lead = np.minimum(lead, NO_LEAD_S)
-        crept = base + (value - base) * np.minimum(1.0, seconds / self.base_tau_s[lines])
+        crept = base + (value - base) * np.minimum(1.0, seconds / self._base_tau_s[kind])
         self.base[lines] = np.minimum(np.where(known, crept, base), value)
         self.last_at[lines] = at
         self.last_value[lines] = value

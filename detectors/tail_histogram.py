@@ -47,7 +47,7 @@ class TailHistograms:
     def __init__(self, size: int) -> None:
         self.counts = np.zeros((size, BINS), np.uint16)
         self.top = np.full(size, np.nan)
-        self.total = np.zeros(size, np.int64)
+        self.total = np.zeros(size, np.int32)
         self.record = np.zeros(size)
 
     def _place(self, rows: Ints, number: Floats) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import threading
 from collections.abc import Collection
 from pathlib import Path
@@ -99,6 +100,9 @@ def try_channel(
     contact: Annotated[str, typer.Argument(help="Id of the contact who gets the test.")],
     hub: HubOption = Path("hub.toml"),
     community: CommunityOption = Path("community.toml"),
+    by: Annotated[
+        str, typer.Option(help="Who tries it, for the text; by default this account.")
+    ] = "",
     wait_s: Annotated[
         float, typer.Option("--wait", help="Seconds to wait for a delivery report.", min=0, max=600)
     ] = 0.0,
@@ -114,7 +118,7 @@ def try_channel(
     if name not in channels or contact not in {one.id for one in profile.contact}:
         known = ", ".join(channels) or "none"
         raise refuse(f"channel {name!r} or contact {contact!r} is unknown; channels: {known}")
-    outcome, later = _try(channels[name], contact, profile, wait_s)
+    outcome, later = _try(channels[name], contact, profile, wait_s, by or getpass.getuser())
     tell(f"{outcome.kind}: {outcome.vendor_code} {outcome.detail}".strip())
     if later:
         tell(later)
@@ -124,7 +128,9 @@ def try_channel(
     raise typer.Exit(0 if well else 1)
 
 
-def _try(channel: Channel, contact: str, profile: Community, wait_s: float) -> tuple[Outcome, str]:
+def _try(
+    channel: Channel, contact: str, profile: Community, wait_s: float, by: str
+) -> tuple[Outcome, str]:
     from alerts.channels.base import Outcome, OutcomeKind  # noqa: PLC0415  # slow imports
     from alerts.channels.sounder import OrdersStations  # noqa: PLC0415
     from alerts.journal import Head  # noqa: PLC0415
@@ -136,7 +142,7 @@ def _try(channel: Channel, contact: str, profile: Community, wait_s: float) -> t
     clock, reports = RunClock(), Reports()
     channel.start(reports)
     channel.wait_ready(_READY_S)
-    note = message_of_test(profile.site, contact, clock.now_ms(), Head(0, ""))
+    note = message_of_test(profile.site, contact, clock.now_ms(), Head(0, ""), by)
     outcome = channel.send(note, clock.wall_ms() // 1000)
     if outcome.kind is not OutcomeKind.ACCEPTED or not wait_s:
         return outcome, ""

@@ -7,19 +7,21 @@ import tomllib
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from alerts.applying import file_version
 from alerts.channels import open_channels
 from alerts.channels.entry import ChannelError
 from alerts.hooks import hook_problems, hook_secret
 from alerts.ladder import FOREVER, ladders
 from alerts.response_file import load_response
 from alerts.retention import retention_problems
+from alerts.routing import PUBLIC
 from alerts.standards import standards_problems
 from alerts.watchdog import Watchdog
 from core.clock import RunClock
 from core.community import Community, LimitEntry
 from core.community_file import load_community
 from core.configuration import ConfigurationError
-from core.grade import WARNING_GRADES
+from core.grade import WARNING_GRADES, Grade
 from core.limits import LimitRule
 from core.quantity import FACTS, Quantity
 from edge.configuration import describe_station, load_station
@@ -47,13 +49,17 @@ def describe(file: Path, today: dt.date | None = None) -> list[str]:
         raise ConfigurationError(str(file), f"not TOML: {error}") from error
     if "site" in keys:
         community = load_community(file)
-        lines = describe_community(community, str(file))
+        lines = [*describe_community(community, str(file)), _version_line(file)]
         return lines + [f"  advice: {text}" for text in calibration_advice(community, file, today)]
     if {"plan", "shift", "role"} & keys.keys():
-        return _response_lines(file)
+        return [*_response_lines(file), _version_line(file)]
     if "station" in keys:
         return describe_station(load_station(file))
     return _hub_lines(file)
+
+
+def _version_line(file: Path) -> str:
+    return f"  version {file_version(file)} (before and after of a lesson)"
 
 
 def describe_community(community: Community, file: str) -> list[str]:
@@ -192,6 +198,7 @@ def _response_lines(file: Path) -> list[str]:
         f"{plan.zone or 'the whole site':<16} {len(plan.step)} steps"
         for plan in response.plan
     ]
+    lines += [f"  advice: nobody owns step {step}: give its role" for step in response.unowned]
     return [*lines, "  safety-eye plan lint says what would fail in the night"]
 
 
@@ -239,6 +246,13 @@ def _delivery_advice(config: HubConfig) -> list[str]:
     host = urlsplit(config.http.url).hostname or ""
     if config.channel and host in ("127.0.0.1", "localhost", "::1"):
         advice.append("http.public_url is not set: links in messages work on this machine only")
+    red = ladders(config.escalation)[Grade.RED].announced
+    if config.channel and not any(step.contacts or {*PUBLIC} & {*step.roles} for step in red):
+        advice.append(
+            "no step of [[escalation]] red at 0 s has roles = ['resident']: residents hear of a red"
+            " only from people, where a plan has a roll_call (safety-eye plan lint --hub says where"
+            " nobody tells them)"
+        )
     if config.channel and not config.selftest.at:
         advice.append("[selftest] is off: a channel that fails is found when it is needed")
     return advice

@@ -17,6 +17,7 @@ from core.community import Community
 from core.community_file import load_community
 from core.configuration import ConfigurationError
 from core.drill import DrillError
+from core.refusal import told
 from safety_eye.hub import HubConfig, load_hub
 from safety_eye.output import reader_language, refuse, tell
 
@@ -45,14 +46,14 @@ LanguageOption = Annotated[
 
 
 @contextmanager
-def _refusals() -> Iterator[None]:
-    """Turn refusals into one line and exit code 2."""
+def _refusals(language: str) -> Iterator[None]:
+    """Turn refusals into one line of the reader's language and exit code 2."""
     from safety_eye.drill_client import HubError  # noqa: PLC0415  # slow imports
 
     try:
         yield
     except (ConfigurationError, DrillError, HubError, OSError) as error:
-        raise refuse(error) from error
+        raise refuse(told(error, language)) from error
 
 
 def _hub_of(state: Path, hub: Path | None) -> HubConfig:
@@ -61,10 +62,11 @@ def _hub_of(state: Path, hub: Path | None) -> HubConfig:
 
 
 @contextmanager
-def _client(state: Path, hub: Path | None) -> Iterator[DrillClient]:
+def _client(state: Path, hub: Path | None, language: str = "") -> Iterator[DrillClient]:
     from safety_eye.drill_client import DrillClient  # noqa: PLC0415  # slow imports
 
-    with _refusals(), closing(DrillClient(_hub_of(state, hub))) as client:
+    language = language or reader_language()
+    with _refusals(language), closing(DrillClient(_hub_of(state, hub), language)) as client:
         yield client
 
 
@@ -101,7 +103,7 @@ def run(
 
     state = state.resolve()
     profile = (community or state / "community.toml").resolve()
-    with _client(state, hub) as client:
+    with _client(state, hub, language) as client:
         place = Place(load_community(profile), profile, _broker_of(state, hub), state)
         moved = transplant(load_scenario(scenario), place.community, zone, pace)
         options = DrillOptions(
@@ -194,7 +196,7 @@ def list_drills(
     from alerts.drill_words import state_line  # noqa: PLC0415  # slow imports
 
     language = language or reader_language()
-    with _client(state, hub) as client:
+    with _client(state, hub, language) as client:
         drills = client.drills(limit)
         profile = _profile(state, community)
     if as_json:
@@ -221,7 +223,7 @@ def coverage(
     as_json: JsonOption = False,
 ) -> None:
     """Show what was drilled by hazard, watch and channel, and what is due; 1 if anything is."""
-    with _client(state, hub) as client:
+    with _client(state, hub, language) as client:
         answer = client.coverage(days)
     if as_json:
         print(msgspec.json.encode(answer).decode())
@@ -258,7 +260,7 @@ def report(
     from alerts.drill_words import measure_line, state_line  # noqa: PLC0415  # slow imports
 
     language = language or reader_language()
-    with _client(state, hub) as client:
+    with _client(state, hub, language) as client:
         answer = client.drill(drill)
     if as_json:
         print(msgspec.json.encode(answer).decode())

@@ -70,6 +70,7 @@ def backtest(
 
     What learned detectors have shown is stamped in the state directory: they speak once they pass.
     """
+    from alerts.applying import file_version  # noqa: PLC0415  # slow imports
     from ingest.history import HistoryUnavailableError, HistoryUnreadableError  # noqa: PLC0415
     from safety_eye import backtest as test  # noqa: PLC0415  # slow imports
     from safety_eye import backtest_report  # noqa: PLC0415  # same
@@ -92,9 +93,13 @@ def backtest(
         OSError,
     ) as error:
         raise refuse(error) from error
+    before, after = (file_version(file) for file in (against, community))
     if as_json:
-        print(json.dumps(backtest_report.as_json(report), ensure_ascii=False))
+        whole = {"before": before, "after": after} | backtest_report.as_json(report)
+        print(json.dumps(whole, ensure_ascii=False))
     else:
+        # As a lesson names them (before, after): the hub then sees whether it is applied.
+        tell(f"{against} {before} → {community} {after}")
         for line in backtest_report.lines(report, profile, reader_language()):
             tell(line)
     raise typer.Exit(1 if report.verdict == "worse" else 0)

@@ -50,6 +50,7 @@ def lint(
     language: Annotated[str, typer.Option(help="zh or en")] = "",
 ) -> None:
     """Say what would fail in the night; 0 if nothing, 1 if something, 2 if a file can't be used."""
+    from alerts.ladder import ladders  # noqa: PLC0415  # slow imports
     from alerts.plan_lint import Lint  # noqa: PLC0415  # slow imports
     from alerts.register import today  # noqa: PLC0415
     from alerts.register_file import Registers, load_registers  # noqa: PLC0415
@@ -69,7 +70,10 @@ def lint(
             kept = _kept(config, state, profile, plans.supply)
         day = today(RunClock().wall_ms(), profile.site.timezone)
         channels = {entry.name for entry in config.channel} if hub is not None else None
-        found = Lint(plans, profile, kept.volunteer, kept.supply, day, channels).run()
+        called = ladders(config.escalation) if hub is not None else None
+        found = Lint(
+            plans, profile, kept.volunteer, kept.supply, day, channels, ladders=called
+        ).run()
     except ConfigurationError as error:
         raise refuse(error) from error
     if as_json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -54,6 +55,7 @@ def _program(name: str, community: Path, hub: Path | None, state: Path, clock: s
     from safety_eye.programs import (  # noqa: PLC0415  # slow imports
         REFUSALS,
         RUNNERS,
+        run_alerts,
         stop_on_signal,
     )
 
@@ -65,7 +67,8 @@ def _program(name: str, community: Path, hub: Path | None, state: Path, clock: s
     except OSError as error:
         raise refuse(f"--state: {error}") from error
     try:
-        RUNNERS[name](config, profile, state, started, stop_on_signal())
+        run = partial(run_alerts, profile=community) if name == "alerts" else RUNNERS[name]
+        run(config, profile, state, started, stop_on_signal())
     except REFUSALS as error:
         raise refuse(error, 1) from error
 

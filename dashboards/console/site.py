@@ -26,7 +26,6 @@ from dashboards.console.feed import LiveFeed
 from dashboards.console.guard import HEADERS, keep_token, token_of
 from dashboards.console.incident_views import (
     IncidentCard,
-    contact_name,
     incident_card,
 )
 from dashboards.console.marks import Mark
@@ -193,7 +192,7 @@ class Renderer:
             "js_words": json.dumps(_js_words(words), ensure_ascii=False),
             "timezone": site.community.site.timezone,
             "iso": _iso,
-            "contact_name": lambda who: contact_name(site.community, words.actor(who)),
+            "contact_name": lambda who: site.community.contact_name(words.actor(who)),
         }
 
 

@@ -63,6 +63,17 @@ def test_the_same_finding_again_changes_and_tells_nothing(scene: Scene) -> None:
     assert scene.happened() == ["opened", "announced"]
 
 
+def test_a_headline_says_when_it_was_true(scene: Scene) -> None:
+    scene.say(level(Grade.YELLOW))
+    begun = scene.clock.ms
+    scene.later(600, level(Grade.YELLOW))
+    (kept,) = scene.store.open_incidents()
+    assert kept.incident.described_at == begun
+    scene.say(level(Grade.RED))
+    (kept,) = scene.store.open_incidents()
+    assert kept.incident.described_at == scene.clock.ms > begun
+
+
 def test_a_flapping_value_does_not_flood_anybody(scene: Scene) -> None:
     for _ in range(30):
         scene.say(level(Grade.ORANGE))

@@ -20,7 +20,7 @@ from core.quantity import Quantity
 from core.reading import Reading
 from detectors.bank import Bank
 from detectors.batch import Batch, batch_of
-from detectors.limit_lane import LimitLane
+from detectors.limit_lane import ON, LimitLane
 from detectors.plan import RulePlan, SeriesPlan, Source, with_rates
 from detectors.snapshot import collect, restore
 
@@ -81,12 +81,16 @@ def test_a_row_of_the_lane_is_the_scalar_step(
 
 def _same(lane: LimitLane, state: LimitState) -> bool:
     size = len(state.on)
+    on = lane.flags & ON
     lists = (
-        (lane.on, state.on),
-        (lane.up_ms, state.up_ms),
+        (on, state.on),
+        (np.maximum(lane.held_ms, 0), state.up_ms),
         (lane.up_samples, state.up_samples),
         # an off-delay has no meaning while its level is off, and the lane does not count it
-        (lane.down_ms * lane.on, [ms * on for ms, on in zip(state.down_ms, state.on, strict=True)]),
+        (
+            np.maximum(-lane.held_ms, 0) * on,
+            [ms * on for ms, on in zip(state.down_ms, state.on, strict=True)],
+        ),
     )
     return (
         all(array[0, :size].tolist() == expected for array, expected in lists)

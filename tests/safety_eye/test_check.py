@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
+from alerts.applying import file_version
 from safety_eye.check import describe
 
 PROFILE = """
@@ -71,6 +73,15 @@ def test_every_key_of_a_sensor_and_what_is_judged_together_is_said(tmp_path: Pat
         "neighbours   water-level: g1, g2 should agree",
     ):
         assert words in text
+
+
+def test_the_version_of_a_file_is_its_hash_as_anybody_can_compute_it(tmp_path: Path) -> None:
+    file = tmp_path / "community.toml"
+    file.write_text(PROFILE, encoding="utf-8")
+    whole = hashlib.sha256(file.read_bytes()).hexdigest()
+
+    assert any(f"version {whole[:12]} " in line for line in describe(file))
+    assert file_version(tmp_path / "missing.toml") == ""
 
 
 def test_an_echo_without_a_thermometer_and_a_hall_without_counters_are_unwise(
