@@ -19,7 +19,7 @@ import pytest
 from alerts.database import Database, open_as_it_is
 from tests.alerts.program import TOLD_OF_RED, Program
 from tests.alerts.storm import HAZARDS, Place, Storm, places
-from tests.alerts.told import Account, pending, reds
+from tests.alerts.told import Account, all_told
 from tests.alerts.vendor import Reply, Vendor
 from tests.servers import Mosquitto, wait_until
 
@@ -91,7 +91,7 @@ def end(program: Program, storm: Storm, dangers: int) -> Database:
         wait_until(program.ready, 60, what="the last life")
         database = open_as_it_is(program.state_url)
         with contextlib.suppress(TimeoutError):  # the account says what is missing
-            wait_until(lambda: reds(database) >= dangers and not pending(database), 60)
+            wait_until(lambda: all_told(database, dangers), 60)
         process.terminate()
         process.join(20)
         assert process.exitcode == 0
