@@ -25,8 +25,8 @@ Flags = npt.NDArray[np.bool_]
 LEVELS = 4
 # Delays count up to 24 days, which no dwell reaches: they fit four bytes. Readings in a row count
 # up to this many; a level that asked for more would come on here.
-_MOST = 2**31 - 1
-_MOST_SAMPLES = 2**16 - 1
+MOST_MS = 2**31 - 1
+MOST_SAMPLES = 2**16 - 1
 # Bits of what is true of a level: it is on; the last reading was beyond its limit, or clear of it.
 ON, BREACH, CLEAR = 1, 2, 4
 # "No reading yet": so long ago that any gap to it is unobserved time, and differences still fit.
@@ -76,7 +76,7 @@ class _Kinds:
             self.release[row, index] = self.limit[row, index] - rule.deadband(level)
             self.dwell_up_ms[row, index] = level.dwell_up_ms
             self.dwell_down_ms[row, index] = level.dwell_down_ms
-            self.samples[row, index] = min(level.samples, _MOST_SAMPLES)
+            self.samples[row, index] = min(level.samples, MOST_SAMPLES)
             self.grade_of[row, index] = level.grade
 
 
@@ -164,10 +164,10 @@ class LimitLane:
         keep = breach | ~good
         flags, held_ms = self.flags[rows], self.held_ms[rows]
         up_samples = self.up_samples[rows].astype(np.int64) * keep + breach
-        up_samples = np.minimum(up_samples, _MOST_SAMPLES)
+        up_samples = np.minimum(up_samples, MOST_SAMPLES)
         up_ms = np.maximum(held_ms, 0) * keep + seen * (breach & ((flags & BREACH) > 0))
         down_ms = (np.maximum(-held_ms, 0) + seen * ((flags & CLEAR) > 0)) * clear
-        up_ms, down_ms = np.minimum(up_ms, _MOST), np.minimum(down_ms, _MOST)
+        up_ms, down_ms = np.minimum(up_ms, MOST_MS), np.minimum(down_ms, MOST_MS)
         raised = breach & (up_samples >= kinds.samples[kind]) & (up_ms >= kinds.dwell_up_ms[kind])
         left = clear & (down_ms >= kinds.dwell_down_ms[kind])
         on = (((flags & ON) > 0) | raised) & ~left

@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detectors.batch import NO_REASON, Batch
-from detectors.limit_lane import GOOD, NEVER, LimitLane
+from detectors.limit_lane import (
+    BREACH,
+    CLEAR,
+    GOOD,
+    LEVELS,
+    MOST_MS,
+    MOST_SAMPLES,
+    NEVER,
+    ON,
+    LimitLane,
+)
 from detectors.plan import Source
 from detectors.rates import HELD, LEAD_FLOOR, NO_LEAD_S
 from detectors.slope_lane import LEARN, MIN_WEIGHT, SIGNIFICANT, SPIKE, TINY, SlopeLane
@@ -75,16 +85,46 @@ def step_one(lane: LimitLane, row: int, at: int, value: float) -> None:
     if at <= last:
         return
     kind = lane.kind.item(row)
-    if lane.busy.item(row) or value * lane.kinds.sign.item(kind) >= lane.kinds.lowest.item(kind):
-        one = np.array([row])
-        lane.step(one, np.array([at]), np.array([value]), np.zeros(1, np.int8))
-        return
-    if last == NEVER:
+    signed = value * lane.kinds.sign.item(kind)
+    if lane.busy.item(row) or signed >= lane.kinds.lowest.item(kind):
+        _advance_one(lane, row, at, signed, last)
+    if last == NEVER and not lane.grade.item(row):
         lane.since[row] = at
     lane.last_at[row] = at
     lane.unknown[row] = False
     lane.value[row] = value
     lane.quality[row] = GOOD
+
+
+def _advance_one(lane: LimitLane, row: int, at: int, signed: float, last: int) -> None:
+    """Do what `LimitLane._advance` does with one good reading."""
+    kinds, kind = lane.kinds, lane.kind.item(row)
+    gap = at - last
+    seen = gap if gap <= kinds.gap_ms.item(kind) else 0
+    limits, releases = kinds.limit[kind].tolist(), kinds.release[kind].tolist()
+    flags, held = lane.flags[row].tolist(), lane.held_ms[row].tolist()
+    samples = lane.up_samples[row].tolist()
+    grade, busy = 0, False
+    for level in range(LEVELS):
+        was, held_ms = flags[level], held[level]
+        breach, clear = signed >= limits[level], signed < releases[level]
+        up = samples[level] = min(samples[level] + 1, MOST_SAMPLES) if breach else 0
+        up_ms = max(held_ms, 0) + (seen if was & BREACH else 0) if breach else 0
+        down_ms = max(-held_ms, 0) + (seen if was & CLEAR else 0) if clear else 0
+        up_ms, down_ms = min(up_ms, MOST_MS), min(down_ms, MOST_MS)
+        dwelt = up_ms >= kinds.dwell_up_ms.item(kind, level)
+        raised = breach and dwelt and up >= kinds.samples.item(kind, level)
+        left = clear and down_ms >= kinds.dwell_down_ms.item(kind, level)
+        on = (bool(was & ON) or raised) and not left
+        flags[level] = on * ON + breach * BREACH + clear * CLEAR
+        held[level] = up_ms - down_ms
+        busy = busy or on or up > 0
+        grade = max(grade, kinds.grade_of.item(kind, level) if on else 0)
+    lane.flags[row], lane.held_ms[row], lane.up_samples[row] = flags, held, samples
+    lane.busy[row] = busy
+    if grade != lane.grade.item(row):
+        lane.since[row] = at
+    lane.grade[row] = grade
 
 
 def _detected(bank: Bank, row: int, at: int, value: float) -> float:

@@ -9,6 +9,7 @@ import typer
 
 from core.configuration import ConfigurationError
 from edge.simulator import load_scenario, scenario_names
+from safety_eye.demo_options import DemoOptions
 from safety_eye.output import reader_language, refuse, say
 
 
@@ -32,7 +33,7 @@ def demo(
     listing: Annotated[bool, typer.Option("--list", help="List the scenarios and end.")] = False,
 ) -> None:
     """Play a scenario through virtual sensors and the whole system on this machine."""
-    from safety_eye.demo import DemoOptions, run_demo  # noqa: PLC0415  # slow imports
+    from safety_eye.demo import run_demo  # noqa: PLC0415  # slow imports
 
     if listing:
         _list_scenarios(language or reader_language())

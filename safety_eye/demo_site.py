@@ -22,6 +22,8 @@ from safety_eye.hub import HubConfig, load_hub
 from safety_eye.profile_text import to_toml
 from safety_eye.siren import NO_SIREN, siren_of
 
+SAMPLE = Path(__file__).parent / "sample" / "community.toml"
+
 
 def webhook_channel(state: Path, url: str, secret: str) -> ChannelEntry:
     """Return the channel of a receiver on this machine; its secret goes into a file of *state*."""

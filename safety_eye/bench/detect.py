@@ -34,6 +34,7 @@ from detectors.bank import Bank
 from detectors.batch import NO_REASON, Batch
 from detectors.plan import SeriesPlan, plan_of
 from detectors.snapshot import Copy, Writer, load, restore
+from safety_eye.bench import kinds as every_kind
 
 _EPOCH_MS = 1_764_500_000_000
 _BATCHES = 16
@@ -65,6 +66,7 @@ def run() -> dict[str, Any]:
         "full_bank_100000_series": _rates(100_000, _MIXED),
         "one_reading": _single(),
         "memory_10000_series": _memory(10_000),
+        **every_kind.run(),
         "snapshot_100000_series": _snapshot(100_000),
         "river": _river(),
     }

@@ -52,8 +52,22 @@ GATES = (
         False,
         "a reading among 100,000 series, to one among 1,000",
     ),
-    Gate(("detect", "memory_10000_series", "bytes_per_series"), 2_048, False, "bytes a series"),
+    Gate(
+        ("detect", "memory_10000_series", "bytes_per_series"), 2_048, False, "bytes a water gauge"
+    ),
+    Gate(
+        ("detect", "every_kind", "most_bytes_per_series"),
+        2_048,
+        False,
+        "bytes a series, the dearest quantity of all",
+    ),
     Gate(("detect", "one_reading", "p50_us"), 500, False, "one reading through every detector, µs"),
+    Gate(
+        ("detect", "every_kind", "most_one_reading_us"),
+        500,
+        False,
+        "one reading beyond its limits through every detector, the dearest quantity of all, µs",
+    ),
     Gate(("detect", "one_reading", "station_step_us"), 15, False, "one through core/limits.py, µs"),
     Gate(("detect", "snapshot_100000_series", "save_s"), 5, False, "snapshot of 100,000 series, s"),
     Gate(

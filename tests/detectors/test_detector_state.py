@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -92,6 +93,34 @@ def test_a_snapshot_that_is_broken_or_of_another_schema_is_refused(tmp_path: Pat
     for name in ("torn", "old.npz"):
         with pytest.raises(SnapshotError, match=name):
             load(tmp_path / name)
+
+
+def as_schema_2(arrays: dict[str, Any]) -> dict[str, Any]:
+    """Return a snapshot as it was written before levels were packed and lines left out."""
+    old = dict(arrays)
+    flags, held = old.pop("row-lane.flags"), old.pop("row-lane.held_ms")
+    for name, bit in (("on", 1), ("breach", 2), ("clear", 4)):
+        old[f"row-lane.{name}"] = (flags & bit) > 0
+    old["row-lane.up_ms"], old["row-lane.down_ms"] = np.maximum(held, 0), np.maximum(-held, 0)
+    del old["line.key"], old["counter.key"]
+    return {**old, "notes": np.array('{"schema": 2, "taken": 5}')}
+
+
+def test_a_snapshot_of_the_schema_before_is_resumed_in_the_middle_of_its_delays(
+    tmp_path: Path,
+) -> None:
+    bank, again = flooded(community()), Bank(plan_of(community()))
+    with (tmp_path / "s").open("wb") as file:
+        np.savez(file, allow_pickle=False, **as_schema_2(collect(bank)))
+    loaded = load(tmp_path / "s")
+    assert loaded is not None
+
+    restore(loaded[0], again)
+
+    assert loaded[1] == {"taken": 5}
+    assert bank.lane.held_ms.any()
+    for name, array in collect(bank).items():
+        assert np.array_equal(collect(again)[name], array, equal_nan=array.dtype.kind == "f"), name
 
 
 def pack(seq: int, *, boot: str = "b1", gone: tuple[Gone, ...] = ()) -> Pack:

@@ -20,7 +20,7 @@ from core.quantity import Quantity
 from core.reading import Reading
 from detectors.approval import Approval, approved, fingerprints
 from detectors.archive import Archive
-from detectors.limit_lane import Floats
+from detectors.limit_lane import NEVER, Floats
 from detectors.local_time import LocalCalendar
 from detectors.plan import RulePlan, SeriesPlan, with_detectors
 from detectors.recording import read_recording
@@ -265,3 +265,33 @@ def test_at_its_first_start_the_week_is_learned_from_history(tmp_path: Path) -> 
     archive.close()
 
     assert sentinel.bank.stated.max() == Grade.YELLOW
+
+
+def test_a_series_with_a_past_whose_week_was_lost_learns_it_from_history_too(
+    tmp_path: Path,
+) -> None:
+    """So it is after an update that keeps weeks otherwise: limits are resumed, weeks are not."""
+    settings = HistorySettings(path=str(tmp_path / "history.db"))
+    writer = open_writer(settings)
+    gate = Series("riverside", "north-1", "gate", "gate-1", Quantity.PEOPLE_COUNT)
+    now = MONDAY + 24 * 35 * HOUR
+    writer.write(
+        [
+            (gate, Reading("gate-1", Quantity.PEOPLE_COUNT, MONDAY + hour * HOUR, crowd(hour)))
+            for hour in range(24 * 35)
+        ]
+    )
+    writer.close()
+    archive = Archive(settings)
+    limit = '[[limit]]\nzone = "gate"\nquantity = "people-count"\nyellow = 5000.0\n'
+    sentinel = Sentinel(parse_community(PROFILE + limit), 1.0, now)
+    sentinel._judge([(Reading("gate-1", Quantity.PEOPLE_COUNT, now - HOUR, 20.0), now)], now)
+    assert sentinel.bank.past_of(0) is not None
+    (lane,) = [f.lane for f in sentinel.bank.feeds if f.detector.name == "unusual-count"]
+    lane.first_at[:] = NEVER  # type: ignore[attr-defined]
+
+    taught = archive.teach(sentinel.bank, now)
+    again = archive.teach(sentinel.bank, now)
+    archive.close()
+
+    assert (taught, again) == (1, 0), "and what has been learned is not learned twice"
