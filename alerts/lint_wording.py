@@ -27,13 +27,10 @@ LINT_TEXTS: dict[str, tuple[str, str]] = {
     ),
     "no-plan": ("{zh}没有预案：{grades_zh}", "no plan for {en}: {grades_en}"),
     "residents": (
+        "红色时没有人通知居民（{zh}）：红色阶梯第 0 秒写 roles = ['resident']，或预案写 roll_call",
         (
-            "红色时没有人通知居民（{zh}）：红色 [[escalation]] 第 0 秒的步骤写 roles = ['resident']"
-            "（并有这样的联系人），或预案写 roll_call 逐户敲门"
-        ),
-        (
-            "nobody tells residents at red ({en}): give a step of the red [[escalation]] at 0 s"
-            " roles = ['resident'] (and make such a contact), or give the plan a roll_call"
+            "nobody tells residents at red ({en}): the red ladder needs roles = ['resident'] at"
+            " 0 s, or the plan a roll_call"
         ),
     ),
     "plan-reason": ("没有本地理由：为什么这里这样做", "no local reason: why like this here"),

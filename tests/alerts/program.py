@@ -11,6 +11,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import httpx
+from prometheus_client.parser import text_string_to_metric_families
 
 from core.broker import BrokerAddress
 from safety_eye.__main__ import main
@@ -105,6 +106,18 @@ class Program:
             return httpx.get(f"http://127.0.0.1:{self._port}/health/ready", timeout=5).is_success
         except httpx.HTTPError:
             return False
+
+    def sent(self) -> int:
+        """Return how many messages this life has sent, as its metrics say."""
+        answer = httpx.get(f"http://127.0.0.1:{self._port}/metrics", timeout=5)
+        return round(
+            sum(
+                sample.value
+                for metric in text_string_to_metric_families(answer.text)
+                for sample in metric.samples
+                if sample.name == "notify_total"
+            )
+        )
 
 
 def _enter(arguments: list[str], log: str) -> None:

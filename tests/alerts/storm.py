@@ -68,8 +68,9 @@ class Storm:
     def stop(self) -> None:
         """Fall silent."""
         self._stop.set()
-        self._thread.join(10)
-        self._broker.stop()
+        if self._thread.is_alive():
+            self._thread.join(10)
+            self._broker.stop()
 
     def bring(self, dangers: Collection[Place], within_s: float, *, fleeting: bool) -> None:
         """Say of each of some places, in about *within_s*, that it has become red.

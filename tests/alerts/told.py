@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import RowMapping, select
+from sqlalchemy import RowMapping, func, select
 
 from alerts import journal, tables
 from alerts.audit import audit
@@ -120,18 +120,18 @@ class Account:
         assert set(latest.values()) == {ACCEPTED}, "superseded by nothing that was told"
 
 
-def pending(database: Database) -> int:
-    """Return how many messages wait or are under way."""
-    query = select(tables.outbox.c.row).where(tables.outbox.c.state == PENDING)
+def all_told(database: Database, dangers: int) -> bool:
+    """Tell whether so many incidents have been red, and nothing waits to be told."""
+    incident, outbox = tables.incident, tables.outbox
     with database.read() as connection:
-        return len(connection.execute(query).all())
-
-
-def reds(database: Database) -> int:
-    """Return how many incidents have been red."""
-    with database.read() as connection:
-        states = connection.execute(select(tables.incident.c.state)).scalars().all()
-    return sum(_INCIDENT.decode(state).peak is Grade.RED for state in states)
+        opened = connection.execute(select(func.count()).select_from(incident)).scalar_one()
+        if opened < dangers:  # the common answer, and the cheap one
+            return False
+        waiting = select(outbox.c.row).where(outbox.c.state == PENDING).limit(1)
+        if connection.execute(waiting).first() is not None:
+            return False
+        states = connection.execute(select(incident.c.state)).scalars()
+        return sum(_INCIDENT.decode(state).peak is Grade.RED for state in states) >= dangers
 
 
 def _message(request: Request) -> Message:

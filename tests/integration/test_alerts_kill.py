@@ -19,8 +19,8 @@ import pytest
 from alerts.database import Database, open_as_it_is
 from tests.alerts.program import TOLD_OF_RED, Program
 from tests.alerts.storm import HAZARDS, Place, Storm, places
-from tests.alerts.told import Account, pending, reds
-from tests.alerts.vendor import Reply, Vendor
+from tests.alerts.told import Account, all_told
+from tests.alerts.vendor import Reply, Request, Vendor
 from tests.servers import Mosquitto, wait_until
 
 # Until a program on an idle machine is linked to the broker: configuration, migrations, the outbox
@@ -45,42 +45,54 @@ class Deaths:
     Args:
         receiver: Who is told.
         dice: For the moments.
-        messages: At least so many come in during a life that is left alone.
     """
 
-    def __init__(self, receiver: Vendor, dice: random.Random, messages: int) -> None:
-        self._receiver = receiver
+    def __init__(self, receiver: Vendor, dice: random.Random) -> None:
         self._dice = dice
-        self._messages = messages
         self._pause = threading.Event()
+        self._told: set[tuple[str, ...]] = set()  # each person's first word of each red
+        self._goal = 0
+        self._doomed: ForkServerProcess | None = None
         self.how = {"beginning": 0, "at work": 0, "before the answer": 0}
+        receiver.heard = self._hear
 
-    def kill(self, process: ForkServerProcess, life: int) -> None:
-        """Wait for this life's moment, and end it."""
-        goal = len(self._receiver.requests) + self._dice.randint(1, self._messages)
+    def kill(self, process: ForkServerProcess, life: int, dangers: int) -> None:
+        """Wait for this life's moment, and end it.
+
+        Args:
+            process: The life.
+            life: Its number.
+            dangers: How many places have become red by now, or are about to.
+        """
+        # A life does a part of what is left to it, or many short ones would do nothing but repeat.
+        left = dangers * len(TOLD_OF_RED) - len(self._told)
+        self._goal = len(self._told) + self._dice.randint(1, left)
         if life % 4 == 0:
             self.how["beginning"] += 1
             self._pause.wait(self._dice.uniform(0, BEGIN_S))
         elif life % 4 == 1:
             self.how["before the answer"] += 1
-            self._receiver.heard = lambda _request: self._strike(process, goal)
+            self._doomed = process
             wait_until(lambda: not process.is_alive(), 60, what="the deadly message")
-            self._receiver.heard = lambda _request: None
+            self._doomed = None
         else:
             self.how["at work"] += 1
-            wait_until(lambda: self._came(goal) or not process.is_alive(), 60, what="messages")
+            wait_until(lambda: self._reached() or not process.is_alive(), 60, what="messages")
             self._pause.wait(self._dice.uniform(0, 0.05))
         process.kill()
         process.join(10)
         assert process.exitcode == -signal.SIGKILL, "it has ended by itself"
 
-    def _came(self, goal: int) -> bool:
-        return len(self._receiver.requests) >= goal
+    def _reached(self) -> bool:
+        return len(self._told) >= self._goal
 
-    def _strike(self, process: ForkServerProcess, goal: int) -> None:
+    def _hear(self, request: Request) -> None:
         """Called when a message has come in that nobody has answered yet."""
-        if self._came(goal):
-            process.kill()
+        data = request.json["data"]
+        if data["grade"] == "red" and data["kind"] in ("alert", "update"):
+            self._told.add((data["zone"], data["hazard"], data["contact"], request.path))
+        if self._doomed is not None and self._reached():
+            self._doomed.kill()
 
 
 def end(program: Program, storm: Storm, dangers: int) -> Database:
@@ -91,7 +103,7 @@ def end(program: Program, storm: Storm, dangers: int) -> Database:
         wait_until(program.ready, 60, what="the last life")
         database = open_as_it_is(program.state_url)
         with contextlib.suppress(TimeoutError):  # the account says what is missing
-            wait_until(lambda: reds(database) >= dangers and not pending(database), 60)
+            wait_until(lambda: all_told(database, dangers), 60)
         process.terminate()
         process.join(20)
         assert process.exitcode == 0
@@ -113,7 +125,7 @@ def test_kill_9_of_alerts_under_load_loses_nothing_and_repeats_only_the_same_ids
     site = f"kill-{kills}"
     program = Program(tmp_path, mosquitto.address, receiver.base, site, zones)
     storm = Storm(mosquitto.address, site, dice)
-    deaths = Deaths(receiver, dice, share * len(TOLD_OF_RED))
+    deaths = Deaths(receiver, dice)
     storm.start()
     try:
         for life in range(kills):
@@ -121,7 +133,7 @@ def test_kill_9_of_alerts_under_load_loses_nothing_and_repeats_only_the_same_ids
             dangers += fresh
             # Before its first life the program has no session that could keep what passes.
             storm.bring(fresh, SHARE_S, fleeting=bool(receiver.requests))
-            deaths.kill(program.fork(), life)
+            deaths.kill(program.fork(), life, len(dangers))
         storm.bring(coming, SHARE_S, fleeting=True)
         dangers += coming
         database = end(program, storm, len(dangers))
