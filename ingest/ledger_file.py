@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +46,7 @@ _RECENT = msgspec.msgpack.Decoder(list[tuple[int, int, int]])
 
 
 class LedgerError(RuntimeError):
-    """The ledger can't be opened; the message says what to mend."""
+    """The ledger can't be used; the message says what to mend."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -53,6 +55,21 @@ def connect(path: Path) -> sqlite3.Connection:
     connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
     connection.execute("PRAGMA journal_mode=WAL")
     return connection
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a ledger for reading alone; any process may, while ingest writes.
+
+    Raises:
+        LedgerError: It is not a ledger, or it is damaged.
+    """
+    try:
+        with closing(connect(path)) as connection:
+            connection.execute("PRAGMA query_only=ON")
+            yield connection
+    except sqlite3.DatabaseError as error:
+        raise LedgerError(f"ledger {path}: can't be read: {error}") from error
 
 
 def account_of(row: tuple[Any, ...], absent: list[Absent]) -> BootAccount:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import msgspec
 
 from ingest.account import Absent, Balance, BootAccount
-from ingest.ledger_file import SELECT_BOOT, account_of, connect, hole_of, holes_of
+from ingest.ledger_file import SELECT_BOOT, account_of, hole_of, holes_of, reading
 
 
 class StationLedger(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,11 +46,13 @@ def read_ledger(path: Path, now_ms: int | None = None) -> list[StationLedger]:
     Args:
         path: The ledger. Without a file, or before ingest has made it, the list is empty.
         now_ms: Run time for the age of holes; None takes the time of the last news.
+
+    Raises:
+        LedgerError: It can't be read.
     """
     if not path.exists():
         return []
-    with closing(connect(path)) as connection:
-        connection.execute("PRAGMA query_only=ON")
+    with reading(path) as connection:
         try:
             connection.execute("BEGIN")
             absent: dict[int, list[Absent]] = {}
@@ -78,11 +79,13 @@ def pack_fate(path: Path, station: str, boot: str, seq: int) -> str:
     """Return what became of one pack: `stored`, `quarantined`, `lost` or `missing`.
 
     A pack of which only some records were quarantined is `stored`.
+
+    Raises:
+        LedgerError: The ledger can't be read.
     """
     if not path.exists():
         return "missing"
-    with closing(connect(path)) as connection:
-        connection.execute("PRAGMA query_only=ON")
+    with reading(path) as connection:
         row = connection.execute(
             f"{SELECT_BOOT} WHERE station = ? AND boot = ?", (station, boot)
         ).fetchone()

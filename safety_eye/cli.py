@@ -16,6 +16,7 @@ from safety_eye.drill_cli import drill_app
 from safety_eye.judging_cli import backtest, replay, score
 from safety_eye.kit_cli import broker_app, station_app
 from safety_eye.kpi_cli import kpi
+from safety_eye.ledger_cli import ledger_app
 from safety_eye.options import CommunityOption, HubOption, load_site
 from safety_eye.order_cli import command
 from safety_eye.output import refuse, say, tell
@@ -36,6 +37,7 @@ app.add_typer(calibration_app, name="calibration")
 app.add_typer(plan_app, name="plan")
 app.add_typer(people_app, name="people")
 app.add_typer(audit_app, name="audit")
+app.add_typer(ledger_app, name="ledger")
 app.add_typer(person_app, name="person")
 app.add_typer(drill_app, name="drill")
 app.add_typer(channel_app, name="channel")

@@ -32,13 +32,6 @@ WIDE = {"hook": Room(100), "second": Room(100)}
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
-    scene = Scene(tmp_path)
-    yield scene
-    scene.close()
-
-
-@pytest.fixture
 def outside() -> Iterator[Vendor]:
     server = Vendor(Reply(200, b"OK"))
     yield server

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import msgspec
 import pytest
 
@@ -22,14 +19,6 @@ from tests.alerts.scenery import Scene, level
 
 PUMP = PlanStep(id="pump", text=Name("开泵", "start the pump"), role="duty", within_s=300)
 DOORS = PlanStep(id="doors", text=Name("敲门", "knock at every door"), role="volunteer")
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
-    made = Scene(tmp_path)
-    yield made
-    made.store.verify_journal()
-    made.close()
 
 
 def incident(scene: Scene, number: int = 1) -> Incident:

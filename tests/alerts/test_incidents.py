@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -22,13 +22,6 @@ from alerts.watch import Watch
 from core.finding import Because, Condition, Hazard
 from core.grade import Grade
 from tests.alerts.scenery import EQUIPMENT, FLOOD, Scene, level, link, silence
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
-    scene = Scene(tmp_path)
-    yield scene
-    scene.close()
 
 
 def test_blue_and_above_open_an_incident_and_tell_the_duty(scene: Scene) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -200,13 +198,6 @@ def test_each_figure_has_words_in_both_languages_and_a_target_names_its_mark() -
 
 
 # --- from the database ---
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
-    made = Scene(tmp_path)
-    yield made
-    made.close()
 
 
 def figures(scene: Scene) -> Figures:

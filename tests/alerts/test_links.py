@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import select, update
@@ -41,13 +38,6 @@ class Phone(IncidentDesk):
         url = self.links.url(row[-1])
         assert url.startswith("https://hub.example/a/")
         return url.removeprefix("https://hub.example")
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
-    scene = Scene(tmp_path)
-    yield scene
-    scene.close()
 
 
 @pytest.fixture
