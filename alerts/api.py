@@ -22,7 +22,6 @@ from alerts.access import COOKIE, SESSION_S, Access
 from alerts.cap_api import cap_router
 from alerts.cycle_api import cycle_router
 from alerts.delivery_api import delivery_router
-from alerts.desks import ProgramPort
 from alerts.drills_api import drill_router
 from alerts.inbound_api import inbound_router
 from alerts.kpi_api import kpi_router
@@ -30,6 +29,7 @@ from alerts.link_api import link_router
 from alerts.openapi import describe
 from alerts.people_api import people_router
 from alerts.privacy_api import privacy_router
+from alerts.program import Program
 from alerts.report_api import ReportDoor, report_router
 from alerts.standards import Standards
 from alerts.store import StaleError
@@ -166,7 +166,7 @@ def _add_incidents(app: FastAPI, service: IncidentPort, access: Access) -> None:
         return _json(service.outbox())
 
 
-def _add_acts(app: FastAPI, program: ProgramPort | None) -> None:
+def _add_acts(app: FastAPI, program: Program | None) -> None:
     @app.get("/api/v1/acts", tags=["stations"], response_model=None)
     def local_acts(
         *,
@@ -231,7 +231,7 @@ def _add_standards(
     app.include_router(privacy_router(standards.privacy, may_change))
 
 
-def _add_health(app: FastAPI, program: ProgramPort | None) -> None:
+def _add_health(app: FastAPI, program: Program | None) -> None:
     @app.get("/health/live", tags=["health"])
     def live() -> dict[str, str]:
         """The program answers."""

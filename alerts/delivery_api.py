@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 from fastapi import APIRouter, Response
 
-from alerts.desks import ProgramPort
+from alerts.program import Program
 
 
-def delivery_router(program: ProgramPort) -> APIRouter:
+def delivery_router(program: Program) -> APIRouter:
     """Return the routes."""
     router = APIRouter()
 

@@ -12,18 +12,16 @@ import msgspec
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from alerts.act_store import ActStore, KeptAct
+from alerts.act_store import ActStore
 from alerts.acts import Acts
 from alerts.answers import Answers
 from alerts.channels import open_channels, unusable
-from alerts.channels.callback import CalledBack
 from alerts.channels.entry import ChannelEntry
 from alerts.channels.sounder import OrdersStations
 from alerts.cycle_desk import CycleDesk
 from alerts.database import open_database
 from alerts.decisions import Patience
 from alerts.delivery import Delivery
-from alerts.delivery_views import ChannelView
 from alerts.desk import IncidentDesk
 from alerts.desks import Desks
 from alerts.drill_desk import DrillDesk
@@ -37,6 +35,7 @@ from alerts.ladder import ladders
 from alerts.metrics import Metrics
 from alerts.orders import StationOrders
 from alerts.people import PeopleDesk
+from alerts.program import Program
 from alerts.publisher import GradePublisher
 from alerts.reaching import STALLED_S, Reaching
 from alerts.response import Response
@@ -115,7 +114,6 @@ class AlertService(IncidentDesk):
     ) -> None:
         self._community = community
         self.metrics = Metrics()
-        self.registry = self.metrics.registry
         self._channels = open_channels(settings.channels, community.contact)
         self._database = open_database(settings.state_url)
         self._inbox = Inbox(community.site.id, self.metrics)
@@ -195,9 +193,14 @@ class AlertService(IncidentDesk):
             self._database, clock, acknowledge=self.acknowledge, grade_of=self._grade_of,
             changed=self._was_told, health=self._health.delivered,
         )  # fmt: skip
+        self.program = Program(
+            self._broker, self._database, self._channels, store, clock, acts=self._act_store,
+            reaching=self._reaching, metrics=self.metrics, cycle=self.cycle,
+            withholding=self.withholding,
+        )  # fmt: skip
         self.desks = Desks(
             cycle=self.cycle, withholding=self.withholding, people=self.people, drills=self.drills,
-            standards=self.standards, links=self._reaching.links, program=self,
+            standards=self.standards, links=self._reaching.links, program=self.program,
         )  # fmt: skip
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._turned_s = clock.monotonic_s()
@@ -234,7 +237,7 @@ class AlertService(IncidentDesk):
             channel.close()
         self._database.close()
 
-    # --- the program ---
+    # --- more than the port ---
 
     def verify_journal(self, anchor: Head | None = None) -> Head:
         """Check the journal's hash chain and every fold; return its end.
@@ -244,49 +247,12 @@ class AlertService(IncidentDesk):
         """
         return self._store.verify_journal(anchor)
 
-    def acts(self, limit: int = 100, station: str | None = None) -> list[KeptAct]:
-        """Return what stations did by themselves, newest first."""
-        return self._act_store.latest(limit, station)
-
-    @property
-    def called_back(self) -> dict[str, CalledBack]:
-        """Channels whose vendors call back over HTTP, by name."""
-        return {
-            name: channel
-            for name, channel in self._channels.items()
-            if isinstance(channel, CalledBack)
-        }
-
-    def readiness(self) -> dict[str, bool]:
-        """Return what must hold so that people would be told."""
-        return {
-            "broker": self._broker.linked,
-            "database": self._database.writable(),
-            **self._reaching.turning(),
-        }
-
-    def channel_states(self) -> list[ChannelView]:
-        """Return how each channel stands."""
-        return self._reaching.channels()
-
     def _would_tell(self) -> bool:
         """Detectors are heard and messages go out; else stations had better act alone."""
         return self._health.judging and all(self._reaching.turning().values())
 
     def _turning(self) -> dict[str, bool]:
         return {"watch": self._clock.monotonic_s() - self._turned_s < STALLED_S}
-
-    def measure(self) -> None:
-        """Bring the gauges up to date, before they are read."""
-        counts, oldest = self._store.outbox_counts()
-        age_ms = self._clock.now_ms() - oldest if oldest is not None else 0
-        grades = [kept.incident.grade for kept in self._store.open_incidents()]
-        self.metrics.measure(counts, age_ms, grades, linked=self._broker.linked)
-        self.metrics.withheld.set(len(self.withholding.standing()))
-        self.metrics.reviews_owed.set(len(self.cycle.reviews_owed()))
-        for name, channel in self._channels.items():
-            for figure, value in channel.figures.items():
-                self.metrics.channel.labels(name, figure).set(value)
 
     # --- inside ---
 

@@ -73,7 +73,7 @@ class Running:
 
     def start(self) -> None:
         self.service.start()
-        wait_until(lambda: self.service.readiness()["broker"], what="the service's link")
+        wait_until(lambda: self.service.program.readiness()["broker"], what="the service's link")
 
     def restart(self) -> None:
         self.service.stop()

@@ -288,8 +288,8 @@ def test_without_internet_and_broker_a_red_goes_out_by_sms_and_a_reply_takes_it_
         wait_until(lambda: service.open_incidents()[0].acknowledged, what="the takeover")
         wait_until(lambda: len(modem.texts("+8613800000000")) == 2, what="the answer")
         [incident] = service.open_incidents()
-        service.measure()
-        signal = service.registry.get_sample_value(
+        service.program.measure()
+        signal = service.program.registry.get_sample_value(
             "channel_figure", {"channel": "sms", "figure": "signal_dbm"}
         )
         journal = [entry.text.in_language("en") for entry in service.journal(incident.number)]

@@ -45,7 +45,7 @@ class Hub:
         community = parse_community(PLACE)
         self.service = AlertService(settings, community, stage.mosquitto.address, self.clock)
         self.service.start()
-        wait_until(lambda: self.service.readiness()["broker"], 20)
+        wait_until(lambda: self.service.program.readiness()["broker"], 20)
 
 
 @pytest.fixture
@@ -96,8 +96,9 @@ def test_a_flood_that_came_and_went_while_the_hub_was_gone_is_told_afterwards(
         30,
         "the receipts",
     )
-    assert [kept.act.id for kept in hub.service.acts()] == [
-        kept.act.id for kept in sorted(hub.service.acts(), key=lambda kept: -kept.received_at)
+    assert [kept.act.id for kept in hub.service.program.acts()] == [
+        kept.act.id
+        for kept in sorted(hub.service.program.acts(), key=lambda kept: -kept.received_at)
     ]
 
 
@@ -129,7 +130,7 @@ def test_a_person_at_the_hub_tests_a_siren_and_hears_whether_it_sounded(
         deliver(Order("s1", Verb.TEST, "horn"))
     with pytest.raises(ConfigurationError, match="can't be read"):
         key_of(config, "s2")
-    wait_until(lambda: len(hub.service.acts()) >= 6, 20, "the acts in the hub's book")
+    wait_until(lambda: len(hub.service.program.acts()) >= 6, 20, "the acts in the hub's book")
     assert len(stage.voice.beats) >= 2
     assert all(beat.judging for beat in stage.voice.beats)
     assert hub.service.incidents() == []

@@ -247,7 +247,7 @@ def test_the_whole_service_runs_on_postgresql(
         site.say(level(Grade.ORANGE))
         site.wait_posts(4)
         wait_until(lambda: site.service.outbox().pending == 0, what="an empty outbox")
-        assert site.service.readiness()["database"]
+        assert site.service.program.readiness()["database"]
         site.service.verify_journal()
     finally:
         site.stop()

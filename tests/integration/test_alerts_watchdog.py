@@ -72,7 +72,7 @@ def test_the_calls_stop_while_the_outbox_stands_still(site: Running, outside: Ve
 
     wait_until(lambda: quiet(site, outside), 30, "silence")
 
-    assert site.service.readiness()["outbox"] is False
+    assert site.service.program.readiness()["outbox"] is False
     site.say(level(Grade.RED))
     site.wait_handled(1)
     assert site.service.outbox().pending == 4
