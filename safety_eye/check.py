@@ -27,6 +27,7 @@ from core.quantity import FACTS, Quantity
 from edge.configuration import describe_station, load_station
 from edge.drivers import DRIVERS
 from edge.sensor_words import sensor_advice, sensor_notes
+from ingest.history import capabilities_of
 from safety_eye.calibration import calibration_advice
 from safety_eye.hub import HubConfig, load_hub
 
@@ -221,6 +222,7 @@ def _hub_lines(file: Path) -> list[str]:
         *(f"  feed    {feed.url} every {feed.every_s:g} s" for feed in config.upstream.feed),
         *(f"  advice: {text}" for text in config.broker.address.advice),
         *(f"  advice: {text}" for text in _delivery_advice(config)),
+        *(f"  advice: {text}" for text in _history_advice(config)),
     ]
 
 
@@ -236,6 +238,21 @@ def _ladder_lines(config: HubConfig) -> list[str]:
         again = "until taken over" if ladder.repeat == FOREVER else f"{ladder.repeat} times again"
         lines.append(f"escalation {grade.word}: {steps}; {again}")
     return lines
+
+
+def _history_advice(config: HubConfig) -> list[str]:
+    """Return what this kind of history can't do."""
+    if config.history is None:
+        return []
+    kind, can = f"history.kind {config.history.kind}", capabilities_of(config.history.kind)
+    advice = []
+    if not can.reads:
+        advice.append(f"{kind} is written only: charts show live readings, nothing is backtested")
+    if not can.reports_refusals:
+        advice.append(f"{kind} may drop what it refuses without a word: the ledger calls it stored")
+    if not can.proven:
+        advice.append(f"{kind} was never tested against that server itself, only beside a stand-in")
+    return advice
 
 
 def _delivery_advice(config: HubConfig) -> list[str]:

@@ -14,19 +14,14 @@ from rich.table import Table
 
 from core.clock import Clock, ManualClock
 from core.community import Community, Name
-from core.community_file import load_community
-from core.configuration import ConfigurationError
-from safety_eye.hub import HubConfig, load_hub, response_file
-from safety_eye.options import ClockOption, CommunityOption, HubOption, run_clock
+from safety_eye.hub import load_hub, response_file
+from safety_eye.hub_state import StateError, open_state
+from safety_eye.options import ClockOption, CommunityOption, HubOption, StateOption, run_clock
 from safety_eye.output import refuse, tell
 
 if TYPE_CHECKING:
-    from alerts.database import Database
     from alerts.kpi import Kpis
     from alerts.resilience import Part
-
-StateOption = Annotated[Path, typer.Option("--state", help="State directory of the hub.")]
-
 
 # Clocks of two machines differ by less; what lies further ahead was a faster run.
 _SKEW_MS = 60_000
@@ -35,34 +30,6 @@ _AHEAD = (
     "The state is of a sped-up run, ahead of the clock: the figures end with its last entry.",
     "这是加速运行的状态，时间快于现在：指标截至其最后一条记录。",
 )
-
-
-class CliError(Exception):
-    """What was asked can't be done; the text says why."""
-
-
-def open_state(community: Path, hub: Path | None, state: Path) -> tuple[Community, Database]:
-    """Return the profile and the state of alerts; a state that isn't there is not made.
-
-    Raises:
-        CliError: One of them can't be used.
-    """
-    from alerts.database import DatabaseError, open_database  # noqa: PLC0415  # slow imports
-
-    try:
-        profile, config = load_community(community), load_hub(hub)
-        return profile, open_database(_url(config, state))
-    except (ConfigurationError, DatabaseError) as error:
-        raise CliError(str(error)) from error
-
-
-def _url(config: HubConfig, state: Path) -> str:
-    if config.state_url:
-        return config.state_url
-    file = state / "alerts.db"
-    if not file.is_file():
-        raise CliError(f"{file}: there is no state of alerts; name the hub's --state directory")
-    return f"sqlite:///{file}"
 
 
 def kpi(
@@ -82,7 +49,7 @@ def kpi(
     given = run_clock(clock)
     try:
         profile, database = open_state(community, hub, state)
-    except (ValueError, CliError) as error:
+    except (ValueError, StateError) as error:
         raise refuse(error) from error
     try:
         now: Clock = given

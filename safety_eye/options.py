@@ -21,7 +21,9 @@ CommunityOption = Annotated[
 HubOption = Annotated[
     Path | None, typer.Option("--hub", help="hub.toml; without it everything is embedded.")
 ]
-StateOption = Annotated[Path, typer.Option("--state", help="Directory for what must be kept.")]
+StateOption = Annotated[
+    Path, typer.Option("--state", help="The hub's state directory: what must be kept.")
+]
 ClockOption = Annotated[
     str, typer.Option("--clock", help="EPOCH_MS:SPEED of the run; empty is the wall clock.")
 ]

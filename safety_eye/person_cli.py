@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from safety_eye.kpi_cli import CliError, StateOption, open_state
-from safety_eye.options import ClockOption, CommunityOption, HubOption, run_clock
+from safety_eye.hub_state import StateError, open_state
+from safety_eye.options import ClockOption, CommunityOption, HubOption, StateOption, run_clock
 from safety_eye.output import refuse
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _ask(
     given = run_clock(clock)
     try:
         profile, database = open_state(community, hub, state)
-    except CliError as error:
+    except StateError as error:
         raise refuse(error) from error
     try:
         return question(Privacy(database, profile, given))

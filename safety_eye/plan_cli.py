@@ -14,6 +14,7 @@ from core.community import Community
 from core.community_file import load_community
 from core.configuration import ConfigurationError
 from safety_eye.hub import HubConfig, load_hub, response_file
+from safety_eye.hub_state import StateError, existing_state, state_url
 from safety_eye.options import CommunityOption, HubOption
 from safety_eye.output import console, reader_language, refuse, tell
 
@@ -74,7 +75,7 @@ def lint(
         found = Lint(
             plans, profile, kept.volunteer, kept.supply, day, channels, ladders=called
         ).run()
-    except ConfigurationError as error:
+    except (ConfigurationError, StateError) as error:
         raise refuse(error) from error
     if as_json:
         print(msgspec.json.encode(found).decode())
@@ -98,7 +99,7 @@ def import_people(
     try:
         profile, config = load_community(community), load_hub(hub)
         given = load_registers(file, profile)
-        database = open_database(_state_url(config, state))
+        database = open_database(state_url(config, state))
     except (ConfigurationError, DatabaseError) as error:
         raise refuse(error) from error
     try:
@@ -115,26 +116,16 @@ def _kept(
     config: HubConfig, state: Path, profile: Community, written: tuple[Supply, ...]
 ) -> Registers:
     """Return a hub's registers; stocks that it has not taken up yet are as written."""
-    from alerts.database import DatabaseError, open_database  # noqa: PLC0415  # slow imports
-    from alerts.register_file import Registers  # noqa: PLC0415
+    from alerts.register_file import Registers  # noqa: PLC0415  # slow imports
     from alerts.register_store import RegisterStore  # noqa: PLC0415
 
-    if not config.state_url and not (state / "alerts.db").is_file():
-        raise ConfigurationError(str(state), "no alerts.db in it: has the hub run there?")
-    try:
-        database = open_database(_state_url(config, state))
-    except DatabaseError as error:
-        raise ConfigurationError(str(state), str(error)) from error
+    database = existing_state(config, state)
     try:
         store = RegisterStore(database, profile.site.id)
         supplies = {supply.id: supply for supply in (*written, *store.supplies())}
         return Registers(tuple(store.volunteers()), tuple(supplies.values()))
     finally:
         database.close()
-
-
-def _state_url(config: HubConfig, state: Path) -> str:
-    return config.state_url or f"sqlite:///{state / 'alerts.db'}"
 
 
 def _show(found: list[LintFinding], file: str, language: str) -> None:

@@ -39,6 +39,7 @@ from ingest.ledger_file import LedgerError
 from ingest.service import Ingest, IngestSettings
 from ingest.station_ledger import read_ledger
 from safety_eye.hub import HttpEntry, HubConfig
+from safety_eye.hub_state import state_url
 
 PROFILE = "community.toml"
 log = structlog.get_logger()
@@ -104,7 +105,7 @@ def run_alerts(
         raise ConfigurationError("hub.toml", "; ".join(wrong))
     response, problem = _response(config, community)
     settings = AlertSettings(
-        state_url=config.state_url or f"sqlite:///{state / 'alerts.db'}",
+        state_url=state_url(config, state),
         channels=config.channel,
         base_url=config.http.url,
         patience=config.patience,
