@@ -1,9 +1,11 @@
 """Readings of a zone that are unlike its history together, though each of them may be usual.
 
 Every ten minutes the means of all continuous series of a zone, their changes and the time of day
-make one row. Forests are trained on the rows of the last four weeks and score new ones in batches,
-in a thread of their own: the warning path only adds sums. After a start the rows come from the
-roll-ups of the history, which are the same ten minutes.
+make one row. Two things look at it, and the one that finds it rarer is heard: a forest (a row apart
+from all others) and the relations between the series (one of them says what the rest contradict).
+Both learn the rows of the last four weeks and score new ones in batches, in a thread of their own:
+the warning path only adds sums. After a start the rows come from the roll-ups of the history, which
+are the same ten minutes.
 """
 
 from __future__ import annotations
@@ -24,11 +26,12 @@ from core.identity import SeriesId
 from core.limits import Level, LimitRule
 from core.quantity import Quantity
 from detectors.batch import Batch
-from detectors.forest import Forest, Rows
+from detectors.forest import Rows
 from detectors.limit_lane import Floats, Ints
 from detectors.local_time import LocalCalendar
 from detectors.panel import Fed, Memory, PanelRule
 from detectors.plan import SeriesPlan
+from detectors.relations import RowJudge
 
 if TYPE_CHECKING:
     from detectors.bank import Bank
@@ -38,7 +41,7 @@ ROW_MS = 600_000
 # Rows that are kept for training, and that must be there: four weeks and two.
 KEPT, LEAST = 4032, 2016
 # A forest is grown anew after this many rows: a day.
-_REGROW = 144
+REGROW = 144
 # Rows that may wait for their score; older ones go first.
 _WAITING = 10_000
 # Wall seconds between two batches.
@@ -80,6 +83,8 @@ class ForestPanel:
         rules: One a zone.
         timezone: Of the place.
         inline: Score at once instead of in a thread of its own (for trials over history).
+        row_ms: How much time a row stands for.
+        regrow: A forest is grown anew after this many rows.
     """
 
     memory: tuple[Memory, ...] = ()  # grown anew from the history
@@ -91,7 +96,10 @@ class ForestPanel:
         timezone: str,
         *,
         inline: bool = False,
+        row_ms: int = ROW_MS,
+        regrow: int = REGROW,
     ) -> None:
+        self.row_ms, self._regrow = row_ms, regrow
         self.rules = tuple(rules)
         self._plans = tuple(plans)
         self._calendar = LocalCalendar(timezone)
@@ -104,7 +112,7 @@ class ForestPanel:
         self._before: list[tuple[int, Floats] | None] = [None] * len(rules)
         self._rows: list[deque[Rows]] = [deque(maxlen=KEPT) for _ in rules]
         self._since = [0] * len(rules)
-        self._forests: list[Forest | None] = [None] * len(rules)
+        self._judges: list[RowJudge | None] = [None] * len(rules)
         self._waiting: deque[_Row] = deque(maxlen=_WAITING)
         self._scored: deque[tuple[int, int, float]] = deque(maxlen=_WAITING)
         self._stop = threading.Event()
@@ -116,7 +124,7 @@ class ForestPanel:
         mine = np.flatnonzero(zones >= 0)
         if mine.size:
             zones, slot = zones[mine], part.slot[mine]
-            bucket = part.at[mine] // ROW_MS
+            bucket = part.at[mine] // self.row_ms
             later = np.flatnonzero(bucket > self._bucket[zones])
             for zone in dict.fromkeys(zones[later].tolist()):
                 self._close(zone)
@@ -155,14 +163,14 @@ class ForestPanel:
     def _row(self, zone: int, bucket: int, means: Floats) -> None:
         numbers = self._numbers(zone, bucket, means)
         if numbers is not None:
-            self._waiting.append(_Row(zone, (bucket + 1) * ROW_MS - 1, numbers))
+            self._waiting.append(_Row(zone, (bucket + 1) * self.row_ms - 1, numbers))
 
     def _numbers(self, zone: int, bucket: int, means: Floats) -> Rows | None:
         before = self._before[zone]
         self._before[zone] = (bucket, means)
         if before is None or before[0] != bucket - 1:
             return None
-        hour = float(self._calendar.cells(np.array([bucket * ROW_MS]))[0] % 24)
+        hour = float(self._calendar.cells(np.array([bucket * self.row_ms]))[0] % 24)
         turn = 2.0 * np.pi * hour / 24.0
         numbers: Rows = np.concatenate(
             (means, means - before[1], [np.sin(turn), np.cos(turn)])
@@ -174,9 +182,9 @@ class ForestPanel:
         rows = [self._waiting.popleft() for _ in range(len(self._waiting))]
         for zone in sorted({row.zone for row in rows}):
             mine = [row for row in rows if row.zone == zone]
-            forest = self._forests[zone]
-            if forest is not None:
-                rarity = forest.rarity(np.stack([row.numbers for row in mine]))
+            judge = self._judges[zone]
+            if judge is not None:
+                rarity = judge.rarity(np.stack([row.numbers for row in mine]))
                 self._scored += [
                     (zone, row.at, float(number)) for row, number in zip(mine, rarity, strict=True)
                 ]
@@ -188,8 +196,9 @@ class ForestPanel:
     def _grow(self, zone: int) -> None:
         """Grow the forest of a zone where there is enough to learn, at most once a day."""
         enough = len(self._rows[zone]) >= LEAST
-        if enough and (self._forests[zone] is None or self._since[zone] >= _REGROW):
-            self._forests[zone] = Forest(np.stack(list(self._rows[zone])), seed=zone)
+        if enough and (self._judges[zone] is None or self._since[zone] >= self._regrow):
+            rows = np.stack(list(self._rows[zone]))
+            self._judges[zone] = RowJudge(rows, len(self.rules[zone].slots), seed=zone)
             self._since[zone] = 0
 
     def start(self, teach: Teacher | None, now_ms: int) -> None:
@@ -222,12 +231,12 @@ class ForestPanel:
         if self._stop.is_set():
             return
         slots = self.rules[zone].slots
-        end = now_ms // ROW_MS
+        end = now_ms // self.row_ms
         start = end - KEPT
         grid = np.full((KEPT, len(slots)), np.nan)
         for column, slot in enumerate(slots):
-            at, means = teach(self._plans[slot].series, start * ROW_MS, end * ROW_MS)
-            place = at // ROW_MS - start
+            at, means = teach(self._plans[slot].series, start * self.row_ms, end * self.row_ms)
+            place = at // self.row_ms - start
             inside = (place >= 0) & (place < KEPT)
             grid[place[inside], column] = means[inside]
         for whole in np.flatnonzero(np.isfinite(grid).all(axis=1)).tolist():
@@ -263,8 +272,7 @@ def _made(
     for slot, plan in enumerate(plans):
         if plan.series.quantity in _QUANTITIES and 1000 * plan.interval_s <= ROW_MS:
             zones.setdefault(plan.zone, []).append(slot)
-    levels = (Level(Grade.BLUE, _BLUE, 0, 2), Level(Grade.YELLOW, _YELLOW, 0, 3))
-    limits = LimitRule(levels, True, 1.0, 3 * ROW_MS, "rarer than one in a thousand")
+    limits = limits_of(ROW_MS)
     rules = [
         PanelRule(
             f"zone.{zone}",
@@ -283,6 +291,12 @@ def _made(
     if not rules:
         return None
     return ForestPanel(plans, rules, community.site.timezone, inline=inline)
+
+
+def limits_of(row_ms: int) -> LimitRule:
+    """Return the limits on the rarity of rows that stand for *row_ms* each."""
+    levels = (Level(Grade.BLUE, _BLUE, 0, 2), Level(Grade.YELLOW, _YELLOW, 0, 3))
+    return LimitRule(levels, True, 1.0, 3 * row_ms, "rarer than one in a thousand")
 
 
 def _hazard(plans: Sequence[SeriesPlan], slots: Sequence[int]) -> Hazard:

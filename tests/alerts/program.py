@@ -96,7 +96,8 @@ class Program:
 
     def fork(self) -> ForkServerProcess:
         """Begin a life at `main`, with everything imported."""
-        process = _FORKS.Process(target=_enter, args=(self._arguments, str(self._log)))
+        # A daemon: it does not outlive a test that fails.
+        process = _FORKS.Process(target=_enter, args=(self._arguments, str(self._log)), daemon=True)
         process.start()
         return process
 

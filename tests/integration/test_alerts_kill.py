@@ -73,15 +73,19 @@ class Deaths:
         elif life % 4 == 1:
             self.how["before the answer"] += 1
             self._doomed = process
-            wait_until(lambda: not process.is_alive(), 60, what="the deadly message")
+            wait_until(lambda: not process.is_alive(), 60, what=self._awaited)
             self._doomed = None
         else:
             self.how["at work"] += 1
-            wait_until(lambda: self._reached() or not process.is_alive(), 60, what="messages")
+            wait_until(lambda: self._reached() or not process.is_alive(), 60, what=self._awaited)
             self._pause.wait(self._dice.uniform(0, 0.05))
         process.kill()
         process.join(10)
         assert process.exitcode == -signal.SIGKILL, "it has ended by itself"
+
+    @property
+    def _awaited(self) -> str:
+        return f"first message {self._goal} of those that reds ask for (has one been lost?)"
 
     def _reached(self) -> bool:
         return len(self._told) >= self._goal
@@ -91,8 +95,9 @@ class Deaths:
         data = request.json["data"]
         if data["grade"] == "red" and data["kind"] in ("alert", "update"):
             self._told.add((data["zone"], data["hazard"], data["contact"], request.path))
-        if self._doomed is not None and self._reached():
-            self._doomed.kill()
+        doomed = self._doomed
+        if doomed is not None and self._reached():
+            doomed.kill()
 
 
 def end(program: Program, storm: Storm, dangers: int) -> Database:
