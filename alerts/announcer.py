@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import assert_never
 
 import msgspec
@@ -50,6 +50,7 @@ class Announcer:
         plans: What response plans say to do first, and to residents; None for general advice.
         takes: Whether a channel is made for a message: nobody is telephoned for an all-clear.
         outputs: Names of the channels that switch something in the building.
+        shared: Names of the channels that several contacts read together.
         loud: Id of the drill that may switch them; "" for none.
         duty: The profile with those who are on duty at a run time (ms); None: everybody always is.
     """
@@ -60,17 +61,13 @@ class Announcer:
         self._community = community
         self._base_url = base_url
         self._configured = frozenset(configured)
-        self._shared = frozenset(
-            name
-            for name in configured
-            if isinstance(configured, Mapping) and getattr(configured[name], "shared", False)
-        )
         self._ladders = ladders(delivery.escalation)
         self._waiting = Waiting(community, delivery)
         self._audiences = {contact.id: audience_of(contact.role) for contact in community.contact}
         self.plans: Advise | None = None
         self.takes: Callable[[str, Notification], bool] = lambda _channel, _note: True
         self.outputs: frozenset[str] = frozenset()
+        self.shared: frozenset[str] = frozenset()
         self.loud = ""
         self.duty: Callable[[int], Community] | None = None
 
@@ -135,7 +132,7 @@ class Announcer:
             self._configured,
             times,
             audiences=self._audiences,
-            shared=self._shared,
+            shared=self.shared,
             # A digest speaks of several incidents: what belongs to a drill must not be among them.
             withhold=None
             if incident.exercise or by_residents(incident, event)

@@ -6,28 +6,27 @@ at links open them. The console mounts its pages on the same application.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
 import structlog
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from alerts.access import COOKIE, SESSION_S, Access
-from alerts.act_store import KeptAct
 from alerts.cap_api import cap_router
 from alerts.cycle_api import cycle_router
-from alerts.delivery_api import Deliveries, delivery_router
-from alerts.drill_desk import DrillDesk
+from alerts.delivery_api import delivery_router
+from alerts.desks import ProgramPort
 from alerts.drills_api import drill_router
 from alerts.inbound_api import inbound_router
 from alerts.kpi_api import kpi_router
-from alerts.link_api import Takers, link_router
+from alerts.link_api import link_router
 from alerts.openapi import describe
 from alerts.people_api import people_router
 from alerts.privacy_api import privacy_router
@@ -43,6 +42,7 @@ from alerts.voice_api import voice_router
 from alerts.withholding_api import withholding_router
 from core.clock import Clock
 from core.community import Community
+from core.refusal import RefusalError, asked_language
 
 log = structlog.get_logger()
 
@@ -68,18 +68,14 @@ def build_api(
     community: Community,
     clock: Clock,
     token: str | None,
-    readiness: Callable[[], Mapping[str, bool]] | None = None,
-    registry: CollectorRegistry | None = None,
 ) -> FastAPI:
     """Return the application.
 
     Args:
-        service: Incidents. An `AlertService` brings its own readiness and metrics.
+        service: Incidents, and the desks beyond them: what is not there has no routes.
         community: The profile, for the title.
         clock: Clock of the run.
         token: Secret for changes; None allows them only from this machine.
-        readiness: What must hold so that people would be told.
-        registry: Metrics.
     """
     app = FastAPI(
         title=f"Safety Eye · {community.site.name.in_language('en')}",
@@ -92,25 +88,19 @@ def build_api(
     app.state.access = access
     _add_problems(app)
     _add_incidents(app, service, access)
-    _add_acts(app, getattr(service, "acts", None))
+    _add_acts(app, service.desks.program)
     _add_cycle(app, service, community, access, clock)
-    desk: DrillDesk | None = getattr(service, "drills", None)
-    if desk is not None:
-        app.include_router(drill_router(desk, access, clock))
+    if service.desks.drills is not None:
+        app.include_router(drill_router(service.desks.drills, access, clock))
     _add_sessions(app, access)
-    if isinstance(service, Takers):
-        app.include_router(link_router(service, community))
-    if isinstance(service, Deliveries):
-        app.include_router(delivery_router(service))
-    if (called_back := getattr(service, "called_back", None)) is not None:
-        app.include_router(voice_router(called_back))
-    _add_standards(app, getattr(service, "standards", None), access, community, clock)
-    _add_health(
-        app,
-        service,
-        readiness or getattr(service, "readiness", None),
-        registry or getattr(service, "registry", None),
-    )
+    if service.desks.links is not None:
+        app.include_router(link_router(service.desks.links, service, community))
+    if service.desks.program is not None:
+        app.include_router(delivery_router(service.desks.program))
+        app.include_router(voice_router(service.desks.program.called_back))
+    if service.desks.standards is not None:
+        _add_standards(app, service.desks.standards, access, community, clock)
+    _add_health(app, service.desks.program)
     describe(app)
     return app
 
@@ -176,7 +166,7 @@ def _add_incidents(app: FastAPI, service: IncidentPort, access: Access) -> None:
         return _json(service.outbox())
 
 
-def _add_acts(app: FastAPI, acts: Callable[[int, str | None], list[KeptAct]] | None) -> None:
+def _add_acts(app: FastAPI, program: ProgramPort | None) -> None:
     @app.get("/api/v1/acts", tags=["stations"], response_model=None)
     def local_acts(
         *,
@@ -184,19 +174,18 @@ def _add_acts(app: FastAPI, acts: Callable[[int, str | None], list[KeptAct]] | N
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> Response:
         """What stations switched by themselves or on command, newest first."""
-        return _json(acts(limit, station) if acts is not None else [])
+        return _json(program.acts(limit, station) if program is not None else [])
 
 
 def _add_cycle(
     app: FastAPI, service: IncidentPort, community: Community, access: Access, clock: Clock
 ) -> None:
-    """Add what an `AlertService` can do beyond the port."""
-    cycle, withholding = getattr(service, "cycle", None), getattr(service, "withholding", None)
-    if cycle is not None:
-        app.include_router(cycle_router(cycle, service, community, access))
-    if withholding is not None:
-        app.include_router(withholding_router(withholding, access, clock))
-    people = getattr(service, "people", None)
+    """Add the cycle of incidents, withholding, and the people, where there are desks for them."""
+    desks, people = service.desks, service.desks.people
+    if desks.cycle is not None:
+        app.include_router(cycle_router(desks.cycle, service, community, access))
+    if desks.withholding is not None:
+        app.include_router(withholding_router(desks.withholding, access, clock))
     if people is not None:
         # The console's form for residents shares the door: one limit for both ways in.
         app.state.report_door = ReportDoor(people, clock)
@@ -227,15 +216,9 @@ def _add_sessions(app: FastAPI, access: Access) -> None:
 
 
 def _add_standards(
-    app: FastAPI,
-    standards: Standards | None,
-    access: Access,
-    community: Community,
-    clock: Clock,
+    app: FastAPI, standards: Standards, access: Access, community: Community, clock: Clock
 ) -> None:
-    """CAP, webhooks of others, figures and privacy, of a service that has them."""
-    if standards is None:
-        return
+    """Add CAP, webhooks of others, figures and privacy."""
     may_change = _guard(access)
     app.include_router(
         inbound_router(
@@ -248,12 +231,7 @@ def _add_standards(
     app.include_router(privacy_router(standards.privacy, may_change))
 
 
-def _add_health(
-    app: FastAPI,
-    service: IncidentPort,
-    readiness: Callable[[], Mapping[str, bool]] | None,
-    registry: CollectorRegistry | None,
-) -> None:
+def _add_health(app: FastAPI, program: ProgramPort | None) -> None:
     @app.get("/health/live", tags=["health"])
     def live() -> dict[str, str]:
         """The program answers."""
@@ -262,7 +240,7 @@ def _add_health(
     @app.get("/health/ready", tags=["health"], response_model=None)
     def ready() -> Response:
         """People would be told: 200, else 503 with what is missing."""
-        checks = dict(readiness()) if readiness is not None else {}
+        checks = program.readiness() if program is not None else {}
         well = all(checks.values())
         body = {"status": "ok" if well else "not ready", "checks": checks}
         return Response(msgspec.json.encode(body), 200 if well else 503, media_type=_JSON)
@@ -270,10 +248,9 @@ def _add_health(
     @app.get("/metrics", tags=["health"], response_model=None)
     def metrics() -> Response:
         """Figures for Prometheus."""
-        measure = getattr(service, "measure", None)
-        if measure is not None:
-            measure()
-        text = generate_latest(registry) if registry is not None else b""
+        if program is not None:
+            program.measure()
+        text = generate_latest(program.registry) if program is not None else b""
         return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
 
 
@@ -298,8 +275,11 @@ def _problem(status: int, title: str, detail: str) -> Response:
 
 def _add_problems(app: FastAPI) -> None:
     @app.exception_handler(StarletteHTTPException)
-    def refused(_request: Request, error: StarletteHTTPException) -> Response:
-        return _problem(error.status_code, "refused", str(error.detail))
+    def refused(request: Request, error: StarletteHTTPException) -> Response:
+        detail, cause = str(error.detail), error.__cause__
+        if isinstance(cause, RefusalError):
+            detail = cause.in_language(asked_language(request.headers.get("accept-language", "")))
+        return _problem(error.status_code, "refused", detail)
 
     @app.exception_handler(RequestValidationError)
     def invalid(_request: Request, error: RequestValidationError) -> Response:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from alerts import cycle, learning
+from alerts.applying import applied
 from alerts.cycle_viewing import cycle_view
 from alerts.cycle_views import CycleView, LessonView
 from alerts.evidence import Lesson, PlanStep
@@ -41,6 +42,7 @@ class CycleDesk:
         withholdings: For what is withheld of one.
         clock: Clock of the run.
         wake: Called after a change, so that it is told at once.
+        versions: Of the files that are loaded, by name (`alerts.applying`).
     """
 
     def __init__(
@@ -50,12 +52,14 @@ class CycleDesk:
         withholdings: WithholdingStore,
         clock: Clock,
         wake: Callable[[], None],
+        versions: Mapping[str, str] | None = None,
     ) -> None:
         self._store = store
         self._watch_of = watch_of
         self._withholdings = withholdings
         self._clock = clock
         self._wake = wake
+        self._versions = {} if versions is None else versions
 
     def cycle(self, number: int) -> CycleView | None:
         """How far people are with one incident."""
@@ -68,6 +72,7 @@ class CycleDesk:
             self._store.names(),
             self._withholdings.latest(1000),
             self._clock.now_ms(),
+            self._versions,
         )
 
     def decide(
@@ -145,7 +150,10 @@ class CycleDesk:
     def write_lesson(self, number: int, who: str, lesson: Lesson) -> None:
         """A lesson, or a new version of one."""
         by = person(self._store, who)
-        self._change(number, lambda incident, now: learning.write_lesson(incident, by, lesson, now))
+        self._change(
+            number,
+            lambda incident, now: learning.write_lesson(incident, by, lesson, now, self._versions),
+        )
 
     def judge_lesson(self, number: int, which: str, who: str, *, approve: bool) -> None:
         """A second person approves or rejects it."""
@@ -164,7 +172,9 @@ class CycleDesk:
         """Every lesson, newest incident first."""
         names = self._store.names()
         return [
-            LessonView(incident.number, named_lesson(lesson, names))
+            LessonView(
+                incident.number, named_lesson(lesson, names), applied(lesson, self._versions)
+            )
             for incident in self._store.latest(limit, None)
             for lesson in incident.lessons.values()
         ]

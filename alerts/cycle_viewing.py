@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from alerts import stages
+from alerts.applying import applied
 from alerts.chatter import remedy
 from alerts.cycle_views import (
     ChatterView,
@@ -33,6 +34,7 @@ def cycle_view(
     names: Mapping[str, str],
     withholdings: Sequence[Withholding],
     now: int,
+    versions: Mapping[str, str],
 ) -> CycleView:
     """Return how far people are with an incident.
 
@@ -42,6 +44,7 @@ def cycle_view(
         names: Names that people typed, by id.
         withholdings: All of them.
         now: Run time (ms).
+        versions: Of the files that are loaded, by name.
     """
     numbers = set(incident.judgement.withheld.values())
     end = next((event for event in reversed(events) if event.missing), None)
@@ -66,6 +69,11 @@ def cycle_view(
             )
             for lesson in incident.lessons.values()
         ),
+        applied={
+            lesson.id: found
+            for lesson in incident.lessons.values()
+            if (found := applied(lesson, versions)) is not None
+        },
         chatter=_chatter(incident),
         withheld=tuple(
             withholding_view(one, names, None) for one in withholdings if one.number in numbers

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import msgspec
 
+from alerts.applying import Applied
 from alerts.evidence import Lesson
 from alerts.review import ReviewDraft
 from alerts.withholding import Scope, WithholdingKind
@@ -113,6 +114,7 @@ class CycleView(msgspec.Struct, frozen=True, kw_only=True):
         draft: The draft of the review, from the journal.
         review: The signed one.
         lessons: Newest version of each.
+        applied: How far the approved ones are, by id; one that changes no file of ours is left out.
         chatter: If it chatters.
         withheld: What withholds part of it or all.
     """
@@ -130,6 +132,7 @@ class CycleView(msgspec.Struct, frozen=True, kw_only=True):
     draft: ReviewDraft | None = None
     review: SignedReview | None = None
     lessons: tuple[Lesson, ...] = ()
+    applied: dict[str, Applied] = {}
     chatter: ChatterView | None = None
     withheld: tuple[WithholdingView, ...] = ()
 
@@ -188,6 +191,7 @@ class LessonView(msgspec.Struct, frozen=True):
 
     incident: int
     lesson: Lesson
+    applied: Applied | None = None
 
 
 class CyclePort(Protocol):

@@ -9,7 +9,7 @@ import msgspec
 import structlog
 
 from alerts.delivery_views import ladder_view
-from alerts.drill_desk import DrillDesk
+from alerts.desks import Desks
 from alerts.incident import Incident
 from alerts.store import Store
 from alerts.viewing import incident_view, journal_views, outbox_view
@@ -35,7 +35,7 @@ class IncidentDesk:
         wake: Called after a change, so that it is told at once.
 
     Attributes:
-        drills: Keeps drills; None where there are none.
+        desks: What there is beyond the incidents.
     """
 
     def __init__(self, store: Store, watch: Watch, clock: Clock, wake: Callable[[], None]) -> None:
@@ -43,7 +43,7 @@ class IncidentDesk:
         self._watch = watch
         self._clock = clock
         self._wake = wake
-        self.drills: DrillDesk | None = None
+        self.desks = Desks()
         self._listeners: list[Callable[[IncidentView], None]] = []
 
     def open_incidents(self) -> list[IncidentView]:
@@ -121,8 +121,8 @@ class IncidentDesk:
 
     def _watch_of(self, drill: str) -> Watch:
         """Return what keeps an incident: the watch of its drill, or the actual one."""
-        if drill and self.drills is not None:
-            return self.drills.watch(drill) or self._watch
+        if drill and self.desks.drills is not None:
+            return self.desks.drills.watch(drill) or self._watch
         return self._watch
 
     def _views(self, incidents: Sequence[Incident]) -> list[IncidentView]:

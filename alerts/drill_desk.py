@@ -113,7 +113,9 @@ class DrillDesk(DrillBooks):
                 if drills.threatens(kept.incident):
                     raise DrillError(
                         f"incident {kept.incident.number} is actual and {kept.incident.grade.word}:"
-                        " no drill while it lasts"
+                        " no drill while it lasts",
+                        f"事件 {kept.incident.number} 是真实的（{kept.incident.grade.word}），"
+                        "期间不能演练",
                     )
             speed, now = self._clock.speed, self._clock.now_ms()
             people_s = (plan.aim.take_over_s or 0.0) + drills.READY_WITHIN_S + _GRACE_S

@@ -58,7 +58,9 @@ class DrillStore:
                     )
                 )
         except IntegrityError as error:
-            raise DrillError("another drill of this site runs; one at a time") from error
+            raise DrillError(
+                "another drill of this site runs; one at a time", "本地已有一场演练在进行"
+            ) from error
         return KeptDrill(drill, 1)
 
     def put(self, kept: KeptDrill, drill: Drill) -> KeptDrill | None:

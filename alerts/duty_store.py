@@ -12,6 +12,7 @@ from alerts.database import Database
 from alerts.roster import Away
 from core.finding import Condition, Hazard
 from core.grade import Grade
+from core.refusal import RefusalError
 
 _h = people_tables.hand_over.c
 _a = people_tables.absence.c
@@ -20,7 +21,7 @@ _c = people_tables.roll_call.c
 DOOR_STATES = ("found", "absent", "needs-help")
 
 
-class DutyError(ValueError):
+class DutyError(RefusalError):
     """There is no such entry, or this can't be done with it; no retry helps."""
 
 
@@ -159,7 +160,10 @@ class DutyStore:
             DutyError: The state is not one of `DOOR_STATES`.
         """
         if door.state and door.state not in DOOR_STATES:
-            raise DutyError(f"state {door.state[:20]!r}: expected {', '.join(DOOR_STATES)}")
+            raise DutyError(
+                f"state {door.state[:20]!r}: expected {', '.join(DOOR_STATES)}",
+                f"没有敲门结果 {door.state[:20]!r}，应为 {'、'.join(DOOR_STATES)} 之一",
+            )
         same = (_c.incident == incident) & (_c.zone == door.zone) & (_c.door == door.door)
         with self._database.write() as connection:
             connection.execute(delete(people_tables.roll_call).where(same))
@@ -183,5 +187,5 @@ class DutyStore:
     def _hand_over(self, number: int) -> HandOver:
         found = [one for one in self.hand_overs(1000) if one.number == number]
         if not found:
-            raise DutyError(f"hand-over {number}: there is none")
+            raise DutyError(f"hand-over {number}: there is none", f"没有编号 {number} 的交班记录")
         return found[0]

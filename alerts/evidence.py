@@ -160,6 +160,7 @@ class Lesson(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         target: `community.toml`, `response.toml`, or what else is to change.
         change: The change itself: a unified diff, or in words.
         before, after: Version or SHA-256 of the target before and after it; "" while not known.
+        loaded: Version of the target's file at the review; "" if it is no file of the hub.
         backtest: Result of `safety-eye backtest` with the change (its JSON or verdict); "" if none.
         no_backtest: Why none is possible (a plan has no readings to replay).
         state: Proposed, approved or rejected.
@@ -173,6 +174,7 @@ class Lesson(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     change: str
     before: str = ""
     after: str = ""
+    loaded: str = ""
     backtest: str = ""
     no_backtest: str = ""
     state: LessonState = LessonState.PROPOSED

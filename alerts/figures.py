@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from itertools import groupby
 
 import msgspec
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, insert, or_, select
 
 from alerts import outbox, resilience, tables
 from alerts.database import Database
@@ -34,6 +34,8 @@ DAY_MS = 86_400_000
 LONGEST_MS = 400 * DAY_MS
 _i = tables.incident.c
 _j = tables.journal.c
+_s = tables.setting.c
+_BEGAN = "began-at"
 _ENTRY = msgspec.json.Decoder(Entry)
 _INCIDENT = msgspec.json.Decoder(Incident)
 
@@ -56,6 +58,13 @@ _DRILL = msgspec.json.Decoder(_Drill)
 def reviews(response: Response) -> dict[str, dt.date | None]:
     """Return when each response plan was reviewed last, by its id."""
     return {plan.id: plan.reviewed for plan in response.plan}
+
+
+def note_beginning(database: Database, now: int) -> None:
+    """Note, once, from when on a hub has watched (run ms)."""
+    with database.write() as connection:
+        if connection.execute(select(_s.value).where(_s.name == _BEGAN)).scalar() is None:
+            connection.execute(insert(tables.setting).values(name=_BEGAN, value=str(now)))
 
 
 class Figures:
@@ -85,12 +94,17 @@ class Figures:
         self.plans: Mapping[str, dt.date | None] = {}
 
     def kpis(self, since: int, until: int) -> Kpis:
-        """Return the alarm figures of a period (run ms); it ends now at the latest.
+        """Return the alarm figures of a period (run ms).
+
+        It ends now at the latest, and does not begin before the hub did: hours that nobody watched
+        would make every rate look low.
 
         Raises:
             ValueError: It is empty, lies in the future, or is longer than 400 days.
         """
         until = min(until, self._clock.now_ms())
+        if (began := self._began()) is not None and since < began < until:
+            since = began
         if until - since > LONGEST_MS:
             raise ValueError(f"the period is longer than {LONGEST_MS // DAY_MS} days")
         return kpis(self._stories(since, until), since, until)
@@ -117,6 +131,21 @@ class Figures:
                 "plans", self.plans, today, Name("没有预案", "there is no response plan")
             ),
         ]
+
+    def latest(self) -> int:
+        """Return when something was written into the journal last (run ms); 0 if nothing was."""
+        query = select(_j.body).order_by(_j.seq.desc()).limit(1)
+        with self._database.read() as connection:
+            body = connection.execute(query).scalar()
+        return _ENTRY.decode(body).event.at if body else 0
+
+    def _began(self) -> int | None:
+        """Return from when on this hub has watched; None where that was never noted."""
+        first = select(func.min(_i.opened_at)).where(_i.site == self._community.site.id)
+        with self._database.read() as connection:
+            noted = connection.execute(select(_s.value).where(_s.name == _BEGAN)).scalar()
+            opened = connection.execute(first).scalar()
+        return None if noted is None else min(int(noted), opened or int(noted))
 
     def _stories(self, since: int, until: int) -> list[Story]:
         """Return the actual incidents that lived in a period, each with its whole journal."""

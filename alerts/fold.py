@@ -102,6 +102,7 @@ def _open(event: Event, number: int) -> Incident:
         condition=event.judgement.condition,
         grade=event.judgement.grade,
         grade_at=event.at,
+        described_at=event.at,
         peak=event.judgement.grade,
         opened_at=event.at,
         changed_at=event.at,
@@ -131,6 +132,7 @@ def _judged(incident: Incident, event: Event) -> Incident:
     judgement = _part(event.judgement, event)
     cleared = judgement.condition is Condition.CLEARED
     was_cleared = incident.condition is Condition.CLEARED
+    described_at = event.at
     if judgement.headline == Name():  # the last words that described it stay readable
         judgement = msgspec.structs.replace(
             judgement,
@@ -138,6 +140,7 @@ def _judged(incident: Incident, event: Event) -> Incident:
             why=incident.judgement.why if judgement.why == Name() else judgement.why,
             since=incident.judgement.since,
         )
+        described_at = incident.described_at
     moved = judgement.grade is not incident.grade or cleared is not was_cleared
     decision = incident.decision
     if decision is not None and judgement.grade > decision.grade:
@@ -149,6 +152,7 @@ def _judged(incident: Incident, event: Event) -> Incident:
         condition=judgement.condition,
         grade=judgement.grade,
         grade_at=event.at if moved else incident.grade_at,
+        described_at=described_at,
         peak=max(incident.peak, judgement.grade),
         cleared_at=(incident.cleared_at if was_cleared else event.at) if cleared else 0,
         decision=decision,

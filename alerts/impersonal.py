@@ -26,7 +26,7 @@ _NUMBER = re.compile(
 _MAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 NUMBER_MARK, MAIL_MARK = "[号码 number]", "[邮箱 mail]"
 # One letter or sign is no name that could be found in a text.
-_SHORTEST_NAME = 2
+SHORTEST_NAME = 2
 
 
 def impersonal(text: str, names: Mapping[str, str] | None = None) -> str:
@@ -40,7 +40,7 @@ def impersonal(text: str, names: Mapping[str, str] | None = None) -> str:
     '叫[leader-1]（[号码 number]）来'
     """
     for name in sorted(names or {}, key=len, reverse=True):
-        if len(name) >= _SHORTEST_NAME and name in text:
+        if len(name) >= SHORTEST_NAME and name in text:
             text = text.replace(name, f"[{(names or {})[name]}]")
     return _NUMBER.sub(NUMBER_MARK, _MAIL.sub(MAIL_MARK, text))
 

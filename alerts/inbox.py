@@ -80,8 +80,7 @@ class Inbox:
         for message in messages:
             if not message.topic.startswith(self._findings):
                 self._take(message)
-        if not messages:
-            self._watch.retry()
+        self._watch.retry()  # what an earlier turn could not write is not safe yet
         self.acknowledge()
 
     def acknowledge(self) -> None:

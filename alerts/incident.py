@@ -169,6 +169,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
         drill: Id of the drill that it belongs to, "" for an actual incident. Set by the opening;
             no event changes it.
         judgement: The newest one that was journalled.
+        described_at: When its headline was true: a headline stays while the grade stays.
         condition, grade: Current.
         grade_at: When the current grade (or the clearing) began for us.
         peak: Highest grade of its life.
@@ -202,6 +203,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     condition: Condition
     grade: Grade
     grade_at: int
+    described_at: int = 0
     peak: Grade
     acknowledged: bool = False
     acknowledged_by: str = ""

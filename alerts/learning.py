@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from alerts import stages
+from alerts.applying import version_at_review
 from alerts.cycle import NOTE_LENGTH, TEXT_LENGTH, clean, may
 from alerts.cycle_wording import NEEDS
 from alerts.evidence import Lesson, LessonState, Review, Stage
@@ -34,8 +37,17 @@ def sign_review(
     return [Event(at=now, actor=who, what=Happening.REVIEWED, review=review)]
 
 
-def write_lesson(incident: Incident, who: str, lesson: Lesson, now: int) -> list[Event]:
+def write_lesson(
+    incident: Incident, who: str, lesson: Lesson, now: int, versions: Mapping[str, str]
+) -> list[Event]:
     """Return a new lesson, or a new version of one (its id is given).
+
+    Args:
+        incident: Under review.
+        who: Who writes it.
+        lesson: What they write.
+        now: Run time (ms).
+        versions: Of the files that are loaded, by name.
 
     Raises:
         IncidentError: It is not under review, no such lesson, or the change is missing.
@@ -55,6 +67,7 @@ def write_lesson(incident: Incident, who: str, lesson: Lesson, now: int) -> list
         change=clean(lesson.change, ("change", "怎么改"), TEXT_LENGTH),
         before=lesson.before[:200],
         after=lesson.after[:200],
+        loaded=version_at_review(lesson.target, known, versions),
         backtest=clean(lesson.backtest, ("backtest", "回测结果"), TEXT_LENGTH, empty=True),
         no_backtest=clean(
             lesson.no_backtest, ("no_backtest", "无法回测的理由"), NOTE_LENGTH, empty=True

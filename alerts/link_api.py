@@ -8,14 +8,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-from typing import Protocol, runtime_checkable
 
 from fastapi import APIRouter, Request, Response
 
 from alerts.incident import Kind
 from alerts.links import Link, Links
 from alerts.message import lines
-from alerts.views import IncidentError, IncidentView
+from alerts.views import IncidentError, IncidentPort, IncidentView
 from core.community import Community
 from core.grade import Grade
 
@@ -61,45 +60,32 @@ _WORDS = {
 }
 
 
-@runtime_checkable
-class Takers(Protocol):
-    """What the page needs of the service."""
-
-    links: Links
-
-    def incident(self, number: int) -> IncidentView | None:
-        """One incident."""
-
-    def acknowledge(self, number: int, who: str, how: str) -> IncidentView:
-        """Somebody takes it over."""
-
-
-def link_router(service: Takers, community: Community) -> APIRouter:
+def link_router(links: Links, incidents: IncidentPort, community: Community) -> APIRouter:
     """Return the two routes of one-time links."""
     router = APIRouter(include_in_schema=False)
     page = LinkPage(community)
 
     @router.get("/a/{token}")
     def look(token: str) -> Response:
-        link = service.links.read(token)
-        view = service.incident(link.incident) if link is not None else None
+        link = links.read(token)
+        view = incidents.incident(link.incident) if link is not None else None
         if link is None or view is None:
             return page.refusal("wrong", 404)
         return page.show(link, view)
 
     @router.post("/a/{token}")
     def take(request: Request, token: str) -> Response:
-        link = service.links.read(token)
-        view = service.incident(link.incident) if link is not None else None
+        link = links.read(token)
+        view = incidents.incident(link.incident) if link is not None else None
         if link is None or view is None or _from_elsewhere(request):
             return page.refusal("wrong", 404)
         if link.used or link.expired or not view.open:
             return page.show(link, view, status=409)
         try:
-            view = service.acknowledge(link.incident, link.contact, "link")
+            view = incidents.acknowledge(link.incident, link.contact, "link")
         except IncidentError:
             return page.refusal("closed", 409)
-        service.links.spend(link)  # after it: a crash in between must not cost the link
+        links.spend(link)  # after it: a crash in between must not cost the link
         return page.show(link, view, done=True)
 
     return router

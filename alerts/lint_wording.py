@@ -12,6 +12,7 @@ LINT_TEXTS: dict[str, tuple[str, str]] = {
     "placeholder": ("“{left}”还没有填写", "{left!r} was never filled in"),
     "no-public-words": ("没有对居民的措辞", "there are no words for residents"),
     "one-language": ("缺少 {missing}", "{missing} is missing"),
+    "no-owner": ("无人负责：写明角色 role", "nobody owns it: give its role"),
     "no-role": (
         "没有任何联系人担任，步骤无人执行：{steps}",
         "no contact has this role, so nobody does {steps}",
@@ -25,6 +26,13 @@ LINT_TEXTS: dict[str, tuple[str, str]] = {
         "no volunteer in the register has agreed and can do this ({skills})",
     ),
     "no-plan": ("{zh}没有预案：{grades_zh}", "no plan for {en}: {grades_en}"),
+    "residents": (
+        "红色时没有人通知居民（{zh}）：红色阶梯第 0 秒写 roles = ['resident']，或预案写 roll_call",
+        (
+            "nobody tells residents at red ({en}): the red ladder needs roles = ['resident'] at"
+            " 0 s, or the plan a roll_call"
+        ),
+    ),
     "plan-reason": ("没有本地理由：为什么这里这样做", "no local reason: why like this here"),
     "limit-reason": ("没有本地理由：为什么这里是这个数", "no local reason: why this number here"),
     "no-steps": ("没有步骤", "it has no steps"),

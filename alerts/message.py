@@ -131,11 +131,11 @@ def lines(note: Notification, language: str) -> list[str]:
 def _of_no_incident(note: Notification, language: str) -> list[str]:
     """Return what stands below the title of a self-test, a notice or a digest."""
     if note.kind is Kind.TEST:
-        return [
-            "通道每日自检，无需处理。" if language == "zh" else "Daily self-test; nothing to do."
-        ]
+        return [note.why.in_language(language)]
     if note.kind is Kind.NOTICE:
         return [note.why.in_language(language), *_links(note, language)]
+    if note.audience is Audience.RESIDENT:
+        return _public_items(note, language)
     return _item_lines(note, language)
 
 
@@ -212,7 +212,7 @@ def _resident(note: Notification, language: str) -> list[str]:
         return [*text, note.headline.in_language(language)]
     if public := _asked_of_residents(note, language):
         text.append(public)
-    return [*text, "来自本社区，非官方预警" if zh else "From your community; no official warning."]
+    return [*text, _unofficial(language)]
 
 
 def _asked_of_residents(note: Notification, language: str) -> str:
@@ -222,6 +222,25 @@ def _asked_of_residents(note: Notification, language: str) -> str:
     if language == "zh":
         return "险情有所缓解；收到解除通知前，请继续按此前的要求做"
     return "It is easing. Until the all-clear go on as you were asked."
+
+
+def _public_items(note: Notification, language: str) -> list[str]:
+    """Return a digest as residents read it: which places, how bad; no numbers and no link."""
+    zh = language == "zh"
+    text = []
+    for item in note.items[:MAX_ITEMS]:
+        state = ("（已结束）" if zh else " (over)") if item.over else ""
+        grade = grade_words(item.peak, language)
+        level = f"本点位{grade}" if zh else f"site level {grade}"
+        since = local_time(item.since, note.timezone, language)
+        text.append(f"{item.place.in_language(language)} {level} {since}{state}")
+    return [*dict.fromkeys(text), _unofficial(language)]
+
+
+def _unofficial(language: str) -> str:
+    if language == "zh":
+        return "来自本社区，非官方预警"
+    return "From your community; no official warning."
 
 
 def _item_lines(note: Notification, language: str) -> list[str]:
@@ -246,7 +265,9 @@ def short(note: Notification, language: str, units: int = SMS_UNITS) -> str:
     and since when follow where they fit, each whole or not at all.
     """
     zh = language == "zh"
-    if note.kind in (Kind.TEST, Kind.DIGEST, Kind.NOTICE):
+    if note.kind is Kind.TEST:
+        return cut("\n".join(lines(note, language)), units)
+    if note.kind in (Kind.DIGEST, Kind.NOTICE):
         return cut(title(note, language), units)
     # Residents need no measurements: what it is, where, and what they are asked to do.
     resident = note.audience is Audience.RESIDENT
@@ -270,8 +291,7 @@ def _short_parts(note: Notification, language: str) -> list[str]:
     """Return what follows the fact where it fits. What is over asks for nothing."""
     zh, over = language == "zh", note.kind in _OVER
     if note.audience is Audience.RESIDENT:
-        official = "来自本社区，非官方预警" if zh else "From your community; no official warning."
-        return [] if over else [_asked_of_residents(note, language), official]
+        return [] if over else [_asked_of_residents(note, language), _unofficial(language)]
     since = local_time(note.since, note.timezone, language)
     parts = [f"#{note.incident}-{note.seq}"]
     if note.audience is Audience.STREET_OFFICE:  # is informed; the steps are not theirs

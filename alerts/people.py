@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 import structlog
 
@@ -12,7 +12,9 @@ from alerts.cycle import remark
 from alerts.cycle_desk import person
 from alerts.database import Database
 from alerts.duty_store import Door, DutyError, DutyStore, HandOver, OpenThen
+from alerts.impersonal import impersonal
 from alerts.incident import Incident
+from alerts.ladder import Ladder
 from alerts.people_views import DutyView, PlanView
 from alerts.plan_lint import Lint, LintFinding
 from alerts.plan_viewing import plan_view, roll_call_text
@@ -29,6 +31,7 @@ from alerts.views import IncidentError
 from alerts.watch import Watch
 from core.clock import Clock
 from core.community import Community
+from core.grade import Grade
 
 log = structlog.get_logger()
 
@@ -50,6 +53,7 @@ class PeopleDesk(RegisterDesk):
         clock: Clock of the run.
         channels: Names of the configured channels, for the lint.
         wake: Called after a change, so that it is told at once.
+        ladders: Who is told at which grade, for the lint; None leaves that out.
 
     Attributes:
         response: The plans.
@@ -66,6 +70,7 @@ class PeopleDesk(RegisterDesk):
         clock: Clock,
         channels: Collection[str],
         wake: Callable[[], None],
+        ladders: Mapping[Grade, Ladder] | None = None,
     ) -> None:
         super().__init__(response.supply, database, store, community, clock)
         self.response = response
@@ -75,6 +80,7 @@ class PeopleDesk(RegisterDesk):
         self._watch = watch
         self._failing: set[str] = set()
         self._channels = frozenset(channels)
+        self._ladders = ladders
         self._duty = DutyStore(database, community.site.id)
         self._planning = Planning(watch, response, community)
         self._noted = -1
@@ -134,6 +140,7 @@ class PeopleDesk(RegisterDesk):
             today(now, self._community.site.timezone),
             self._channels,
             tuple(self._duty.absences(now)),
+            self._ladders,
         ).run()
 
     def tick_door(self, number: int, zone: str, door: str, state: str, who: str) -> None:
@@ -144,9 +151,12 @@ class PeopleDesk(RegisterDesk):
             IncidentError: Nobody says who.
         """
         if self._store.kept(number) is None:
-            raise DutyError(f"incident {number}: there is none")
+            raise DutyError(f"incident {number}: there is none", f"没有编号 {number} 的事件")
         if door not in self._doors(zone):
-            raise DutyError(f"door {door[:20]!r} of {zone[:40]!r}: there is none")
+            raise DutyError(
+                f"door {door[:20]!r} of {zone[:40]!r}: there is none",
+                f"{zone[:40]!r} 没有 {door[:20]!r} 这一户",
+            )
         by = person(self._store, who)
         known = {entry.door for entry in self._duty.doors(number) if entry.zone == zone}
         self._duty.tick_door(
@@ -189,11 +199,16 @@ class PeopleDesk(RegisterDesk):
         known = {one.id for one in self._community.contact}
         for name in (contact, *([stand_in] if stand_in else [])):
             if name not in known:
-                raise DutyError(f"contact {name[:40]!r}: there is none")
+                raise DutyError(
+                    f"contact {name[:40]!r}: there is none", f"没有联系人 {name[:40]!r}"
+                )
         if contact == stand_in:
-            raise DutyError("stand_in: expected somebody else")
+            raise DutyError("stand_in: expected somebody else", "替班的须是另一个人")
         if not 0 <= begin < end <= begin + 400 * _DAY_MS:
-            raise DutyError("begin, end: expected one before the other, at most 400 days apart")
+            raise DutyError(
+                "begin, end: expected one before the other, at most 400 days apart",
+                "结束须晚于开始，相隔至多 400 天",
+            )
         by = person(self._store, who)
         now = self._clock.now_ms()
         self._duty.note_absence(Away(contact, begin, end, stand_in), by, now)
@@ -202,12 +217,18 @@ class PeopleDesk(RegisterDesk):
     def hand_over(self, who: str, text: str) -> HandOver:
         """Leave a note to the next shift, with what is open now.
 
+        Numbers and addresses are taken out, as before the journal: they belong to the register or
+        a plan, where they can be erased. Names stay, for whoever reads it at three; they are found
+        in the note when that person is erased (`alerts.personal`).
+
         Raises:
             DutyError: The note is too long.
             IncidentError: Nobody says who.
         """
         if len(text) > _MOST_NOTE:
-            raise DutyError(f"text: expected at most {_MOST_NOTE} characters")
+            raise DutyError(
+                f"text: expected at most {_MOST_NOTE} characters", f"交班记录至多 {_MOST_NOTE} 个字"
+            )
         now = self._clock.now_ms()
         by = person(self._store, who)
         serving = self._roster.on_shift(now)
@@ -215,7 +236,7 @@ class PeopleDesk(RegisterDesk):
         shift = own or (serving[0].shift if serving else "")
         found = [_open_then(kept.incident) for kept in self._store.open_incidents()]
         found.sort(key=lambda one: (-one.grade, one.number))
-        return self._duty.hand_over(by, shift, text.strip(), found, now)
+        return self._duty.hand_over(by, shift, impersonal(text.strip()), found, now)
 
     def take_hand_over(self, number: int, who: str) -> HandOver:
         """Somebody of the next shift has read it.

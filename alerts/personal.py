@@ -18,6 +18,8 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         table: Its name.
         person: Columns that hold the id of a person.
         within: Columns of JSON in which an id may stand.
+        free: Columns in which people write about each other: a name there is about that person, and
+            is taken out of the text when they are erased.
         cleared: Columns with what is personal: emptied when that person is erased.
         delete: True if the whole row goes.
         shown: Columns that are handed out; all where none are named. Where somebody only decided
@@ -28,6 +30,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     table: str
     person: tuple[str, ...] = ()
     within: tuple[str, ...] = ()
+    free: tuple[str, ...] = ()
     cleared: tuple[str, ...] = ()
     delete: bool = False
     shown: tuple[str, ...] = ()
@@ -69,6 +72,10 @@ PLACES = (
     Place(
         table="hand_over", person=("taken_by",), shown=("row", "at", "shift", "taken_at"),
         kept=_DUTY,
+    ),
+    Place(
+        table="hand_over", free=("text",), shown=("row", "at", "by", "shift", "text"),
+        kept=Name("保留他人所写的其余内容", "the rest of what somebody else wrote is kept"),
     ),
     Place(table="roll_call", person=("by",), kept=_DUTY),
     Place(table="supply", person=("changed_by",), shown=("id", "changed_at"), kept=_DUTY),

@@ -10,19 +10,20 @@ from __future__ import annotations
 import datetime as dt
 import re
 import zoneinfo
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import msgspec
 
 from alerts.copying import COPIED, copied_share
+from alerts.ladder import Ladder
 from alerts.lint_wording import lint_text
 from alerts.plans import doors_of, needs_of, plan_for, template, zone_and_around
 from alerts.register import Volunteer, usable
 from alerts.response import Plan, Response, Step, Supply
 from alerts.response_file import VOLUNTEER
 from alerts.roster import Away, Roster
-from alerts.routing import channel_name
+from alerts.routing import PUBLIC, channel_name
 from alerts.weekly import instant
 from core.community import Community, Name
 from core.finding import Hazard
@@ -65,6 +66,7 @@ class Lint:
         day: Today, at the place.
         channels: Names of the configured channels; None if hub.toml is not given.
         away: Who is away, as it was noted on the console.
+        ladders: Who is told at which grade; None if hub.toml is not given.
     """
 
     response: Response
@@ -74,6 +76,7 @@ class Lint:
     day: dt.date
     channels: Collection[str] | None = None
     away: tuple[Away, ...] = ()
+    ladders: Mapping[Grade, Ladder] | None = None
 
     def run(self) -> list[LintFinding]:
         """Return everything that is found, rule by rule."""
@@ -110,6 +113,12 @@ def _language(lint: Lint) -> Iterator[LintFinding]:
                 yield _found("one-language", f"plan {plan.id}: {where}", missing=missing)
 
 
+def _ownerless(lint: Lint) -> Iterator[LintFinding]:
+    for plan, step in _steps(lint.response):
+        if not step.role:
+            yield _found("no-owner", f"plan {plan.id}: step {step.id}")
+
+
 def _unowned(lint: Lint) -> Iterator[LintFinding]:
     roster = Roster(lint.response, lint.community, lint.away)
     zone = zoneinfo.ZoneInfo(lint.community.site.timezone)
@@ -131,7 +140,7 @@ def _steps_by_role(response: Response, *, duty: bool) -> dict[str, list[str]]:
     """Return the steps of each role of staff; with *duty* that role even if it has none."""
     found: dict[str, list[str]] = {"duty": []} if duty else {}
     for plan, step in _steps(response):
-        if step.role != VOLUNTEER:
+        if step.role not in ("", VOLUNTEER):
             found.setdefault(step.role, []).append(f"{plan.id}/{step.id}")
     return found
 
@@ -166,6 +175,29 @@ def _no_plan(lint: Lint) -> Iterator[LintFinding]:
                 grades_zh="、".join(grade_words(grade, "zh") for grade in missing),
                 grades_en=", ".join(grade_words(grade, "en") for grade in missing),
             )  # fmt: skip
+
+
+def _residents(lint: Lint) -> Iterator[LintFinding]:
+    """Where a red would be kept from those who live there: no message, and nobody who knocks."""
+    public = {one.id for one in lint.community.contact if one.role in PUBLIC and one.channels}
+    if lint.ladders is None or any(
+        public and (set(step.roles) & set(PUBLIC) or set(step.contacts) & public)
+        for step in lint.ladders[Grade.RED].announced
+    ):
+        return
+    silent: dict[str, list[Hazard]] = {}
+    for zone, hazard in dict.fromkeys((one.zone, one.hazard) for one in lint.community.sensor):
+        plan = plan_for(lint.response, lint.community, hazard, Grade.RED, zone)
+        knocked = plan is not None and (
+            plan.roll_call or any(call.contact in public for call in plan.call)
+        )
+        if hazard is not Hazard.EQUIPMENT and not knocked:
+            silent.setdefault(zone, []).append(hazard)
+    for zone, hazards in silent.items():
+        yield _found(
+            "residents", f"zone {zone}", zh="、".join(HAZARDS[one][0] for one in hazards),
+            en=", ".join(HAZARDS[one][1] for one in hazards),
+        )  # fmt: skip
 
 
 def _reviews(lint: Lint) -> Iterator[LintFinding]:
@@ -256,9 +288,11 @@ RULES: tuple[Callable[[Lint], Iterator[LintFinding]], ...] = (
     _copied,
     _placeholder,
     _language,
+    _ownerless,
     _unowned,
     _unskilled,
     _no_plan,
+    _residents,
     _reviews,
     _limits,
     _contacts,

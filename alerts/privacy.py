@@ -12,6 +12,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     delete,
+    false,
     func,
     insert,
     inspect,
@@ -22,12 +23,15 @@ from sqlalchemy import (
 
 from alerts import tables
 from alerts.database import Database
+from alerts.impersonal import SHORTEST_NAME
 from alerts.personal import JOURNAL_KEPT, PLACES, Place
 from alerts.standards_tables import erasure
 from core.clock import Clock
 from core.community import Community, Name
 
 _j = tables.journal.c
+# What stands in a text of somebody else where the name of who was erased stood.
+ERASED_MARK = "[已删除 erased]"
 
 
 class PersonError(ValueError):
@@ -95,9 +99,10 @@ class Privacy:
         found: dict[str, Any] = {}
         with self._database.read() as connection:
             person = self._resolve(connection, person)
+            names = self._names(connection, person)
             for place, table in _places(connection):
                 shown = [table.c[name] for name in place.shown] or list(table.c)
-                rows = connection.execute(select(*shown).where(_is(place, table, person)))
+                rows = connection.execute(select(*shown).where(_is(place, table, person, names)))
                 if held := [dict(row) for row in rows.mappings()]:
                     found.setdefault(place.table, []).extend(held)
             if entries := self._entries(connection, person):
@@ -129,8 +134,9 @@ class Privacy:
         return statement
 
     def _touch(self, connection: Connection, person: str) -> Iterator[Touched]:
+        names = self._names(connection, person)  # before the row that knows them goes
         for place, table in _places(connection):
-            where = _is(place, table, person)
+            where = _is(place, table, person, names)
             rows = connection.execute(select(func.count()).where(where)).scalar_one()
             if not rows:
                 continue
@@ -138,6 +144,9 @@ class Privacy:
             if place.delete:
                 connection.execute(delete(table).where(where))
                 erased = ("row",)
+            elif place.free:
+                _take_out(connection, place, table, where, names)
+                erased = place.free
             elif place.cleared:
                 connection.execute(
                     update(table).where(where).values(dict.fromkeys(place.cleared, ""))
@@ -145,6 +154,16 @@ class Privacy:
             yield Touched(table=place.table, rows=rows, erased=erased, kept=place.kept)
         if entries := len(self._entries(connection, person)):
             yield Touched(table="journal", rows=entries, kept=JOURNAL_KEPT)
+
+    def _names(self, connection: Connection, person: str) -> tuple[str, ...]:
+        """Return by what others may have written of them: name and number, the longest first."""
+        row = connection.execute(
+            select(tables.person.c.name, tables.person.c.phone).where(tables.person.c.id == person)
+        ).first()
+        contact = next((one for one in self._community.contact if one.id == person), None)
+        known = {*(row or ()), contact.name if contact is not None else ""}
+        found = [name for name in known if len(name) >= SHORTEST_NAME]
+        return tuple(sorted(found, key=len, reverse=True))
 
     def _by_hand(self, person: str) -> tuple[Name, ...]:
         if not any(contact.id == person for contact in self._community.contact):
@@ -199,7 +218,26 @@ def _places(connection: Connection) -> Iterator[tuple[Place, Table]]:
             yield place, table
 
 
-def _is(place: Place, table: Table, person: str) -> ColumnElement[bool]:
+def _is(place: Place, table: Table, person: str, names: tuple[str, ...]) -> ColumnElement[bool]:
+    """Return which rows are about somebody; in free text that is told by their *names*."""
     named = [table.c[name] == person for name in place.person]
     within = [table.c[name].contains(f'"{person}"', autoescape=True) for name in place.within]
-    return or_(*named, *within)
+    free = [
+        table.c[column].contains(name, autoescape=True) for column in place.free for name in names
+    ]
+    return or_(false(), *named, *within, *free)
+
+
+def _take_out(
+    connection: Connection,
+    place: Place,
+    table: Table,
+    where: ColumnElement[bool],
+    names: tuple[str, ...],
+) -> None:
+    """Put a mark where a text of somebody else names who is erased."""
+    for column in (table.c[name] for name in place.free):
+        text: ColumnElement[str] = column
+        for name in names:
+            text = func.replace(text, name, ERASED_MARK)
+        connection.execute(update(table).where(where).values({column: text}))

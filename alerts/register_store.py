@@ -14,6 +14,7 @@ from alerts.database import Database
 from alerts.register import Volunteer
 from alerts.register_file import Registers
 from alerts.response import Supply
+from core.refusal import RefusalError
 
 _v = people_tables.volunteer.c
 _s = people_tables.supply.c
@@ -35,8 +36,12 @@ class Taken:
     erased: int = 0
 
 
-class RegisterError(ValueError):
+class RegisterError(RefusalError):
     """There is no such entry, or it can't be changed like this; no retry helps."""
+
+
+def _no_volunteer(volunteer: str) -> RegisterError:
+    return RegisterError(f"volunteer {volunteer!r}: there is none", f"没有志愿者 {volunteer!r}")
 
 
 class RegisterStore:
@@ -102,7 +107,7 @@ class RegisterStore:
                 select(_v.person).where(_v.site == self._site, _v.id == volunteer)
             ).scalar()
         if not found:
-            raise RegisterError(f"volunteer {volunteer!r}: there is none")
+            raise _no_volunteer(volunteer)
         return str(found)
 
     def withdraw(self, volunteer: str) -> None:
@@ -118,7 +123,7 @@ class RegisterStore:
                 .values(consent="")
             )
             if not done.rowcount:
-                raise RegisterError(f"volunteer {volunteer!r}: there is none")
+                raise _no_volunteer(volunteer)
 
     def supplies(self) -> list[Supply]:
         """Return every stock, by id."""
@@ -138,7 +143,7 @@ class RegisterStore:
             RegisterError: No such stock, or not a quantity.
         """
         if not 0 <= quantity < 1e9:  # written so that NaN is refused, too
-            raise RegisterError(f"quantity {quantity}: expected 0 or more")
+            raise RegisterError(f"quantity {quantity}: expected 0 or more", "数量须为 0 或更大的数")
         with self._database.write() as connection:
             done = connection.execute(
                 update(people_tables.supply)
@@ -146,7 +151,7 @@ class RegisterStore:
                 .values(quantity=quantity, changed_at=now, changed_by=by)
             )
             if not done.rowcount:
-                raise RegisterError(f"supply {supply!r}: there is none")
+                raise RegisterError(f"supply {supply!r}: there is none", f"没有物资 {supply!r}")
         return next(one for one in self.supplies() if one.id == supply)
 
     def _keep(self, connection: Connection, volunteer: Volunteer) -> bool:

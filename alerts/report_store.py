@@ -14,13 +14,14 @@ from alerts import people_tables, tables
 from alerts.database import Database
 from core.finding import Hazard
 from core.grade import Grade
+from core.refusal import RefusalError
 
 _r = people_tables.report.c
 # Waits for a person; seen and believed; over; not believed.
 OPEN, CONFIRMED, ENDED, DISMISSED = "open", "confirmed", "ended", "dismissed"
 
 
-class ReportError(ValueError):
+class ReportError(RefusalError):
     """There is no such report, or this can't be done with it; no retry helps."""
 
 
@@ -114,7 +115,7 @@ class ReportStore:
         """
         found = self._select(_r.row == number)
         if not found:
-            raise ReportError(f"report {number}: there is none")
+            raise ReportError(f"report {number}: there is none", f"没有编号 {number} 的上报")
         return found[0]
 
     def standing(self) -> list[Report]:
@@ -146,7 +147,9 @@ class ReportStore:
             )
         report = self.report(number)
         if not done.rowcount:
-            raise ReportError(f"report {number} is {report.state} already")
+            raise ReportError(
+                f"report {number} is {report.state} already", f"上报 {number} 已经处理过，不能再改"
+            )
         return report
 
     def erase(self, number: int) -> None:

@@ -94,9 +94,14 @@ class Reports:
             ReportError: It can't be taken as it is; the message says why.
         """
         if saying.zone not in self._zones and saying.zone != self._site:
-            raise ReportError(f"zone {saying.zone[:40]!r}: there is none")
+            raise ReportError(
+                f"zone {saying.zone[:40]!r}: there is none", f"没有区域 {saying.zone[:40]!r}"
+            )
         if saying.hazard not in HAZARDS:
-            raise ReportError(f"hazard {saying.hazard}: expected one of {', '.join(HAZARDS)}")
+            raise ReportError(
+                f"hazard {saying.hazard}: expected one of {', '.join(HAZARDS)}",
+                f"险情应为 {'、'.join(HAZARDS)} 之一",
+            )
         too_long = (
             len(saying.text) > MOST_TEXT
             or len(saying.name) > MOST_NAME
@@ -104,7 +109,7 @@ class Reports:
             or not 8 <= len(saying.nonce) <= 40
         )
         if too_long:
-            raise ReportError("text, name or phone is too long")
+            raise ReportError("text, name or phone is too long", "内容、姓名或电话太长")
         number, fresh = self._store.keep(saying, self._clock.now_ms())
         if fresh:
             self._wake()
@@ -117,7 +122,9 @@ class Reports:
             ReportError: No such report, it was decided already, or the grade is too low.
         """
         if grade < Grade.YELLOW:
-            raise ReportError(f"grade {grade.word}: expected yellow, orange or red")
+            raise ReportError(
+                f"grade {grade.word}: expected yellow, orange or red", "等级应为黄色、橙色或红色"
+            )
         return self._decide(number, CONFIRMED, by, grade, note)
 
     def dismiss(self, number: int, by: str, reason: str) -> Report:
@@ -127,7 +134,7 @@ class Reports:
             ReportError: No such report, it was decided already, or the reason is missing.
         """
         if not reason.strip():
-            raise ReportError("why is it dismissed? a reason is expected")
+            raise ReportError("why is it dismissed? a reason is expected", "请写明为什么判断不属实")
         return self._decide(number, DISMISSED, by, Grade.GREEN, reason)
 
     def end(self, number: int, by: str, note: str = "") -> Report:

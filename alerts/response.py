@@ -14,6 +14,10 @@ from alerts.drill_entry import DrillEntry
 from core.community import Name
 from core.finding import Hazard
 
+# Whose a step is that names no role. It is shown like that, beside the other steps of its plan: one
+# slip must not take all plans from a place.
+NOBODY = Name(zh="无人负责", en="owned by nobody")
+
 
 class Role(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A part that somebody plays: rights and duties of it are clear before the night.
@@ -42,7 +46,7 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         id: Slug, unique within the plan.
         text: What, where and how, for somebody who has never done it.
-        role: Who does it.
+        role: Who does it; "" means that nobody owns it, which the lint finds.
         within_min: Minutes after the plan began within which it should be done; 0 for no limit.
         needs: Supplies to take.
         skills: What who does it must be able to do, as in the register of volunteers.
@@ -50,7 +54,7 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     id: str
     text: Name
-    role: str
+    role: str = ""
     within_min: float = 0.0
     needs: tuple[Need, ...] = ()
     skills: tuple[str, ...] = ()
@@ -229,9 +233,16 @@ class Response(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     drill: tuple[DrillEntry, ...] = ()
 
     def role_name(self, role: str, language: str) -> str:
-        """Return what people call a role."""
+        """Return what people call a role; "" is that of a step which nobody owns."""
+        if not role:
+            return NOBODY.in_language(language)
         found = next((entry for entry in self.role if entry.id == role), None)
         return found.name.in_language(language) if found is not None else role
+
+    @property
+    def unowned(self) -> list[str]:
+        """The steps that nobody owns, as `plan/step`."""
+        return [f"{plan.id}/{step.id}" for plan in self.plan for step in plan.step if not step.role]
 
     def plan_of(self, plan: str) -> Plan | None:
         """Return the plan with this id."""

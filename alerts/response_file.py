@@ -14,7 +14,7 @@ from alerts.drill_entry import calendar_problems
 from alerts.response import Call, Doors, Plan, Response, Shift, Step, Supply
 from alerts.weekly import parse_hours
 from core.community import Community
-from core.configuration import ConfigurationError, parse_toml, read_toml
+from core.configuration import ConfigurationError, parse_toml, read_text
 from core.grade import WARNING_GRADES
 from core.identity import is_slug
 
@@ -32,7 +32,7 @@ def load_response(path: Path, community: Community) -> Response:
     Raises:
         ConfigurationError: It can't be used; the message names file, key, given and expected.
     """
-    return _checked(read_toml(path, Response), community, str(path))
+    return parse_response(read_text(path), community, str(path))
 
 
 def parse_response(text: str, community: Community, file: str = "<text>") -> Response:
@@ -41,10 +41,7 @@ def parse_response(text: str, community: Community, file: str = "<text>") -> Res
     Raises:
         ConfigurationError: It can't be used; the message names file, key, given and expected.
     """
-    return _checked(parse_toml(text, Response, file), community, file)
-
-
-def _checked(response: Response, community: Community, file: str) -> Response:
+    response = parse_toml(text, Response, file)
     for problem in response_problems(response, community):
         raise ConfigurationError(file, problem)
     return response
@@ -129,7 +126,7 @@ def _step_problems(where: str, step: Step, roles: set[str]) -> list[str]:
         found.append(f"{where}: expected 1 to 40 of a-z, 0-9 and hyphen")
     if not (step.text.zh or step.text.en):
         found.append(f"{where}: text: expected zh or en")
-    if step.role not in roles:
+    if step.role and step.role not in roles:
         listed = ", ".join(sorted(roles))
         found.append(f"{where}: role {step.role!r}: expected one of {listed}")
     if not 0 <= step.within_min < 7 * 24 * 60:

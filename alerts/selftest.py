@@ -17,10 +17,11 @@ from alerts import journal, tables
 from alerts.delivery import SelfTestEntry
 from alerts.incident import Event, Kind
 from alerts.journal import Head
+from alerts.message import local_time
 from alerts.notification import Notification
 from alerts.outbox import ACCEPTED, DEAD, FAILED, Times, new_row
 from alerts.routing import Address, channel_name
-from core.community import Community, Site
+from core.community import Community, Name, Site
 from core.finding import Certainty, Hazard
 from core.grade import Grade
 
@@ -96,15 +97,17 @@ class SelfTests:
         connection.execute(insert(tables.outbox), [row])
 
 
-def message_of_test(site: Site, contact: str, at: int, head: Head) -> Notification:
-    """Return a test of a channel.
+def message_of_test(site: Site, contact: str, at: int, head: Head, by: str = "") -> Notification:
+    """Return a test of a channel; its text says whether the clock or a person has asked for it.
 
     Args:
         site: Whose.
         contact: Id of who gets it.
         at: Run time (ms).
         head: End of the journal.
+        by: Who tries it by hand, as they are called; "" for the daily one.
     """
+    daily = Name("通道每日自检，无需处理。", "Daily self-test; nothing to do.")
     return Notification(
         id=uuid.uuid4().hex,
         incident=0,
@@ -117,7 +120,7 @@ def message_of_test(site: Site, contact: str, at: int, head: Head) -> Notificati
         place=site.name,
         hazard_name=site.name,
         headline=site.name,
-        why=site.name,
+        why=_by_hand(by, at, site.timezone) if by else daily,
         since=0,
         at=at,
         severity="Unknown",
@@ -129,3 +132,8 @@ def message_of_test(site: Site, contact: str, at: int, head: Head) -> Notificati
         contact=contact,
         journal=head,
     )
+
+
+def _by_hand(by: str, at: int, timezone: str) -> Name:
+    zh, en = (local_time(at, timezone, language) for language in ("zh", "en"))
+    return Name(f"{by} {zh} 手动测试，无需处理。", f"By hand: {by}, {en}. Nothing to do.")

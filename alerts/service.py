@@ -25,13 +25,15 @@ from alerts.decisions import Patience
 from alerts.delivery import Delivery
 from alerts.delivery_views import ChannelView
 from alerts.desk import IncidentDesk
+from alerts.desks import Desks
 from alerts.drill_desk import DrillDesk
 from alerts.drill_store import DrillStore
-from alerts.figures import reviews
+from alerts.figures import note_beginning, reviews
 from alerts.health import OwnHealth
 from alerts.heartbeat import HeartbeatPublisher
 from alerts.inbox import Inbox
 from alerts.journal import Head
+from alerts.ladder import ladders
 from alerts.metrics import Metrics
 from alerts.orders import StationOrders
 from alerts.people import PeopleDesk
@@ -73,6 +75,7 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
         response: Plans, roster and supplies (response.toml).
         response_problem: Why response.toml can't be used, "" if it can: people are told all the
             same, by everybody's role, and the duty hears that it must be mended.
+        versions: Of the files that were loaded, by name: whether a lesson is applied.
         owner: Name of this program; two of them on one database need two names.
         standards: How we speak with other systems.
     """
@@ -84,6 +87,7 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
     delivery: Delivery = Delivery()
     response: Response = Response()
     response_problem: str = ""
+    versions: dict[str, str] = {}
     owner: str = "alerts"
     standards: StandardsSettings = StandardsSettings()
 
@@ -97,15 +101,10 @@ class AlertService(IncidentDesk):
         broker: Where findings come from.
         clock: Clock of the run.
 
-    Attributes:
-        drills: Keeps drills.
-
     Raises:
         DatabaseError: The state can't be opened.
         ChannelError: A channel can't be configured like this.
     """
-
-    drills: DrillDesk
 
     def __init__(
         self,
@@ -126,7 +125,9 @@ class AlertService(IncidentDesk):
         watch = Watch(store, community, clock, settings.patience)
         super().__init__(store, watch, clock, self._inbox.ring)
         withheld = WithholdingStore(self._database, community.site.id)
-        self.cycle = CycleDesk(store, self._watch_of, withheld, clock, self._inbox.ring)
+        self.cycle = CycleDesk(
+            store, self._watch_of, withheld, clock, self._inbox.ring, settings.versions
+        )
         self.withholding = WithholdingDesk(
             withheld, store, watch, community, clock, self._inbox.ring
         )
@@ -137,7 +138,7 @@ class AlertService(IncidentDesk):
         )  # fmt: skip
         self.people = PeopleDesk(
             settings.response, self._database, store, watch, community, clock, self._channels,
-            self._inbox.ring,
+            self._inbox.ring, ladders(settings.delivery.escalation),
         )  # fmt: skip
         self.standards.figures.plans = reviews(settings.response)
         self._health = OwnHealth(community, clock, self._watch.held_by_us())
@@ -167,6 +168,9 @@ class AlertService(IncidentDesk):
         store.announcer.outputs = frozenset(
             name for name, channel in self._channels.items() if isinstance(channel, OrdersStations)
         )
+        store.announcer.shared = frozenset(
+            name for name, channel in self._channels.items() if channel.shared
+        )
         self._publisher = GradePublisher(self._broker, site, clock)
         self._heartbeat = HeartbeatPublisher(self._broker, site, clock, self._would_tell)
         self._orders = StationOrders(
@@ -186,22 +190,28 @@ class AlertService(IncidentDesk):
             turning=self._turning,
         )  # fmt: skip
         self._worker = self._reaching.worker
-        self.links = self._reaching.links
         store.announcer.takes = lambda name, note: self._channels[name].takes(note)
         self._answers = Answers(
             self._database, clock, acknowledge=self.acknowledge, grade_of=self._grade_of,
             changed=self._was_told, health=self._health.delivered,
+        )  # fmt: skip
+        self.desks = Desks(
+            cycle=self.cycle, withholding=self.withholding, people=self.people, drills=self.drills,
+            standards=self.standards, links=self._reaching.links, program=self,
         )  # fmt: skip
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._turned_s = clock.monotonic_s()
 
     def start(self) -> None:
         """Resume open incidents, connect, and begin to tell people."""
+        note_beginning(self._database, self._clock.now_ms())
         for problem in (
             *unreachable(self._community, self._channels),
             *unusable(self._channels, self._community.contact),
         ):
             log.warning("not everybody can be told", problem=problem)
+        for step in self.people.response.unowned:
+            log.warning("nobody owns a step of a plan", step=step)
         for channel in self._channels.values():
             if isinstance(channel, OrdersStations):
                 channel.use_stations(self._orders)
@@ -224,7 +234,7 @@ class AlertService(IncidentDesk):
             channel.close()
         self._database.close()
 
-    # --- more than the port ---
+    # --- the program ---
 
     def verify_journal(self, anchor: Head | None = None) -> Head:
         """Check the journal's hash chain and every fold; return its end.

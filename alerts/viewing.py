@@ -61,6 +61,7 @@ def incident_view(
         urgency=_urgency(incident),
         certainty=str(incident.judgement.certainty),
         first=_first(incident),
+        described_at=incident.described_at,
         first_since=incident.first.since if incident.first else 0,
         missing=tuple(str(need) for need in stages.missing(incident)),
         hidden=incident.open and incident.hidden,

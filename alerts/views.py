@@ -7,9 +7,11 @@ from typing import Protocol
 
 import msgspec
 
+from alerts.desks import Desks
 from core.community import Name
 from core.finding import Condition, Hazard, ZoneGrade
 from core.grade import Grade
+from core.refusal import RefusalError
 
 
 class NotifiedView(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +100,7 @@ class IncidentView(msgspec.Struct, frozen=True, kw_only=True):
         opened_at, changed_at, over_at, closed_at: The last two are 0 while not. Over means that
             nothing is left to be done on the spot; orange and red are closed after a review.
         headline, why: One line and one sentence, in both languages.
+        described_at: When they were true, 0 if unknown: they stay while the grade stays.
         subjects: Subjects of the findings that hold it, worst first.
         notified: Its notifications, newest first.
         acted: What stations did by themselves, oldest first; a run from its on to its off is one.
@@ -127,6 +130,7 @@ class IncidentView(msgspec.Struct, frozen=True, kw_only=True):
     closed_at: int
     headline: Name
     why: Name
+    described_at: int = 0
     subjects: tuple[str, ...] = ()
     notified: tuple[NotifiedView, ...] = ()
     acted: tuple[ActedView, ...] = ()
@@ -177,25 +181,16 @@ class OutboxView(msgspec.Struct, frozen=True, kw_only=True):
     oldest_pending_s: float = 0.0
 
 
-class IncidentError(ValueError):
-    """The incident can't be changed like this (no such number, already closed); no retry helps.
-
-    Args:
-        message: What is wrong, in English.
-        zh: The same in Chinese, for duty staff; the English text where there is none.
-    """
-
-    def __init__(self, message: str, zh: str = "") -> None:
-        super().__init__(message)
-        self._zh = zh
-
-    def in_language(self, language: str) -> str:
-        """Return what is wrong in *language* ("zh" or "en")."""
-        return self._zh if language == "zh" and self._zh else str(self)
+class IncidentError(RefusalError):
+    """The incident can't be changed like this (no such number, already closed); no retry helps."""
 
 
 class IncidentPort(Protocol):
     """How pages, the API and the demo see and change incidents. Safe to call from any thread."""
+
+    @property
+    def desks(self) -> Desks:
+        """What there is beyond the incidents."""
 
     def open_incidents(self) -> list[IncidentView]:
         """Every open incident, worst and oldest first."""

@@ -286,6 +286,10 @@ class Community(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Return the sensor with this id."""
         return next((entry for entry in self.sensor if entry.id == sensor), None)
 
+    def contact_name(self, contact: str) -> str:
+        """Return the name of a contact; a text that is no contact's id is a name itself."""
+        return next((entry.name for entry in self.contact if entry.id == contact), contact)
+
     @property
     def stations(self) -> tuple[str, ...]:
         """Every station that a sensor names, sorted."""

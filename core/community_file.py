@@ -22,7 +22,7 @@ from core.community import (
     gap_ms,
     of_grade,
 )
-from core.configuration import ConfigurationError, parse_toml, read_toml
+from core.configuration import ConfigurationError, parse_toml, read_text
 from core.drill import PREFIX, is_drill
 from core.grade import WARNING_GRADES
 from core.identity import is_slug
@@ -35,9 +35,7 @@ def load_community(path: Path) -> Community:
     Raises:
         ConfigurationError: It can't be used; the message says what to mend.
     """
-    community = read_toml(path, Community)
-    _check(community, str(path))
-    return community
+    return parse_community(read_text(path), str(path))
 
 
 def parse_community(text: str, file: str = "<text>") -> Community:
@@ -47,13 +45,9 @@ def parse_community(text: str, file: str = "<text>") -> Community:
         ConfigurationError: It can't be used; the message says what to mend.
     """
     community = parse_toml(text, Community, file)
-    _check(community, file)
-    return community
-
-
-def _check(community: Community, file: str) -> None:
     for problem in problems(community):
         raise ConfigurationError(file, problem)
+    return community
 
 
 def problems(community: Community) -> list[str]:

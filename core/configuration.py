@@ -25,17 +25,25 @@ class ConfigurationError(ValueError):
         self.file = file
 
 
+def read_text(path: Path) -> str:
+    """Return the text of a file, UTF-8.
+
+    Raises:
+        ConfigurationError: It can't be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(str(path), f"can't be read: {error}") from error
+
+
 def read_toml(path: Path, kind: type[T]) -> T:
     """Read *path* as *kind*.
 
     Raises:
         ConfigurationError: No such file, not TOML, an unknown key, a wrong type or value.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(str(path), f"can't be read: {error}") from error
-    return parse_toml(text, kind, str(path))
+    return parse_toml(read_text(path), kind, str(path))
 
 
 def parse_toml(text: str, kind: type[T], file: str = "<text>") -> T:

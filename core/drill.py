@@ -22,6 +22,7 @@ import msgspec
 
 from core.community import Community, NeighboursEntry, SensorEntry
 from core.identity import is_slug
+from core.refusal import RefusalError
 
 PREFIX = "drill-"
 # The one station of a drill: one drill of a site at a time.
@@ -31,7 +32,7 @@ _MOST = 2**53
 _Whole = Annotated[int, msgspec.Meta(ge=-_MOST, le=_MOST)]
 
 
-class DrillError(ValueError):
+class DrillError(RefusalError):
     """A payload is no statement of a drill, or a drill can't be like this; the message says why."""
 
 

@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from core.finding import Condition, Finding
+from core.finding import Finding
 from core.grade import Grade
 from detectors.batch import NO_REASON, Batch, rounds
 from detectors.counter_lane import CounterLane
@@ -30,7 +30,6 @@ from detectors.single import FEW, is_plain, judge_one
 from detectors.slope_lane import SIGNIFICANT, SlopeLane
 
 CLEARED, ACTIVE, UNKNOWN = 0, 1, 2
-CONDITIONS = (Condition.CLEARED, Condition.ACTIVE, Condition.UNKNOWN)
 Keys = npt.NDArray[np.bytes_]
 STATE = ("stated", "stated_since", "condition", "told_late", "absent", "reason", "fed_at")
 

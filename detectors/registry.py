@@ -11,7 +11,7 @@ from detectors import (
     exposure_lane,
     growth_lane,
     noise_lane,
-    seasonal_lane,
+    seasonal_habits,
     shift_lane,
     spike_lane,
     stuck_lane,
@@ -27,8 +27,8 @@ REGISTRY: tuple[Detector, ...] = (
     shift_lane.DETECTOR,
     noise_lane.DETECTOR,
     surge_lane.DETECTOR,
-    seasonal_lane.COUNT_DETECTOR,
-    seasonal_lane.VALUE_DETECTOR,
+    seasonal_habits.COUNT_DETECTOR,
+    seasonal_habits.VALUE_DETECTOR,
     anomaly_lane.DETECTOR,
 )
 DETECTORS = {detector.name: detector for detector in REGISTRY}

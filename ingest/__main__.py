@@ -14,7 +14,7 @@ from core.clock import parse_clock
 from core.community_file import load_community
 from core.configuration import ConfigurationError
 from ingest.history import HistorySettings, HistoryUnavailableError
-from ingest.ledger import LedgerError
+from ingest.ledger_file import LedgerError
 from ingest.service import Ingest, IngestSettings
 
 

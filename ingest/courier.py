@@ -15,7 +15,7 @@ from pathlib import Path
 
 from core.clock import Clock
 from ingest.history.base import HistoryUnavailableError, Refusal, RemoteHistoryWriter
-from ingest.ledger import connect
+from ingest.ledger_file import connect
 from ingest.quarantine import Quarantined, write_quarantine
 
 log = logging.getLogger(__name__)

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from ingest.ledger import connect
+from ingest.ledger_file import reading
 
 # Bytes kept of one payload or record. A pack's labels and first records fit.
 MAX_RAW_BYTES = 4_096
@@ -64,17 +63,25 @@ def trim_quarantine(connection: sqlite3.Connection, keep_rows: int) -> None:
     )
 
 
-def read_quarantine(path: Path, limit: int = 100) -> list[Quarantined]:
-    """Return the newest rows of a ledger's quarantine, newest first; any process may ask."""
+def read_quarantine(path: Path, limit: int = 100, station: str = "") -> list[Quarantined]:
+    """Return the newest rows of a ledger's quarantine, newest first; any process may ask.
+
+    Args:
+        path: The ledger. Without a file, or before ingest has made it, the list is empty.
+        limit: How many rows at most.
+        station: Of this station alone; "" for all of them.
+
+    Raises:
+        LedgerError: It can't be read.
+    """
     if not path.exists():
         return []
-    with closing(connect(path)) as connection:
-        connection.execute("PRAGMA query_only=ON")
+    with reading(path) as connection:
         try:
             rows = connection.execute(
                 "SELECT received_ms, station, boot, seq, position, readings, reason, bytes, raw"
-                " FROM quarantine ORDER BY id DESC LIMIT ?",
-                (limit,),
+                " FROM quarantine WHERE ? IN ('', station) ORDER BY id DESC LIMIT ?",
+                (station, limit),
             ).fetchall()
         except sqlite3.OperationalError:
             return []  # ingest is just creating the tables

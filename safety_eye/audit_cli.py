@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from safety_eye.output import console
+from safety_eye.output import refuse, tell
 
 if TYPE_CHECKING:
     from alerts.journal import Head
@@ -49,8 +49,7 @@ def verify(
         given = _anchor(anchor)
         database = open_as_it_is(_url(state))
     except (DatabaseError, ValueError) as error:
-        console.print(f"safety-eye: {error}", style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(2) from error
+        raise refuse(error) from error
     try:
         with database.read() as connection:
             report = run(connection, given)
@@ -59,14 +58,12 @@ def verify(
     if as_json:
         print(msgspec.json.encode(report).decode())
     else:
-        for line in _lines(report.entries, report.incidents, report.withholdings, report.problems):
-            console.print(line, markup=False, soft_wrap=True)
-        console.print(f"anchor {report.head.seq}:{report.head.hash}", markup=False, soft_wrap=True)
+        tell(*_lines(report.entries, report.incidents, report.withholdings, report.problems))
+        tell(f"anchor {report.head.seq}:{report.head.hash}")
         if given is None:
-            console.print(
+            tell(
                 "No anchor was given, so a cut-off end can't be seen. Keep the line above "
-                "elsewhere, and give it with --anchor next time.",
-                soft_wrap=True,
+                "elsewhere, and give it with --anchor next time."
             )
     raise typer.Exit(1 if report.problems else 0)
 

@@ -10,7 +10,9 @@ import typer
 from core.clock import RunClock
 from core.community_file import load_community
 from safety_eye.installation import KitError
-from safety_eye.kit_cli import CommunityOption, refusals, tell
+from safety_eye.kit_cli import refusals
+from safety_eye.options import CommunityOption
+from safety_eye.output import tell
 
 # Half a year: electrochemical cells and pressure probes drift by then (hardware/calibration.md).
 _USUAL_DAYS = 180

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import threading
 from collections.abc import Collection
 from pathlib import Path
@@ -13,7 +14,8 @@ from core.clock import RunClock
 from core.community_file import load_community
 from core.configuration import ConfigurationError
 from safety_eye.hub import load_hub
-from safety_eye.output import console
+from safety_eye.options import CommunityOption
+from safety_eye.output import refuse, tell
 
 if TYPE_CHECKING:
     from alerts.channels.base import Channel, Outcome
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 
 channel_app = typer.Typer(help="The ways to reach people: list them, try one.")
 
-CommunityOption = Annotated[Path, typer.Option("--community", help="The community profile.")]
 HubOption = Annotated[Path, typer.Option("--hub", help="hub.toml with the channels.")]
 # A modem needs so long to find its network after it was opened, wall seconds.
 _READY_S = 45.0
@@ -87,10 +88,10 @@ def list_channels(
             for contact in profile.contact
             if name in {channel_name(own) for own in contact.channels}
         ]
-        _print(f"{name:<16} {kinds[name]:<14} {', '.join(people) or 'nobody'}")
+        tell(f"{name:<16} {kinds[name]:<14} {', '.join(people) or 'nobody'}")
         channel.close()
     for problem in unusable(channels, profile.contact):
-        _print(f"advice: {problem}")
+        tell(f"advice: {problem}")
 
 
 @channel_app.command("test")
@@ -99,6 +100,9 @@ def try_channel(
     contact: Annotated[str, typer.Argument(help="Id of the contact who gets the test.")],
     hub: HubOption = Path("hub.toml"),
     community: CommunityOption = Path("community.toml"),
+    by: Annotated[
+        str, typer.Option(help="Who tries it, for the text; by default this account.")
+    ] = "",
     wait_s: Annotated[
         float, typer.Option("--wait", help="Seconds to wait for a delivery report.", min=0, max=600)
     ] = 0.0,
@@ -113,18 +117,20 @@ def try_channel(
     profile, channels = _open(hub, community)
     if name not in channels or contact not in {one.id for one in profile.contact}:
         known = ", ".join(channels) or "none"
-        raise _fail(f"channel {name!r} or contact {contact!r} is unknown; channels: {known}")
-    outcome, later = _try(channels[name], contact, profile, wait_s)
-    _print(f"{outcome.kind}: {outcome.vendor_code} {outcome.detail}".strip())
+        raise refuse(f"channel {name!r} or contact {contact!r} is unknown; channels: {known}")
+    outcome, later = _try(channels[name], contact, profile, wait_s, by or getpass.getuser())
+    tell(f"{outcome.kind}: {outcome.vendor_code} {outcome.detail}".strip())
     if later:
-        _print(later)
+        tell(later)
     for channel in channels.values():
         channel.close()
     well = outcome.kind is OutcomeKind.ACCEPTED and not later.startswith("NOT")
     raise typer.Exit(0 if well else 1)
 
 
-def _try(channel: Channel, contact: str, profile: Community, wait_s: float) -> tuple[Outcome, str]:
+def _try(
+    channel: Channel, contact: str, profile: Community, wait_s: float, by: str
+) -> tuple[Outcome, str]:
     from alerts.channels.base import Outcome, OutcomeKind  # noqa: PLC0415  # slow imports
     from alerts.channels.sounder import OrdersStations  # noqa: PLC0415
     from alerts.journal import Head  # noqa: PLC0415
@@ -136,7 +142,7 @@ def _try(channel: Channel, contact: str, profile: Community, wait_s: float) -> t
     clock, reports = RunClock(), Reports()
     channel.start(reports)
     channel.wait_ready(_READY_S)
-    note = message_of_test(profile.site, contact, clock.now_ms(), Head(0, ""))
+    note = message_of_test(profile.site, contact, clock.now_ms(), Head(0, ""), by)
     outcome = channel.send(note, clock.wall_ms() // 1000)
     if outcome.kind is not OutcomeKind.ACCEPTED or not wait_s:
         return outcome, ""
@@ -152,13 +158,4 @@ def _open(hub: Path, community: Path) -> tuple[Community, dict[str, Channel]]:
         profile = load_community(community)
         return profile, open_channels(load_hub(hub).channel, profile.contact)
     except (ConfigurationError, ChannelError) as error:
-        raise _fail(str(error)) from error
-
-
-def _print(line: str) -> None:
-    console.print(line, markup=False, soft_wrap=True)
-
-
-def _fail(text: str) -> typer.Exit:
-    _print(f"safety-eye: {text}")
-    return typer.Exit(2)
+        raise refuse(error) from error

@@ -7,24 +7,27 @@ import tomllib
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from alerts.applying import file_version
 from alerts.channels import open_channels
 from alerts.channels.entry import ChannelError
 from alerts.hooks import hook_problems, hook_secret
 from alerts.ladder import FOREVER, ladders
 from alerts.response_file import load_response
 from alerts.retention import retention_problems
+from alerts.routing import PUBLIC
 from alerts.standards import standards_problems
 from alerts.watchdog import Watchdog
 from core.clock import RunClock
 from core.community import Community, LimitEntry
 from core.community_file import load_community
 from core.configuration import ConfigurationError
-from core.grade import WARNING_GRADES
+from core.grade import WARNING_GRADES, Grade
 from core.limits import LimitRule
 from core.quantity import FACTS, Quantity
 from edge.configuration import describe_station, load_station
 from edge.drivers import DRIVERS
 from edge.sensor_words import sensor_advice, sensor_notes
+from ingest.history import capabilities_of
 from safety_eye.calibration import calibration_advice
 from safety_eye.hub import HubConfig, load_hub
 
@@ -47,13 +50,17 @@ def describe(file: Path, today: dt.date | None = None) -> list[str]:
         raise ConfigurationError(str(file), f"not TOML: {error}") from error
     if "site" in keys:
         community = load_community(file)
-        lines = describe_community(community, str(file))
+        lines = [*describe_community(community, str(file)), _version_line(file)]
         return lines + [f"  advice: {text}" for text in calibration_advice(community, file, today)]
     if {"plan", "shift", "role"} & keys.keys():
-        return _response_lines(file)
+        return [*_response_lines(file), _version_line(file)]
     if "station" in keys:
         return describe_station(load_station(file))
     return _hub_lines(file)
+
+
+def _version_line(file: Path) -> str:
+    return f"  version {file_version(file)} (before and after of a lesson)"
 
 
 def describe_community(community: Community, file: str) -> list[str]:
@@ -192,6 +199,7 @@ def _response_lines(file: Path) -> list[str]:
         f"{plan.zone or 'the whole site':<16} {len(plan.step)} steps"
         for plan in response.plan
     ]
+    lines += [f"  advice: nobody owns step {step}: give its role" for step in response.unowned]
     return [*lines, "  safety-eye plan lint says what would fail in the night"]
 
 
@@ -214,6 +222,7 @@ def _hub_lines(file: Path) -> list[str]:
         *(f"  feed    {feed.url} every {feed.every_s:g} s" for feed in config.upstream.feed),
         *(f"  advice: {text}" for text in config.broker.address.advice),
         *(f"  advice: {text}" for text in _delivery_advice(config)),
+        *(f"  advice: {text}" for text in _history_advice(config)),
     ]
 
 
@@ -231,6 +240,21 @@ def _ladder_lines(config: HubConfig) -> list[str]:
     return lines
 
 
+def _history_advice(config: HubConfig) -> list[str]:
+    """Return what this kind of history can't do."""
+    if config.history is None:
+        return []
+    kind, can = f"history.kind {config.history.kind}", capabilities_of(config.history.kind)
+    advice = []
+    if not can.reads:
+        advice.append(f"{kind} is written only: charts show live readings, nothing is backtested")
+    if not can.reports_refusals:
+        advice.append(f"{kind} may drop what it refuses without a word: the ledger calls it stored")
+    if not can.proven:
+        advice.append(f"{kind} was never tested against that server itself, only beside a stand-in")
+    return advice
+
+
 def _delivery_advice(config: HubConfig) -> list[str]:
     """Return what is allowed but unwise about reaching people."""
     advice = []
@@ -239,6 +263,13 @@ def _delivery_advice(config: HubConfig) -> list[str]:
     host = urlsplit(config.http.url).hostname or ""
     if config.channel and host in ("127.0.0.1", "localhost", "::1"):
         advice.append("http.public_url is not set: links in messages work on this machine only")
+    red = ladders(config.escalation)[Grade.RED].announced
+    if config.channel and not any(step.contacts or {*PUBLIC} & {*step.roles} for step in red):
+        advice.append(
+            "no step of [[escalation]] red at 0 s has roles = ['resident']: residents hear of a red"
+            " only from people, where a plan has a roll_call (safety-eye plan lint --hub says where"
+            " nobody tells them)"
+        )
     if config.channel and not config.selftest.at:
         advice.append("[selftest] is off: a channel that fails is found when it is needed")
     return advice

@@ -19,8 +19,11 @@ from edge.configuration import PortEntry, StationConfig, StationEntry
 from edge.simulator import PortPlan, ports_of
 from safety_eye.house import House
 from safety_eye.hub import HubConfig, load_hub
+from safety_eye.hub_state import state_url
 from safety_eye.profile_text import to_toml
 from safety_eye.siren import NO_SIREN, siren_of
+
+SAMPLE = Path(__file__).parent / "sample" / "community.toml"
 
 
 def webhook_channel(state: Path, url: str, secret: str) -> ChannelEntry:
@@ -55,7 +58,7 @@ def register_people(house: House, file: Path) -> None:
     zones = {zone.id for zone in community.zone}
     given = load_registers(file, load_community(file.with_name("community.toml")))
     here = tuple(one for one in given.volunteer if not one.zones or zones & set(one.zones))
-    database = open_database(f"sqlite:///{house.state / 'alerts.db'}")
+    database = open_database(state_url(house.config, house.state))
     try:
         RegisterStore(database, community.site.id).take(Registers(volunteer=here))
     finally:

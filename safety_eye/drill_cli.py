@@ -17,8 +17,9 @@ from core.community import Community
 from core.community_file import load_community
 from core.configuration import ConfigurationError
 from core.drill import DrillError
+from core.refusal import told
 from safety_eye.hub import HubConfig, load_hub
-from safety_eye.output import console, reader_language
+from safety_eye.output import reader_language, refuse, tell
 
 if TYPE_CHECKING:
     from alerts.drill_calendar import Coverage, Line
@@ -44,24 +45,15 @@ LanguageOption = Annotated[
 ]
 
 
-def _tell(text: str) -> None:
-    console.print(text, markup=False, soft_wrap=True)
-
-
-def _refuse(message: object, code: int = 2) -> typer.Exit:
-    console.print(f"safety-eye: {message}", style="red", markup=False, soft_wrap=True)
-    return typer.Exit(code)
-
-
 @contextmanager
-def _refusals() -> Iterator[None]:
-    """Turn refusals into one line and exit code 2."""
+def _refusals(language: str) -> Iterator[None]:
+    """Turn refusals into one line of the reader's language and exit code 2."""
     from safety_eye.drill_client import HubError  # noqa: PLC0415  # slow imports
 
     try:
         yield
     except (ConfigurationError, DrillError, HubError, OSError) as error:
-        raise _refuse(error) from error
+        raise refuse(told(error, language)) from error
 
 
 def _hub_of(state: Path, hub: Path | None) -> HubConfig:
@@ -70,10 +62,11 @@ def _hub_of(state: Path, hub: Path | None) -> HubConfig:
 
 
 @contextmanager
-def _client(state: Path, hub: Path | None) -> Iterator[DrillClient]:
+def _client(state: Path, hub: Path | None, language: str = "") -> Iterator[DrillClient]:
     from safety_eye.drill_client import DrillClient  # noqa: PLC0415  # slow imports
 
-    with _refusals(), closing(DrillClient(_hub_of(state, hub))) as client:
+    language = language or reader_language()
+    with _refusals(language), closing(DrillClient(_hub_of(state, hub), language)) as client:
         yield client
 
 
@@ -110,7 +103,7 @@ def run(
 
     state = state.resolve()
     profile = (community or state / "community.toml").resolve()
-    with _client(state, hub) as client:
+    with _client(state, hub, language) as client:
         place = Place(load_community(profile), profile, _broker_of(state, hub), state)
         moved = transplant(load_scenario(scenario), place.community, zone, pace)
         options = DrillOptions(
@@ -159,16 +152,16 @@ def _conclude(outcome: Outcome, options: DrillOptions, *, as_json: bool) -> None
     answer, language = outcome.answer, options.language
     for one in answer.score.measures:
         mark = {None: "·", True: "✓", False: "✗"}[one.passed]
-        _tell(f"  {mark} {measure_line(one, answer.drill, language)}")
+        tell(f"  {mark} {measure_line(one, answer.drill, language)}")
     mark = "✓" if outcome.balanced else "✗"
-    _tell(f"  {mark} {'数据账目' if language == 'zh' else 'readings'}: {_readings(outcome)}")
+    tell(f"  {mark} {'数据账目' if language == 'zh' else 'readings'}: {_readings(outcome)}")
     verdict = (
         ("通过" if outcome.passed else "未通过")
         if language == "zh"
         else ("passed" if outcome.passed else "not passed")
     )
-    _tell(f"{state_line(answer.drill, language)}: {verdict}")
-    _tell(f"  {outcome.directory / 'report.html'}")
+    tell(f"{state_line(answer.drill, language)}: {verdict}")
+    tell(f"  {outcome.directory / 'report.html'}")
     if as_json:
         whole = {
             "passed": outcome.passed,
@@ -203,7 +196,7 @@ def list_drills(
     from alerts.drill_words import state_line  # noqa: PLC0415  # slow imports
 
     language = language or reader_language()
-    with _client(state, hub) as client:
+    with _client(state, hub, language) as client:
         drills = client.drills(limit)
         profile = _profile(state, community)
     if as_json:
@@ -211,9 +204,9 @@ def list_drills(
         return
     for one in drills:
         place = profile.place(one.plan.zone, language) if profile else one.plan.zone
-        _tell(f"{one.id}  {place}  {one.plan.scenario}  {state_line(one, language)}")
+        tell(f"{one.id}  {place}  {one.plan.scenario}  {state_line(one, language)}")
     if not drills:
-        _tell("还没有演练" if language == "zh" else "no drill yet")
+        tell("还没有演练" if language == "zh" else "no drill yet")
 
 
 def _profile(state: Path, community: Path | None) -> Community | None:
@@ -230,13 +223,13 @@ def coverage(
     as_json: JsonOption = False,
 ) -> None:
     """Show what was drilled by hazard, watch and channel, and what is due; 1 if anything is."""
-    with _client(state, hub) as client:
+    with _client(state, hub, language) as client:
         answer = client.coverage(days)
     if as_json:
         print(msgspec.json.encode(answer).decode())
     else:
         for line in _coverage_lines(answer.coverage, language or reader_language()):
-            _tell(line)
+            tell(line)
     raise typer.Exit(1 if any(entry.due for entry in answer.coverage.entries) else 0)
 
 
@@ -267,17 +260,17 @@ def report(
     from alerts.drill_words import measure_line, state_line  # noqa: PLC0415  # slow imports
 
     language = language or reader_language()
-    with _client(state, hub) as client:
+    with _client(state, hub, language) as client:
         answer = client.drill(drill)
     if as_json:
         print(msgspec.json.encode(answer).decode())
         return
-    _tell(state_line(answer.drill, language))
+    tell(state_line(answer.drill, language))
     for one in answer.score.measures:
         mark = {None: "·", True: "✓", False: "✗"}[one.passed]
-        _tell(f"  {mark} {measure_line(one, answer.drill, language)}")
+        tell(f"  {mark} {measure_line(one, answer.drill, language)}")
     for file in answer.drill.evidence:
-        _tell(f"  {_file_state(Path(file.path), file.sha256, language)}  {file.path}")
+        tell(f"  {_file_state(Path(file.path), file.sha256, language)}  {file.path}")
 
 
 def _file_state(path: Path, sha256: str, language: str) -> str:
@@ -303,4 +296,4 @@ def abort(
     """Break a drill off."""
     with _client(state, hub) as client:
         client.abort(drill, by or getpass.getuser())
-    _tell(f"drill {drill} was broken off")
+    tell(f"drill {drill} was broken off")

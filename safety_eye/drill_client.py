@@ -30,10 +30,11 @@ class DrillClient:
 
     Args:
         config: Where its API is, and its token.
+        language: In which the hub says what it refuses: zh or en.
     """
 
-    def __init__(self, config: HubConfig) -> None:
-        headers = {}
+    def __init__(self, config: HubConfig, language: str = "en") -> None:
+        headers = {"accept-language": language}
         if config.http.token_file:
             token = Path(config.http.token_file).read_text(encoding="utf-8").strip()
             headers["authorization"] = f"Bearer {token}"

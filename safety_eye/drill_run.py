@@ -22,7 +22,8 @@ from core.clock import RunClock
 from core.drill import STATION
 from edge import read_spool
 from edge.simulator.transplant import Transplant
-from ingest.ledger import LedgerError, read_ledger
+from ingest.ledger_file import LedgerError
+from ingest.station_ledger import read_ledger
 from safety_eye.drill_client import DrillClient, HubSilentError
 from safety_eye.drill_options import DrillOptions, Outcome, Place, plan_of
 from safety_eye.drill_site import DrillSite

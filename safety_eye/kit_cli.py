@@ -14,7 +14,8 @@ from core.clock import RunClock
 from core.community_file import load_community
 from core.configuration import ConfigurationError
 from safety_eye.installation import KitError, write_new
-from safety_eye.output import console
+from safety_eye.options import CommunityOption
+from safety_eye.output import refuse, tell
 
 broker_app = typer.Typer(
     help="The site's Mosquitto: TLS, credentials, rules.", no_args_is_help=True
@@ -23,15 +24,6 @@ broker_app = typer.Typer(
 station_app = typer.Typer(help="A station: new, update.", no_args_is_help=True)
 
 KitArgument = Annotated[Path, typer.Argument(help="The broker's directory.")]
-CommunityOption = Annotated[
-    Path, typer.Option("--community", help="The community profile, community.toml.")
-]
-
-
-def tell(*lines: str) -> None:
-    """Print lines for people, to standard error."""
-    for line in lines:
-        console.print(line, markup=False, soft_wrap=True)
 
 
 def _now() -> dt.datetime:
@@ -44,8 +36,7 @@ def refusals() -> Iterator[None]:
     try:
         yield
     except (KitError, ConfigurationError, OSError) as error:
-        console.print(f"safety-eye: {error}", style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(2) from error
+        raise refuse(error) from error
 
 
 @broker_app.command("new")

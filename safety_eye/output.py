@@ -7,6 +7,7 @@ import datetime as dt
 import locale
 import zoneinfo
 
+import typer
 from rich.console import Console
 from rich.text import Text
 
@@ -36,6 +37,18 @@ def say(text: str) -> None:
     """Print a line; nobody listening any more must not end a hub."""
     with contextlib.suppress(OSError):
         console.print(text, soft_wrap=True)
+
+
+def tell(*lines: str) -> None:
+    """Print lines as they are: the brackets of a unit such as [ppm] are no markup."""
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def refuse(why: object, code: int = 2) -> typer.Exit:
+    """Say why nothing was done; return what ends the command with this code."""
+    console.print(f"safety-eye: {why}", style="red", markup=False, soft_wrap=True)
+    return typer.Exit(code)
 
 
 def reader_language() -> str:

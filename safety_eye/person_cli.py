@@ -9,16 +9,9 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from core.clock import RunClock, parse_clock
-from safety_eye.kpi_cli import (
-    CliError,
-    CommunityOption,
-    HubOption,
-    StateOption,
-    fail,
-    open_state,
-)
-from safety_eye.output import console
+from safety_eye.hub_state import StateError, open_state
+from safety_eye.options import ClockOption, CommunityOption, HubOption, StateOption, run_clock
+from safety_eye.output import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +20,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 person_app = typer.Typer(help="What is held about a person.", no_args_is_help=True)
-ClockOption = Annotated[str, typer.Option("--clock", help="EPOCH_MS:SPEED of the run.")]
 PersonArgument = Annotated[
     str, typer.Argument(help="Id in the journal (`person list` names them), or of a volunteer.")
 ]
@@ -80,16 +72,15 @@ def _ask(
 ) -> T:
     from alerts.privacy import PersonError, Privacy  # noqa: PLC0415  # slow imports
 
+    given = run_clock(clock)
     try:
-        run_clock = parse_clock(clock) if clock else RunClock()
         profile, database = open_state(community, hub, state)
-    except (ValueError, CliError) as error:
-        raise fail(str(error)) from error
+    except StateError as error:
+        raise refuse(error) from error
     try:
-        return question(Privacy(database, profile, run_clock))
+        return question(Privacy(database, profile, given))
     except PersonError as error:
-        console.print(f"safety-eye: {error}", style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(1) from error
+        raise refuse(error, 1) from error
     finally:
         database.close()
 

@@ -14,7 +14,9 @@ from core.community import Community
 from core.community_file import load_community
 from core.configuration import ConfigurationError
 from safety_eye.hub import HubConfig, load_hub, response_file
-from safety_eye.output import console, reader_language
+from safety_eye.hub_state import StateError, existing_state, state_url
+from safety_eye.options import CommunityOption, HubOption
+from safety_eye.output import console, reader_language, refuse, tell
 
 if TYPE_CHECKING:
     from alerts.plan_lint import LintFinding
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
 plan_app = typer.Typer(help="Response plans: what to mend in them.", no_args_is_help=True)
 people_app = typer.Typer(help="Registers of volunteers and supplies.", no_args_is_help=True)
 
-_Community = Annotated[Path, typer.Option("--community", help="The community profile.")]
-_Hub = Annotated[Path | None, typer.Option("--hub", help="hub.toml, for channels and state.")]
 _State = Annotated[
     Path | None, typer.Option("--state", help="State directory: looks into the registers there.")
 ]
@@ -38,11 +38,11 @@ def plan() -> None:
 
 @plan_app.command()
 def lint(
-    community: _Community = Path("community.toml"),
+    community: CommunityOption = Path("community.toml"),
     response: Annotated[
         Path | None, typer.Option("--response", help="response.toml; else as hub.toml says.")
     ] = None,
-    hub: _Hub = None,
+    hub: HubOption = None,
     state: _State = None,
     register: Annotated[
         Path | None, typer.Option(help="Register of volunteers, CSV or TOML, instead of --state.")
@@ -51,6 +51,7 @@ def lint(
     language: Annotated[str, typer.Option(help="zh or en")] = "",
 ) -> None:
     """Say what would fail in the night; 0 if nothing, 1 if something, 2 if a file can't be used."""
+    from alerts.ladder import ladders  # noqa: PLC0415  # slow imports
     from alerts.plan_lint import Lint  # noqa: PLC0415  # slow imports
     from alerts.register import today  # noqa: PLC0415
     from alerts.register_file import Registers, load_registers  # noqa: PLC0415
@@ -70,9 +71,12 @@ def lint(
             kept = _kept(config, state, profile, plans.supply)
         day = today(RunClock().wall_ms(), profile.site.timezone)
         channels = {entry.name for entry in config.channel} if hub is not None else None
-        found = Lint(plans, profile, kept.volunteer, kept.supply, day, channels).run()
-    except ConfigurationError as error:
-        raise _fail(str(error)) from error
+        called = ladders(config.escalation) if hub is not None else None
+        found = Lint(
+            plans, profile, kept.volunteer, kept.supply, day, channels, ladders=called
+        ).run()
+    except (ConfigurationError, StateError) as error:
+        raise refuse(error) from error
     if as_json:
         print(msgspec.json.encode(found).decode())
     else:
@@ -83,8 +87,8 @@ def lint(
 @people_app.command("import")
 def import_people(
     file: Annotated[Path, typer.Argument(help="CSV with a header line, or TOML.")],
-    community: _Community = Path("community.toml"),
-    hub: _Hub = None,
+    community: CommunityOption = Path("community.toml"),
+    hub: HubOption = None,
     state: Annotated[Path, typer.Option("--state", help="State directory.")] = Path("state"),
 ) -> None:
     """Take volunteers or supplies from a file into the registers; who was erased stays erased."""
@@ -95,18 +99,16 @@ def import_people(
     try:
         profile, config = load_community(community), load_hub(hub)
         given = load_registers(file, profile)
-        database = open_database(_state_url(config, state))
+        database = open_database(state_url(config, state))
     except (ConfigurationError, DatabaseError) as error:
-        raise _fail(str(error)) from error
+        raise refuse(error) from error
     try:
         counts = RegisterStore(database, profile.site.id).take(given)
     finally:
         database.close()
-    console.print(
+    tell(
         f"{file}: {counts.volunteers} volunteers, {counts.supplies} supplies taken"
-        + (f", {counts.erased} not: they were erased" if counts.erased else ""),
-        markup=False,
-        soft_wrap=True,
+        + (f", {counts.erased} not: they were erased" if counts.erased else "")
     )
 
 
@@ -114,26 +116,16 @@ def _kept(
     config: HubConfig, state: Path, profile: Community, written: tuple[Supply, ...]
 ) -> Registers:
     """Return a hub's registers; stocks that it has not taken up yet are as written."""
-    from alerts.database import DatabaseError, open_database  # noqa: PLC0415  # slow imports
-    from alerts.register_file import Registers  # noqa: PLC0415
+    from alerts.register_file import Registers  # noqa: PLC0415  # slow imports
     from alerts.register_store import RegisterStore  # noqa: PLC0415
 
-    if not config.state_url and not (state / "alerts.db").is_file():
-        raise ConfigurationError(str(state), "no alerts.db in it: has the hub run there?")
-    try:
-        database = open_database(_state_url(config, state))
-    except DatabaseError as error:
-        raise ConfigurationError(str(state), str(error)) from error
+    database = existing_state(config, state)
     try:
         store = RegisterStore(database, profile.site.id)
         supplies = {supply.id: supply for supply in (*written, *store.supplies())}
         return Registers(tuple(store.volunteers()), tuple(supplies.values()))
     finally:
         database.close()
-
-
-def _state_url(config: HubConfig, state: Path) -> str:
-    return config.state_url or f"sqlite:///{state / 'alerts.db'}"
 
 
 def _show(found: list[LintFinding], file: str, language: str) -> None:
@@ -149,8 +141,3 @@ def _show(found: list[LintFinding], file: str, language: str) -> None:
     console.print(table, markup=False)
     count = len(found)
     console.print(f"{file}: {count} 项需要处理" if zh else f"{file}: {count} to mend", markup=False)
-
-
-def _fail(message: str) -> typer.Exit:
-    console.print(f"safety-eye: {message}", style="red", markup=False, soft_wrap=True)
-    return typer.Exit(2)

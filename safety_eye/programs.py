@@ -14,9 +14,11 @@ import uvicorn
 from fastapi import FastAPI
 
 from alerts.api import build_api
+from alerts.applying import file_version
 from alerts.channels.entry import ChannelError
 from alerts.database import DatabaseError
 from alerts.response import Response
+from alerts.response_file import FILE as RESPONSE
 from alerts.response_file import load_response
 from alerts.service import AlertService, AlertSettings
 from alerts.standards import standards_problems
@@ -33,10 +35,13 @@ from ingest.history import (
     HistoryUnreadableError,
     open_reader,
 )
-from ingest.ledger import LedgerError, read_ledger
+from ingest.ledger_file import LedgerError
 from ingest.service import Ingest, IngestSettings
+from ingest.station_ledger import read_ledger
 from safety_eye.hub import HttpEntry, HubConfig
+from safety_eye.hub_state import state_url
 
+PROFILE = "community.toml"
 log = structlog.get_logger()
 # Why a program can't run as it is configured: one clear line, no stack trace.
 REFUSALS = (
@@ -85,14 +90,22 @@ def run_detect(
 
 
 def run_alerts(
-    config: HubConfig, community: Community, state: Path, clock: Clock, stop: threading.Event
+    config: HubConfig,
+    community: Community,
+    state: Path,
+    clock: Clock,
+    stop: threading.Event,
+    profile: Path | None = None,
 ) -> None:
-    """Keep incidents, tell people, and serve the API and the console until *stop*."""
+    """Keep incidents, tell people, and serve the API and the console until *stop*.
+
+    *profile* is the file of *community*, for its version.
+    """
     if wrong := standards_problems(config.standards, community):
         raise ConfigurationError("hub.toml", "; ".join(wrong))
     response, problem = _response(config, community)
     settings = AlertSettings(
-        state_url=config.state_url or f"sqlite:///{state / 'alerts.db'}",
+        state_url=state_url(config, state),
         channels=config.channel,
         base_url=config.http.url,
         patience=config.patience,
@@ -101,6 +114,8 @@ def run_alerts(
         standards=config.standards,
         response=response,
         response_problem=problem,
+        # What can't be used is not loaded: no lesson is applied by it.
+        versions=_versions(profile, None if problem else config.response),
     )
     service = AlertService(settings, community, config.broker.address, clock)
     feed = LiveFeed(config.broker.address, community, clock)
@@ -123,6 +138,12 @@ def run_alerts(
     page.stop()
     forget()
     service.stop()
+
+
+def _versions(profile: Path | None, response: str | None) -> dict[str, str]:
+    """Return the versions of the files that lessons change, by the names that people call them."""
+    files = {PROFILE: profile, RESPONSE: response}
+    return {name: file_version(Path(file)) for name, file in files.items() if file}
 
 
 def _response(config: HubConfig, community: Community) -> tuple[Response, str]:

@@ -13,7 +13,7 @@ costs one sort.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import exp
 
@@ -185,31 +185,3 @@ def normalise(raw: float, files: Iterable[Labels], profile: Profile = STANDARD) 
     if perfect == silent:
         return 0.0
     return PERFECT * (raw - silent) / (perfect - silent)
-
-
-def best_threshold(files: Sequence[Steps]) -> tuple[float, float]:
-    """Return the one threshold that is best for all files together, and the raw score there.
-
-    It is chosen with the labels, as the benchmark's own protocol does; no threshold is infinite.
-    """
-    level = np.concatenate([file.level for file in files])
-    order = np.argsort(-level, kind="stable")
-    level = level[order]
-    total = np.cumsum(np.concatenate([file.gain for file in files])[order])
-    silent = sum(file.silent for file in files)
-    whole = np.append(level[1:] < level[:-1], True) if level.size else np.zeros(0, np.bool_)
-    if not whole.any() or total[whole].max() <= 0.0:
-        return float("inf"), silent
-    at = int(np.flatnonzero(whole)[np.argmax(total[whole])])
-    return float(level[at]), silent + float(total[at])
-
-
-def score_at(
-    scores: Sequence[Floats], files: Sequence[Labels], threshold: float, profile: Profile = STANDARD
-) -> float:
-    """Return the normalised score of all *files* at one threshold."""
-    raw = sum(
-        steps(score, labels, profile).raw(threshold)
-        for score, labels in zip(scores, files, strict=True)
-    )
-    return normalise(raw, files, profile)

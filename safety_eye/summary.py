@@ -17,7 +17,8 @@ import msgspec
 from core.drill import is_drill
 from core.grade import WARNING_GRADES, Grade, grade_named
 from edge import read_spool
-from ingest.ledger import LedgerError, read_ledger
+from ingest.ledger_file import LedgerError
+from ingest.station_ledger import read_ledger
 
 
 class ReadingTotals(msgspec.Struct, frozen=True):

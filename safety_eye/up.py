@@ -22,14 +22,15 @@ from safety_eye.supervisor import Supervisor
 _TICK_S = 0.5
 
 
-def plan_problems(config: HubConfig, community: Community) -> list[str]:
-    """Return why response.toml can't be used; nothing if it can, or if there is none."""
+def plan_lines(config: HubConfig, community: Community) -> list[str]:
+    """Return why response.toml can't be used, or which of its steps nobody owns; else nothing."""
+    if not config.response:
+        return []
     try:
-        if config.response:
-            load_response(Path(config.response), community)
+        response = load_response(Path(config.response), community)
     except ConfigurationError as error:
-        return [str(error)]
-    return []
+        return [str(error), "people are told without plans and roster until it is mended"]
+    return [f"nobody owns step {step}: give its role" for step in response.unowned]
 
 
 def run_up(
@@ -68,9 +69,8 @@ def run_up(
             say("             but the page comes only when that port is free")
         say(f"  state      {state}   (logs in logs/)")
         say(f"  stations   {', '.join(community.stations) or 'none in the profile yet'}")
-        for problem in plan_problems(config, community):
-            say(f"  [red]plans[/]      {escape(problem)}")
-            say("             people are told without plans and roster until it is mended")
+        for line in plan_lines(config, community):
+            say(f"  [red]plans[/]      {escape(line)}")
         if config.broker.kind != "external":
             probe = BrokerProbe(house.broker, state, clock, say)
         while not stop.wait(_TICK_S):

@@ -12,12 +12,12 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.channels.aliyun import AliyunService, Reply
-from alerts.channels.base import Fate, Outcome, OutcomeKind, masked, together
+from alerts.channels.base import Outcome, OutcomeKind
 from alerts.channels.cloud import Cloud
 from alerts.channels.entry import ChannelEntry, read_options
 from alerts.channels.follow_up import Pending
 from alerts.channels.template import MOST_CHARACTERS, USUAL
-from alerts.channels.voice import KEY, CallOptions, least_grade, not_called
+from alerts.channels.voice import KEY, CallOptions, call_each, is_called, least_grade
 from alerts.incident import Kind
 from alerts.message import Notification
 from alerts.reply_code import Said
@@ -78,22 +78,16 @@ class AliyunVoice(Cloud):
 
     def takes(self, note: Notification) -> bool:
         """Only what somebody must take over, and the daily test."""
-        return note.kind is Kind.TEST or not_called(note, self._least) is None
+        return is_called(note, self._least)
 
     def send(self, note: Notification, now_s: int) -> Outcome:
         """Call once."""
         if note.kind is Kind.TEST:
             return self._test(now_s)
-        refusal = not_called(note, self._least)
-        if refusal is not None:
-            return refusal
-        numbers = self.addresses(note)
-        if not numbers:
-            return self.without_recipient(note)
-        code = self._answers.code(note, self.name, digits=0) if self._answers else ""
-        return together(
-            [Fate(masked(number), self._call(note, number, code, now_s)) for number in numbers]
-        )
+        return call_each(
+            self, note, self._least, self._answers,
+            lambda number, code: self._call(note, number, code, now_s),
+        )  # fmt: skip
 
     def parameters(self, note: Notification, number: str) -> dict[str, str]:
         """Return what is sent for one call."""

@@ -12,7 +12,7 @@ import msgspec
 from alerts.channels.base import Channel, Outcome, OutcomeKind
 from alerts.channels.entry import ChannelEntry, ChannelError, read_secret
 from alerts.channels.post import Answer, Poster, of_status
-from alerts.message import Notification, lines, title, truncate_utf8
+from alerts.message import Audience, Notification, lines, title, truncate_utf8
 from core.grade import Grade
 
 # Bytes (channels 1.10).
@@ -67,7 +67,9 @@ class Ntfy(Channel):
             "priority": _PRIORITY[note.grade],
             "tags": [note.grade.word, note.hazard.value],
         }
-        return message | ({"click": note.url} if note.url else {})
+        # The console is for those who work here; residents get no link to it.
+        link = note.url if note.audience is not Audience.RESIDENT else ""
+        return message | ({"click": link} if link else {})
 
 
 def _outcome(answer: Answer) -> Outcome:

@@ -19,17 +19,14 @@ import msgspec
 from alerts.channels.base import (
     Answers,
     Channel,
-    Fate,
     Outcome,
     OutcomeKind,
     is_number,
-    masked,
-    together,
 )
 from alerts.channels.callback import Callback, CallbackReply
 from alerts.channels.entry import ChannelEntry, ChannelError, read_options, read_pair
 from alerts.channels.post import Answer, Poster, of_status
-from alerts.channels.voice import KEY, CallOptions, least_grade, not_called, spoken
+from alerts.channels.voice import KEY, CallOptions, call_each, is_called, least_grade, spoken
 from alerts.incident import Kind
 from alerts.message import Notification
 from alerts.reply_code import Said
@@ -110,23 +107,17 @@ class TwilioVoice(Channel):
 
     def takes(self, note: Notification) -> bool:
         """Only what somebody must take over, and the daily test."""
-        return note.kind is Kind.TEST or not_called(note, self._least) is None
+        return is_called(note, self._least)
 
     def send(self, note: Notification, now_s: int) -> Outcome:
         """Call once."""
         del now_s
         if note.kind is Kind.TEST:
             return self._test()
-        refusal = not_called(note, self._least)
-        if refusal is not None:
-            return refusal
-        numbers = self.addresses(note)
-        if not numbers:
-            return self.without_recipient(note)
-        code = self._answers.code(note, self.name, digits=0) if self._answers else ""
-        return together(
-            [Fate(masked(number), self._call(note, number, code)) for number in numbers]
-        )
+        return call_each(
+            self, note, self._least, self._answers,
+            lambda number, code: self._call(note, number, code),
+        )  # fmt: skip
 
     def close(self) -> None:
         """Close connections."""

@@ -1,12 +1,23 @@
-"""What telephone calls have in common: when somebody is called, and what is spoken. Pure."""
+"""What telephone calls have in common: when somebody is called, and what is spoken."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
-from alerts.channels.base import Outcome, OutcomeKind
+from alerts.channels.base import (
+    Answers,
+    Channel,
+    Fate,
+    Outcome,
+    OutcomeKind,
+    masked,
+    together,
+)
 from alerts.channels.entry import ChannelEntry, ChannelError
 from alerts.channels.template import filling
+from alerts.incident import Kind
 from alerts.message import Notification
 from alerts.reply_code import wanted
 from core.grade import Grade
@@ -38,6 +49,37 @@ def least_grade(entry: ChannelEntry, options: CallOptions) -> Grade:
             f" {', '.join(_GRADES)}"
         )
     return _GRADES[options.grade]
+
+
+def is_called(note: Notification, least: Grade) -> bool:
+    """Tell whether a channel of calls is made for a message; the daily test rings nowhere."""
+    return note.kind is Kind.TEST or not_called(note, least) is None
+
+
+def call_each(
+    channel: Channel,
+    note: Notification,
+    least: Grade,
+    answers: Answers | None,
+    call: Callable[[str, str], Outcome],
+) -> Outcome:
+    """Call each number of a contact over a message; return what they come to together.
+
+    Args:
+        channel: Whose numbers.
+        note: What is to be said.
+        least: Least grade for which somebody is called.
+        answers: Who gives the code with which a pressed key takes over.
+        call: Calls one number; gets it, and that code ("" if there is nothing to take over).
+    """
+    refusal = not_called(note, least)
+    if refusal is not None:
+        return refusal
+    numbers = channel.addresses(note)
+    if not numbers:
+        return channel.without_recipient(note)
+    code = answers.code(note, channel.name, digits=0) if answers else ""
+    return together([Fate(masked(number), call(number, code)) for number in numbers])
 
 
 def not_called(note: Notification, least: Grade) -> Outcome | None:

@@ -18,7 +18,7 @@ from dashboards.console.figures_pages import figures_router
 from dashboards.console.pages import page_router
 from dashboards.console.site import STATIC, Site
 from ingest.history.base import HistoryReader
-from ingest.ledger import StationLedger, read_ledger
+from ingest.station_ledger import StationLedger, read_ledger
 
 __all__ = ["LiveFeed", "mount"]
 

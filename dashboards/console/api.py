@@ -20,7 +20,7 @@ from dashboards.console.site import Site
 from dashboards.console.station_views import off_by
 from dashboards.console.trace import TRACE_MS, Point
 from dashboards.console.words import Words
-from ingest.ledger import StationLedger
+from ingest.station_ledger import StationLedger
 
 # A page notices a dead server after two missed beats.
 HEARTBEAT_S = 5.0

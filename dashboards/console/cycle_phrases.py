@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from alerts.response import NOBODY
+
 CYCLE_PHRASES: dict[str, tuple[str, str]] = {
     "next": ("下一步", "Next"),
     "next_takeover": ("先接手：按上面的“我来接手”", "Take it over first: the button above"),
@@ -66,6 +68,19 @@ CYCLE_PHRASES: dict[str, tuple[str, str]] = {
     "lesson_after": ("改后版本", "Version after"),
     "lesson_backtest": ("回测结果", "Result of the back-test"),
     "lesson_no_backtest": ("无法回测的理由", "Why it can't be back-tested"),
+    "lesson_applied": ("已落实：{} 已更换（{} → {}）", "applied: {} is another one now ({} → {})"),
+    "lesson_not_applied": (
+        "尚未落实：{} 仍是复盘时的版本（{}）",
+        "not applied yet: {} is still that of the review ({})",
+    ),
+    "lesson_other_file": (
+        "尚未落实：{} 已更换（{}），但不是写明的改后版本（{}）",
+        "not applied yet: {} was changed ({}), but not into the version after it ({})",
+    ),
+    "lesson_unseen": (
+        "程序看不到是否落实：目标里没有 community.toml 或 response.toml",
+        "whether it is applied can't be seen: its target names no community.toml or response.toml",
+    ),
     "lesson_add": ("提出教训", "Propose the lesson"),
     "lesson_approve": ("批准", "Approve"),
     "lesson_reject": ("驳回", "Reject"),
@@ -158,4 +173,5 @@ ROLES = {
     "street-office": ("街道办", "street office"),
     "resident": ("居民", "resident"),
     "volunteer": ("志愿者", "volunteer"),
+    "": (NOBODY.zh, NOBODY.en),
 }

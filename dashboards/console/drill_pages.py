@@ -16,7 +16,6 @@ from alerts.drill_score import DrillScore, Measure
 from alerts.drill_words import MEASURES, line_name, state_line, target_words, value_words
 from core.drill import DrillError
 from dashboards.console.guard import refusal
-from dashboards.console.incident_views import contact_name
 from dashboards.console.site import WHO_COOKIE, Renderer, Site
 from dashboards.console.words import Words
 
@@ -82,7 +81,7 @@ def add_drills(router: APIRouter, site: Site, render: Renderer) -> None:
 
 
 def _desk(site: Site) -> DrillDesk | None:
-    return getattr(site.incidents, "drills", None)
+    return site.incidents.desks.drills
 
 
 def _overview(request: Request, site: Site, render: Renderer) -> Response:
@@ -162,7 +161,7 @@ def _measure(one: Measure, drill: Drill, words: Words) -> MeasureRow:
 def _reach(score: DrillScore, site: Site) -> list[dict[str, Any]]:
     return [
         {
-            "who": contact_name(site.community, one.contact),
+            "who": site.community.contact_name(one.contact),
             "channel": one.channel,
             "accepted": one.accepted,
             "sent": one.sent,

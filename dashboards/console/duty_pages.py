@@ -15,6 +15,7 @@ from alerts.people import PeopleDesk
 from alerts.register_store import RegisterError, Taken
 from alerts.views import IncidentError
 from core.configuration import ConfigurationError
+from core.refusal import told
 from dashboards.console.forms import objection, remembered, texts, typed_fields, who
 from dashboards.console.guard import may_read
 from dashboards.console.marks import mark_of
@@ -138,7 +139,7 @@ def _change(
         else:
             return render.page(request, "missing.html", status=404, text="")
     except _REFUSED as error:
-        return show(request, site, render, people, _told(error, words.language), 409)
+        return show(request, site, render, people, told(error, words.language), 409)
     except (ValueError, OverflowError):
         return show(request, site, render, people, words("refused_times"), 422)
     there = "/duty/registers" if show is _registers else "/duty"
@@ -165,19 +166,15 @@ def _import(
     data: bytes,
     name: str,
 ) -> Response:
-    problem, status = objection(request, typed, site.words(request))
+    words = site.words(request)
+    problem, status = objection(request, typed, words)
     if problem:
         return _registers(request, site, render, people, problem, status)
     try:
         taken = people.take_register(data, name, who(typed))
     except _REFUSED as error:
-        return _registers(request, site, render, people, str(error), 422)
+        return _registers(request, site, render, people, told(error, words.language), 422)
     return _registers(request, site, render, people, taken=taken)
-
-
-def _told(error: Exception, language: str) -> str:
-    """Return a refusal in the reader's language, where it has one."""
-    return error.in_language(language) if isinstance(error, IncidentError) else str(error)
 
 
 def _local(at: int, site: Site) -> str:

@@ -7,12 +7,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from alerts.figures import Figures
 from alerts.kpi import Kpis
 from alerts.kpi_words import NAMES, target_words, value_words
 from alerts.resilience import WORDS, Part
 from alerts.resilience_words import evidence_words, part_words
-from dashboards.console.incident_views import contact_name
+from core.community import Community
 from dashboards.console.site import Renderer, Site
 from dashboards.console.words import Words
 
@@ -34,7 +33,8 @@ def figures_router(site: Site) -> APIRouter:
     """Return the route of the page; it only reads."""
     router = APIRouter(include_in_schema=False)
     render = Renderer(site)
-    desk: Figures | None = getattr(getattr(site.incidents, "standards", None), "figures", None)
+    standards = site.incidents.desks.standards
+    desk = standards.figures if standards is not None else None
 
     @router.get("/figures")
     def figures(request: Request, days: Annotated[int, Query(ge=1, le=400)] = 30) -> Response:
@@ -51,7 +51,7 @@ def figures_router(site: Site) -> APIRouter:
             operators=_operators(found, site, site.words(request)) if found else [],
             channels=_channels(found, site.words(request)) if found else [],
             sources=_sources(found, site, site.words(request)) if found else [],
-            parts=[_part(part, language) for part in parts],
+            parts=[_part(part, site.community, language) for part in parts],
         )
 
     return router
@@ -77,7 +77,7 @@ def _rows(found: Kpis, language: str) -> list[Row]:
 def _operators(found: Kpis, site: Site, words: Words) -> list[Row]:
     return [
         Row(
-            contact_name(site.community, load.contact),
+            site.community.contact_name(load.contact),
             str(load.told),
             words("figures_load", f"{load.per_10_min:.3g}", load.busiest_10_min),
         )
@@ -107,11 +107,11 @@ def _sources(found: Kpis, site: Site, words: Words) -> list[Row]:
     ]
 
 
-def _part(part: Part, language: str) -> Row:
+def _part(part: Part, community: Community, language: str) -> Row:
     within = None if part.value is None or part.unit != "share" else part.value >= 1
     return Row(
         WORDS[part.name].in_language(language),
         part_words(part, language),
-        evidence_words(part, language),
+        evidence_words(part, community, language),
         within,
     )

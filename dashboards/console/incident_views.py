@@ -108,7 +108,7 @@ def incident_card(
         place=community.place(view.zone, words.language),
         headline=view.headline.in_language(words.language),
         why=view.why.in_language(words.language),
-        taken_by=contact_name(community, view.acknowledged_by) if view.acknowledged else "",
+        taken_by=community.contact_name(view.acknowledged_by) if view.acknowledged else "",
         notices=tuple(shown),
         more=len(view.notified) - len(shown),
         acted=tuple(_acted(entry, words) for entry in view.acted),
@@ -137,15 +137,10 @@ def _mark(view: IncidentView, words: Words) -> Mark:
     return mark_of(view.grade, view.condition, words)
 
 
-def contact_name(community: Community, who: str) -> str:
-    """Return the name of a contact of the profile, else the text itself."""
-    return next((contact.name for contact in community.contact if contact.id == who), who)
-
-
 def _notice(entry: NotifiedView, community: Community, words: Words) -> Notice:
     tone = {"accepted": "ok", "failed": "failed", "dead": "failed"}.get(entry.state, "waiting")
     return Notice(
-        who=contact_name(community, entry.contact),
+        who=community.contact_name(entry.contact),
         channel=entry.channel,
         kind=words.notice_kind(entry.kind),
         state=words.notice_state(entry.state),

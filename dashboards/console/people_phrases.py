@@ -27,6 +27,10 @@ PEOPLE: dict[str, tuple[str, str]] = {
         "留给下一班的话：什么还没完，要盯什么",
         "For the next shift: what is unfinished, what to watch",
     ),
+    "hand_over_numbers": (
+        "电话号码和邮箱不会保留：请写进登记册或预案",
+        "Telephone numbers and addresses are not kept here: put them into a register or a plan",
+    ),
     "hand_over_leave": ("交给下一班", "Hand over"),
     "hand_over_take": ("我已看过并接班", "I have read it and take over"),
     "hand_over_from": ("{} · {}", "{} · {}"),

@@ -89,7 +89,7 @@ def _change(
         try:
             _act(site, people, number, who(typed), typed)
         except (IncidentError, DutyError) as error:
-            problem, status = str(error), 409
+            problem, status = error.in_language(words.language), 409
     if problem:
         return _page(
             request, site, render, people, number, mode=mode, problem=problem, status=status

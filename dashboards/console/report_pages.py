@@ -17,9 +17,9 @@ from alerts.people_api import bounded_body
 from alerts.report_api import MOST_BODY_BYTES
 from alerts.report_store import CONFIRMED, OPEN, ReportError, Saying
 from alerts.reports import MOST_NAME, MOST_PHONE, MOST_TEXT
-from alerts.views import IncidentError
 from core.finding import Condition, Hazard
 from core.grade import WARNING_GRADES, Grade, grade_named
+from core.refusal import told
 from dashboards.console.forms import objection, remembered, typed_fields, who
 from dashboards.console.guard import may_read
 from dashboards.console.marks import mark_of
@@ -174,6 +174,6 @@ def _decide(
             people.reports.erase(number)
         else:
             return render.page(request, "missing.html", status=404, text="")
-    except (ReportError, IncidentError, ValueError) as error:
-        return _list(request, site, render, people, str(error), 409)
+    except ValueError as error:
+        return _list(request, site, render, people, told(error, words.language), 409)
     return remembered(typed, RedirectResponse("/duty/reports", 303))

@@ -26,7 +26,6 @@ from dashboards.console.feed import LiveFeed
 from dashboards.console.guard import HEADERS, keep_token, token_of
 from dashboards.console.incident_views import (
     IncidentCard,
-    contact_name,
     incident_card,
 )
 from dashboards.console.marks import Mark
@@ -36,7 +35,8 @@ from dashboards.console.station_views import StationView, station_views
 from dashboards.console.words import Words, clock_text
 from dashboards.console.zones import ZoneGroup, summary, zone_groups
 from ingest.history.base import HistoryReader
-from ingest.ledger import LedgerError, StationLedger
+from ingest.ledger_file import LedgerError
+from ingest.station_ledger import StationLedger
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
@@ -79,17 +79,17 @@ class Site:
     @property
     def cycle(self) -> CyclePort | None:
         """How incidents go through their stages; None where they can't."""
-        return getattr(self.incidents, "cycle", None)
+        return self.incidents.desks.cycle
 
     @property
     def withholding(self) -> WithholdingPort | None:
         """How something is withheld; None where nothing can be."""
-        return getattr(self.incidents, "withholding", None)
+        return self.incidents.desks.withholding
 
     @property
     def people(self) -> PeopleDesk | None:
         """Plans, roster, registers and reports; None where there are none."""
-        return getattr(self.incidents, "people", None)
+        return self.incidents.desks.people
 
     def sits_here(self, last: str) -> str:
         """Return who most likely sits at this screen, the first choice of *who are you*.
@@ -192,7 +192,7 @@ class Renderer:
             "js_words": json.dumps(_js_words(words), ensure_ascii=False),
             "timezone": site.community.site.timezone,
             "iso": _iso,
-            "contact_name": lambda who: contact_name(site.community, words.actor(who)),
+            "contact_name": lambda who: site.community.contact_name(words.actor(who)),
         }
 
 

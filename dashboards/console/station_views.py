@@ -12,7 +12,7 @@ from core.trouble import troubles_of
 from dashboards.console.feed import LiveFeed
 from dashboards.console.statements import StationState
 from dashboards.console.words import Words
-from ingest.ledger import StationLedger
+from ingest.station_ledger import StationLedger
 
 
 def off_by(account: StationLedger) -> int:

@@ -14,6 +14,7 @@ from alerts.views import IncidentError
 from alerts.withholding import Scope, WithholdingKind
 from core.finding import Hazard
 from core.grade import WARNING_GRADES, Grade, grade_named
+from core.refusal import told
 from dashboards.console.forms import objection, remembered, typed_fields, who
 from dashboards.console.site import Renderer, Site
 
@@ -78,7 +79,7 @@ def _page(
         try:
             values["preview"] = port.preview(_scope(asked), _up_to(asked))
         except ValueError as error:
-            values["problem"] = str(error)
+            values["problem"] = told(error, words.language)
     return render.page(request, "withheld.html", status=status, **values)
 
 

@@ -18,6 +18,7 @@ from core.finding import Hazard
 from core.grade import Grade
 from core.limits import LimitRule, fresh_state, step
 from core.quantity import FACTS, Quantity
+from core.wording import HAZARDS
 from edge.simulator.phenomena import Event
 from edge.simulator.program import Program
 from edge.simulator.recording import is_count, load_window
@@ -25,6 +26,9 @@ from edge.simulator.scenario import Play, Scenario, Truth
 
 # Samples that the expectation looks at, at most: a long scenario is looked at less often.
 _MOST_STEPS = 50_000
+# Paces and intervals (s) that a refused drill is tried with, to say which one would do.
+_GENTLER = (100.0, 50.0, 20.0, 10.0, 5.0, 2.0, 1.0)
+_OFTENER_S = (300.0, 120.0, 60.0, 30.0, 10.0, 5.0, 1.0)
 _Placed = TypeVar("_Placed", bound=msgspec.Struct)
 
 
@@ -81,28 +85,79 @@ def transplant(
     """
     if community.zone_of(zone) is None:
         known = ", ".join(one.id for one in community.zone)
-        raise DrillError(f"zone {zone!r}: expected one of {known}")
+        raise DrillError(
+            f"zone {zone!r}: expected one of {known}", f"没有区域 {zone!r}，应为 {known} 之一"
+        )
     truth = _main_truth(scenario, zone)
     sensors = _taking_part(community, zone, truth.hazard)
     twins = drill_community(community, sensors)
     if pace != 1.0 and any(FACTS[one].cumulative for s in twins.sensor for one in s.quantities):
         raise DrillError(
-            "pace: counters count people in an interval; passing faster there would be more of them"
+            "pace: counters count people in an interval; passing faster there would be more of"
+            " them",
+            "计数传感器数的是一段时间内的人数，加快节奏（--pace）会变成更多的人：请用 --pace 1",
         )
     moved = _moved(scenario, truth, zone, twins, pace)
     expected = expectation(moved, twins, pace)
     if expected.grade is Grade.GREEN:
-        raise DrillError(
-            f"scenario {scenario.id} reaches no limit in {zone}: there would be nothing to find"
-        )
+        raise _nothing_to_find(moved, twins, zone, pace)
     return Transplant(moved, twins, sensors, truth.hazard, expected)
+
+
+def _nothing_to_find(moved: Scenario, twins: Community, zone: str, pace: float) -> DrillError:
+    """Return why no limit is reached: not at all, at this pace, or by sensors that look too seldom.
+
+    A peak that is over between two readings is not found. If that is so at the true pace, the
+    sensors would miss it in earnest, too, and whoever asks for the drill should know.
+    """
+    slow_s = max(twin.interval_s for twin in twins.sensor)
+    gentle = next((one for one in _GENTLER if one < pace and _finds(moved, twins, one)), None)
+    if gentle is not None:
+        return DrillError(
+            f"at --pace {pace:g} a reading comes once in {slow_s * pace:g} s of scenario"
+            f" {moved.id}, too seldom to find its peak in {zone}: try --pace {gentle:g}",
+            f"--pace {pace:g} 时，{zone} 的传感器在情景 {moved.id} 里每 {slow_s * pace:g} 秒"
+            f"才有一个读数，会错过峰值：请用 --pace {gentle:g}",
+        )
+    often_s = next(
+        (one for one in _OFTENER_S if one < slow_s and _finds(moved, _every(twins, one), 1.0)), None
+    )
+    if often_s is not None:
+        return DrillError(
+            f"the sensors in {zone} report every {slow_s:g} s: they would miss the peak of scenario"
+            f" {moved.id}, in earnest, too. Let them report every {often_s:g} s (interval_s in"
+            " community.toml), or choose a slower scenario",
+            f"{zone} 的传感器每 {slow_s:g} 秒才报一次，会错过情景 {moved.id} 的峰值，"
+            "真出事时也一样。"
+            f"请把 community.toml 的 interval_s 改为 {often_s:g} 秒，或换一个更慢的情景",
+        )
+    return DrillError(
+        f"scenario {moved.id} reaches no limit in {zone}: there would be nothing to find",
+        f"情景 {moved.id} 在 {zone} 达不到任何限值，无可发现",
+    )
+
+
+def _finds(moved: Scenario, twins: Community, pace: float) -> bool:
+    return expectation(moved, twins, pace).grade is not Grade.GREEN
+
+
+def _every(twins: Community, interval_s: float) -> Community:
+    """Return the twins as they would be if none reported less often."""
+    sensors = tuple(
+        msgspec.structs.replace(twin, interval_s=min(twin.interval_s, interval_s))
+        for twin in twins.sensor
+    )
+    return msgspec.structs.replace(twins, sensor=sensors)
 
 
 def _main_truth(scenario: Scenario, zone: str) -> Truth:
     """Return what the scenario is about: its truth of this very zone, else its first one."""
     found = [truth for truth in scenario.truth if truth.hazard is not Hazard.EQUIPMENT]
     if not found:
-        raise DrillError(f"scenario {scenario.id}: nothing dangerous happens in it")
+        raise DrillError(
+            f"scenario {scenario.id}: nothing dangerous happens in it",
+            f"情景 {scenario.id} 里没有险情，无可演练",
+        )
     return next((truth for truth in found if truth.zone == zone), found[0])
 
 
@@ -110,7 +165,10 @@ def _taking_part(community: Community, zone: str, hazard: Hazard) -> tuple[str, 
     """Return the sensors that watch for the hazard there, and those whose air they ask for."""
     watching = [s for s in community.sensor if (s.zone, s.hazard) == (zone, hazard)]
     if not watching:
-        raise DrillError(f"zone {zone!r}: no sensor watches for {hazard}, nothing could find it")
+        raise DrillError(
+            f"zone {zone!r}: no sensor watches for {hazard}, nothing could find it",
+            f"{zone!r} 没有监测{HAZARDS[hazard][0]}的传感器，什么也发现不了",
+        )
     names = [sensor.id for sensor in watching]
     names += [sensor.air_temperature for sensor in watching if sensor.air_temperature]
     return tuple(dict.fromkeys(names))

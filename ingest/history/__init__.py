@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ingest.history.base import (
     Bucket,
@@ -18,6 +19,11 @@ from ingest.history.settings import HistorySettings
 from ingest.history.sqlite import SqliteWriter
 from ingest.history.sqlite_reader import SqliteReader
 
+if TYPE_CHECKING:
+    from ingest.history.influx_v2 import InfluxV2Writer
+
+    WriterKind = type[SqliteWriter | InfluxV1Writer | InfluxV2Writer]
+
 __all__ = [
     "Bucket",
     "Capabilities",
@@ -27,21 +33,22 @@ __all__ = [
     "HistoryUnreadableError",
     "HistoryWriter",
     "RemoteHistoryWriter",
+    "capabilities_of",
     "open_reader",
     "open_writer",
 ]
 
 
-def _influx_v2(settings: HistorySettings) -> HistoryWriter:
+def _influx_v2() -> type[InfluxV2Writer]:
     # Imported when wanted: it brings half a second of start-up time.
     from ingest.history.influx_v2 import InfluxV2Writer  # noqa: PLC0415
 
-    return InfluxV2Writer(settings)
+    return InfluxV2Writer
 
 
-_WRITERS: dict[str, Callable[[HistorySettings], HistoryWriter]] = {
-    "sqlite": SqliteWriter,
-    "influx-v1": InfluxV1Writer,
+_WRITERS: dict[str, Callable[[], WriterKind]] = {
+    "sqlite": lambda: SqliteWriter,
+    "influx-v1": lambda: InfluxV1Writer,
     "influx-v2": _influx_v2,
     "influx-v3": _influx_v2,
 }
@@ -57,7 +64,12 @@ def open_writer(settings: HistorySettings) -> HistoryWriter:
     Raises:
         HistoryUnavailableError: An embedded history can't be opened.
     """
-    return _WRITERS[settings.kind](settings)
+    return _WRITERS[settings.kind]()(settings)
+
+
+def capabilities_of(kind: str) -> Capabilities:
+    """Return what histories of this kind can do, without opening one."""
+    return _WRITERS[kind]().capabilities
 
 
 def open_reader(settings: HistorySettings) -> HistoryReader:

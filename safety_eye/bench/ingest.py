@@ -35,8 +35,8 @@ from core.pack import encode_pack
 from core.quantity import Quantity
 from ingest.history import HistorySettings
 from ingest.history.line_protocol import LineEncoder
-from ingest.ledger import read_ledger
 from ingest.service import Ingest, IngestSettings
+from ingest.station_ledger import read_ledger
 from ingest.validation import Registry
 from safety_eye.bench.wire import sample_pack
 from safety_eye.embedded_broker import broker_program, free_port

@@ -20,7 +20,9 @@ from detectors.limit_lane import Flags, Floats, Ints
 from detectors.rates import RATES
 
 # Share of the way that is yellow; share from which a pace counts; hours to the limit at that pace.
-SHARES = tuple(round(0.54 + 0.02 * step, 2) for step in range(12))
+# The shares reach as low as a gauge whose limit is seldom crossed can afford: a choice at the edge
+# of its grid would be none.
+SHARES = tuple(round(0.40 + 0.02 * step, 2) for step in range(21))
 FLOORS = (0.45, 0.50, 0.55, 0.60)
 HOURS = (1.5, 2.0, 2.5, 3.0)
 CHOICES: tuple[tuple[float, float, float], ...] = tuple(product(SHARES, FLOORS, HOURS))

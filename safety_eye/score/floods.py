@@ -8,7 +8,7 @@ however many gauges saw it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import median
+from statistics import fmean, median
 
 import msgspec
 
@@ -86,13 +86,19 @@ def _best(
     events: Sequence[int],
     family: Sequence[tuple[float, ...]],
 ) -> int:
-    """Return the choice of the longest median lead within the budget, else the calmest one."""
+    """Return the choice of the longest median lead within the budget, else the calmest one.
+
+    Few floods often leave several choices with the same median and as many false episodes. Of
+    these the one that leads longer on average is better, not the one with the larger numbers.
+    """
     allowed = [place for place, rate in enumerate(rates) if rate <= FALSE_BUDGET]
     if not allowed:
         return min(range(len(rates)), key=lambda place: rates[place])
 
-    def worth(place: int) -> tuple[float, float, tuple[float, ...]]:
+    def worth(place: int) -> tuple[float, float, float, tuple[float, ...]]:
         here = [leads[place][event] for event in events]
-        return (median(here) if here else 0.0, -rates[place], family[place])
+        if not here:
+            return (0.0, -rates[place], 0.0, family[place])
+        return (median(here), -rates[place], fmean(here), family[place])
 
     return max(allowed, key=worth)

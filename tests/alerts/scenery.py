@@ -148,6 +148,7 @@ class Scene:
         self.url = url or f"sqlite:///{directory}/alerts.db"
         self.channels = channels
         self.patience = patience or Patience()
+        self.versions: dict[str, str] = {}
         self._begin()
 
     def _begin(self) -> None:
@@ -157,7 +158,9 @@ class Scene:
         )
         self.watch = Watch(self.store, self.community, self.clock, self.patience)
         rows = WithholdingStore(self.database, self.community.site.id)
-        self.cycle = CycleDesk(self.store, lambda _: self.watch, rows, self.clock, lambda: None)
+        self.cycle = CycleDesk(
+            self.store, lambda _: self.watch, rows, self.clock, lambda: None, self.versions
+        )
         self.withholding = WithholdingDesk(
             rows, self.store, self.watch, self.community, self.clock, lambda: None
         )

@@ -235,3 +235,20 @@ def test_the_api_describes_itself_with_the_shapes_of_its_answers(client: Client)
     assert "IncidentView" in document["components"]["schemas"]
     for path in document["paths"]:
         assert path.startswith(("/api/v1/", "/health/", "/metrics"))
+
+
+def test_figures_begin_with_the_hub_and_not_thirty_days_before_it(
+    service: AlertService, client: Client
+) -> None:
+    assert isinstance(service._clock, ManualClock)
+    service._clock.advance(60)
+    period = {"from": "2025-11-01T00:00:00Z", "to": "2025-12-01T00:00:00Z"}
+    web = client()
+    asked = web.get("/api/v1/kpis", params=period).json()
+    service.start()
+
+    given = web.get("/api/v1/kpis", params=period).json()
+
+    [incident] = service.open_incidents()
+    assert (asked["since"], asked["until"]) == (1_761_955_200_000, service._clock.ms)
+    assert (given["since"], given["until"]) == (incident.opened_at, service._clock.ms)

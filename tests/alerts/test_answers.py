@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -61,13 +60,6 @@ class Counter:
             kept.grade, incident=kept.number, seq=kept.seq, contact=contact,
             id=f"{kept.number}-{kept.seq}-{contact}",
         )  # fmt: skip
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
-    made = Scene(tmp_path)
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -17,24 +17,18 @@ from alerts.channels.entry import ChannelError
 from alerts.delivery import Delivery, SelfTestEntry, WatchdogEntry, problems
 from alerts.dispatch import Room
 from alerts.health import OwnHealth
-from alerts.message import lines
+from alerts.journal import Head
+from alerts.message import lines, short
 from alerts.metrics import Metrics
-from alerts.selftest import SelfTests
+from alerts.selftest import SelfTests, message_of_test
 from alerts.settling import accept, settle
 from alerts.watchdog import LOST_AFTER, Watchdog
 from core.finding import Condition
 from core.grade import Grade
-from tests.alerts.scenery import Scene, level
+from tests.alerts.scenery import Scene, level, place
 from tests.alerts.vendor import Reply, Vendor
 
 WIDE = {"hook": Room(100), "second": Room(100)}
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
-    scene = Scene(tmp_path)
-    yield scene
-    scene.close()
 
 
 @pytest.fixture
@@ -221,6 +215,15 @@ def test_a_test_says_that_it_is_one_and_belongs_to_no_incident(scene: Scene) -> 
 
     assert lines(row.note, "zh") == ["【通道测试】平安眼", "通道每日自检，无需处理。"]
     assert scene.store.open_incidents() == []
+
+
+def test_a_test_by_hand_says_who_tries_it_and_when_and_is_not_called_daily() -> None:
+    made = message_of_test(place().site, "duty-1", 1_764_500_000_000, Head(0, ""), "李工")
+
+    assert lines(made, "zh")[1] == "李工 11月30日 18:53 手动测试，无需处理。"
+    assert lines(made, "en")[1] == "By hand: 李工, 30 Nov 18:53. Nothing to do."
+    for language in ("zh", "en"):
+        assert short(made, language).split("\n") == lines(made, language)
 
 
 def test_delivery_settings_that_make_no_sense_are_refused() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,13 +26,6 @@ from tests.servers import wait_until
 ACCEPTED = Outcome(OutcomeKind.ACCEPTED)
 DOWN = Outcome(OutcomeKind.RETRY, vendor_code="503", detail="HTTP 503")
 NO_SUCH = Outcome(OutcomeKind.PERMANENT, vendor_code="400")
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
-    scene = Scene(tmp_path)
-    yield scene
-    scene.close()
 
 
 def failed(times: int, wall: int = 1) -> Breaker | None:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import msgspec
-import pytest
 
 from alerts.chatter import Swings, remedy
 from alerts.evidence import Chatter
@@ -27,14 +23,6 @@ def swing(at_s: float, *, up: bool, value: float, **changes: object) -> Finding:
 def found(*findings: Finding) -> list[Chatter]:
     swings = Swings()
     return [chatter for finding in findings if (chatter := swings.take(finding))]
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
-    made = Scene(tmp_path)
-    yield made
-    made.store.verify_journal()
-    made.close()
 
 
 def test_three_changes_within_a_minute_are_chatter() -> None:

@@ -33,13 +33,6 @@ Made = Callable[..., Channel]
 
 
 @pytest.fixture
-def vendor() -> Iterator[Vendor]:
-    server = Vendor(Reply())
-    yield server
-    server.close()
-
-
-@pytest.fixture
 def made(tmp_path: Path, vendor: Vendor) -> Iterator[Made]:
     channels: list[Channel] = []
 

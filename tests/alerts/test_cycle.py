@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import msgspec
 import pytest
 
@@ -22,14 +19,6 @@ from tests.alerts.scenery import Scene, level
 
 PUMP = PlanStep(id="pump", text=Name("开泵", "start the pump"), role="duty", within_s=300)
 DOORS = PlanStep(id="doors", text=Name("敲门", "knock at every door"), role="volunteer")
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
-    made = Scene(tmp_path)
-    yield made
-    made.store.verify_journal()
-    made.close()
 
 
 def incident(scene: Scene, number: int = 1) -> Incident:
@@ -337,6 +326,61 @@ def test_a_lesson_needs_a_back_test_and_somebody_else_to_approve_it(scene: Scene
     assert (kept.version, kept.state, kept.approver) == (2, "approved", "leader-1")
     assert (kept.before, kept.after) == ("v7", "v8")
     assert scene.happened().count("lesson") == 3  # every version is in the journal
+
+
+OLD, NEW, OTHER = "0a1b2c3d4e5f", "1b2c3d4e5f60", "2c3d4e5f6071"
+
+
+@pytest.mark.parametrize(
+    ("after", "loaded", "is_applied"),
+    [
+        ("", OLD, False),  # the file is still that of the review
+        ("v8", OLD, False),  # whatever somebody wrote down
+        ("v8", NEW, True),
+        (NEW, NEW, True),
+        (NEW + "f" * 52, NEW, True),  # the whole SHA-256
+        (NEW, OTHER, False),  # changed, but not into what was approved
+    ],
+)
+def test_a_lesson_is_applied_once_the_hub_has_loaded_another_file_not_once_somebody_says_so(
+    scene: Scene, after: str, loaded: str, is_applied: bool
+) -> None:
+    scene.versions["community.toml"] = OLD
+    scene.say(level(Grade.RED))
+    scene.later(3000, level(Grade.GREEN))
+    scene.cycle.write_lesson(1, "duty-1", lesson(after=after, loaded="what somebody claims"))
+    assert scene.cycle.lessons()[0].applied is None  # nobody has approved it
+    scene.cycle.judge_lesson(1, "lesson-1", "leader-1", approve=True)
+
+    scene.versions["community.toml"] = loaded
+    scene.restart()
+
+    [taught] = scene.cycle.lessons()
+    assert taught.applied is not None
+    assert (taught.applied.reviewed, taught.applied.loaded) == (OLD, loaded)
+    assert taught.applied.applied is is_applied
+    view = scene.cycle.cycle(1)
+    assert view is not None
+    assert view.applied == {"lesson-1": taught.applied}
+
+
+def test_a_new_version_of_a_lesson_keeps_the_file_of_the_review_and_other_targets_have_none(
+    scene: Scene,
+) -> None:
+    scene.versions |= {"community.toml": OLD, "response.toml": OTHER}
+    scene.say(level(Grade.RED))
+    scene.later(3000, level(Grade.GREEN))
+    scene.cycle.write_lesson(1, "duty-1", lesson())
+    scene.versions["community.toml"] = NEW
+    scene.cycle.write_lesson(1, "duty-1", lesson(id="lesson-1", change="less"))
+    assert scene.cycle.lessons()[0].lesson.loaded == OLD
+
+    scene.cycle.write_lesson(1, "duty-1", lesson(id="lesson-1", target="response.toml: pump"))
+    assert scene.cycle.lessons()[0].lesson.loaded == OTHER
+
+    scene.cycle.write_lesson(1, "duty-1", lesson(target="the pump's hose"))
+    scene.cycle.judge_lesson(1, "lesson-2", "leader-1", approve=True)
+    assert [one.applied for one in scene.cycle.lessons()] == [None, None]
 
 
 def test_the_draft_of_the_review_tells_latencies_and_what_was_missed(scene: Scene) -> None:

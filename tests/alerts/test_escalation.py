@@ -35,13 +35,6 @@ SHORT = Ladder(
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
-    scene = Scene(tmp_path)
-    yield scene
-    scene.close()
-
-
-@pytest.fixture
 def short(tmp_path: Path) -> Iterator[Scene]:
     scene = Scene(tmp_path, delivery=Delivery(escalation=(SHORT,)))
     yield scene

@@ -16,6 +16,7 @@ from alerts.channels import open_channels
 from alerts.channels.base import Channel
 from alerts.channels.entry import ChannelEntry
 from alerts.incident import Kind
+from alerts.notification import Audience
 from core.community import Name
 from core.grade import Grade
 from tests.alerts.samples import note
@@ -163,6 +164,7 @@ def test_ntfy_rings_louder_the_worse_it_is_and_opens_the_incident(
     assert red.json["topic"] == "duty"
     assert red.json["click"] == "http://hub:8765/incidents/12"
     assert red.headers["authorization"] == "Bearer tk_nobody"
+    assert "click" not in sent(channel, vendor, audience=Audience.RESIDENT).json
 
 
 def test_an_incident_is_one_alertmanager_alert_that_fires_and_resolves(

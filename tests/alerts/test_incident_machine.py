@@ -346,7 +346,7 @@ ACTS: list[Act] = [
     lambda one, now: learning.sign_review(
         one, "leader-1", "text", now, nothing_to_learn="as planned"
     ),
-    lambda one, now: learning.write_lesson(one, "duty-1", TAUGHT, now),
+    lambda one, now: learning.write_lesson(one, "duty-1", TAUGHT, now, {}),
     lambda one, now: learning.judge_lesson(one, "lesson-1", "leader-1", now, approve=True),
     lambda one, now: learning.judge_lesson(one, "lesson-1", "leader-1", now, approve=False),
     lambda one, now: learning.close(one, "leader-1", now),

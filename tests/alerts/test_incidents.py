@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -22,13 +22,6 @@ from alerts.watch import Watch
 from core.finding import Because, Condition, Hazard
 from core.grade import Grade
 from tests.alerts.scenery import EQUIPMENT, FLOOD, Scene, level, link, silence
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
-    scene = Scene(tmp_path)
-    yield scene
-    scene.close()
 
 
 def test_blue_and_above_open_an_incident_and_tell_the_duty(scene: Scene) -> None:
@@ -68,6 +61,17 @@ def test_the_same_finding_again_changes_and_tells_nothing(scene: Scene) -> None:
         scene.say(level(Grade.ORANGE))
 
     assert scene.happened() == ["opened", "announced"]
+
+
+def test_a_headline_says_when_it_was_true(scene: Scene) -> None:
+    scene.say(level(Grade.YELLOW))
+    begun = scene.clock.ms
+    scene.later(600, level(Grade.YELLOW))
+    (kept,) = scene.store.open_incidents()
+    assert kept.incident.described_at == begun
+    scene.say(level(Grade.RED))
+    (kept,) = scene.store.open_incidents()
+    assert kept.incident.described_at == scene.clock.ms > begun
 
 
 def test_a_flapping_value_does_not_flood_anybody(scene: Scene) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,12 +12,13 @@ from alerts.incident import Event, Happening, Kind
 from alerts.kpi import Kpis, kpis
 from alerts.kpi_facts import Story
 from alerts.kpi_words import NAMES, TARGETS, target_words, value_words, verdict_words
-from alerts.resilience import WORDS
+from alerts.resilience import WORDS, Part
+from alerts.resilience_words import evidence_words
 from alerts.response import Plan, Response
 from alerts.watch import Watch
 from core.finding import Hazard
 from core.grade import Grade
-from tests.alerts.scenery import Scene, level, silence
+from tests.alerts.scenery import Scene, level, place, silence
 
 BEGIN = 1_764_460_800_000
 MINUTE = 60_000
@@ -201,13 +200,6 @@ def test_each_figure_has_words_in_both_languages_and_a_target_names_its_mark() -
 # --- from the database ---
 
 
-@pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
-    made = Scene(tmp_path)
-    yield made
-    made.close()
-
-
 def figures(scene: Scene) -> Figures:
     return Figures(
         scene.database, scene.community, scene.clock, lambda: scene.watch.conditions("silence")
@@ -276,3 +268,21 @@ def test_takeovers_of_the_last_months_show(scene: Scene) -> None:
     parts = {part.name: part for part in figures(scene).resilience()}
     assert (parts["take-over"].value, parts["take-over"].n) == (60, 1)
     assert parts["taken-over"].value == 1
+
+
+@pytest.mark.parametrize(
+    ("part", "missing", "zh", "en"),
+    [
+        ("drilled", "flood", "内涝", "flood"),
+        ("two-ways", "duty-1", "张 三", "张 三"),
+        ("reporting", "gauge-1.water-level", "水位 1", "Gauge 1"),
+        ("limits", "underpass/water-level/high", "下穿通道 水位", "Underpass water level"),
+        ("channels", "sms", "sms", "sms"),
+    ],
+)
+def test_what_is_missing_is_named_as_people_call_it(
+    part: str, missing: str, zh: str, en: str
+) -> None:
+    told = Part(name=part, value=0.5, n=1, of=2, missing=(missing,))
+    assert evidence_words(told, place(), "zh") == f"2 中 1；缺：{zh}"
+    assert evidence_words(told, place(), "en") == f"1 of 2; missing: {en}"

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import select, update
@@ -29,7 +26,7 @@ class Phone(IncidentDesk):
         self.scene = scene
         self.links = Links(scene.database, "https://hub.example", scene.clock)
         app = FastAPI()
-        app.include_router(link_router(self, scene.community))
+        app.include_router(link_router(self.links, self, scene.community))
         self.browser = Web(app, "10.0.0.7")
         self._rows: list[Claimed] = []
 
@@ -41,13 +38,6 @@ class Phone(IncidentDesk):
         url = self.links.url(row[-1])
         assert url.startswith("https://hub.example/a/")
         return url.removeprefix("https://hub.example")
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
-    scene = Scene(tmp_path)
-    yield scene
-    scene.close()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,13 +21,6 @@ pytest.importorskip("apprise", reason="the extra long-tail is not installed")
 
 HEX = "0123456789abcdef" * 2
 Made = Callable[..., Channel]
-
-
-@pytest.fixture
-def vendor() -> Iterator[Vendor]:
-    server = Vendor(Reply())
-    yield server
-    server.close()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from alerts.guidance import Guidance, advice
 from alerts.incident import Event, Happening, Kind
 from alerts.journal import Head, fold
 from alerts.message import Audience, cut, lines, notification, short, title, ucs2
+from alerts.notification import DigestItem
 from core.community import Name
 from core.finding import Condition, Hazard
 from core.grade import Grade
@@ -157,6 +158,23 @@ def test_the_end_of_a_drill_asks_nobody_to_do_anything_in_any_text(audience: Aud
         assert nothing.zh in text
         for asked in (FIRST.zh, PUBLIC.zh, "https://h/a/1-x", "呼叫", "处置"):
             assert asked not in text
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.NOTICE])
+def test_no_text_for_residents_has_an_id_a_link_or_a_measurement(kind: Kind, language: str) -> None:
+    whole = note()
+    item = DigestItem(
+        incident=12, grade=Grade.YELLOW, peak=Grade.RED, place=whole.place, headline=whole.headline,
+        since=1_764_500_000_000, over=False,
+    )  # fmt: skip
+    told = note(audience=Audience.RESIDENT, kind=kind, public=PUBLIC, items=(item,), zone="under-1")
+
+    text = "\n".join([*lines(told, language), short(told, language, 140)])
+
+    assert told.incident == 12
+    for technical in ("#", "12", "http", "under-1", "0.2", "duty-1"):
+        assert technical not in text, text
 
 
 def test_residents_are_told_to_go_on_while_it_is_only_easing() -> None:

@@ -1,62 +1,56 @@
 """Every vendor is down for an hour and comes back: nobody is forgotten, nothing old is told as new.
 
-The production worker and watch, driven by hand over a clock that the test moves.
+The production worker, watch and webhooks over real HTTP, driven by hand over a clock that the test
+moves: an hour passes in seconds, and every deadline, back-off and rest is the production one.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
 
-from alerts.channels.base import Channel, Outcome, OutcomeKind
+from alerts.channels import open_channels
+from alerts.channels.entry import ChannelEntry
 from alerts.dispatch import Claimed
 from alerts.incident import Kind
 from alerts.metrics import Metrics
-from alerts.notification import Notification
 from alerts.routing import MAX_AGE_MS
 from alerts.worker import Worker
 from core.finding import Finding
 from core.grade import Grade
+from tests.alerts.samples import SECRET
 from tests.alerts.scenery import Scene, level
+from tests.alerts.vendor import Reply, Request, Vendor
 
 HOUR_S = 3600
 STEP_S = 15
-DOWN = Outcome(OutcomeKind.RETRY, vendor_code="ConnectError", detail="no connection")
+# How a vendor is down: it is busy, its proxy says so in HTML, or it hangs up.
+DOWN = (
+    Reply(503),
+    Reply(502, b"<html>Bad Gateway</html>", {"content-type": "text/html"}),
+    Reply(how="reset"),
+)
+CHANNELS = ("hook", "second")
 # The longest rest of a breaker, and the longest back-off of red.
 BACK_WITHIN_S = 300 + 30
 
 
-@dataclass(frozen=True)
-class Heard:
-    """One message that arrived."""
+class Heard(NamedTuple):
+    """One message that arrived: when (run ms), over what, and what it says."""
 
     at: int
     channel: str
-    note: Notification
+    note: dict[str, Any]
 
-
-class Line(Channel):
-    """A vendor behind a line that may be cut."""
-
-    concurrency = 4
-
-    def __init__(self, name: str, outage: Outage) -> None:
-        self.name = name
-        self._outage = outage
-
-    def send(self, note: Notification, now_s: int) -> Outcome:
-        del now_s
-        self._outage.attempts += 1
-        if not self._outage.up:
-            return DOWN
-        heard = Heard(self._outage.scene.clock.ms, self.name, note)
-        self._outage.heard.append(heard)
-        return Outcome(OutcomeKind.ACCEPTED)
+    @property
+    def grade(self) -> Grade:
+        """What it warns of."""
+        return Grade[self.note["grade"].upper()]
 
 
 class Outage:
@@ -64,15 +58,38 @@ class Outage:
 
     def __init__(self, directory: Path) -> None:
         self.scene = Scene(directory)
+        self.vendor = Vendor(self._answer)
         self.up = True
         self.attempts = 0
         self.heard: list[Heard] = []
         self.dangers: dict[str, Grade] = {}
+        secret = directory / "hook.key"
+        secret.write_text(SECRET)
+        self.channels = open_channels(
+            ChannelEntry(
+                name=name, kind="webhook", url=f"{self.vendor.base}/{name}",
+                secret_file=str(secret), allow_private=True,
+            )
+            for name in CHANNELS
+        )  # fmt: skip
         self.worker = Worker(
-            self.scene.database, {name: Line(name, self) for name in ("hook", "second")},
-            self.scene.clock, Metrics(), owner="me",
+            self.scene.database, self.channels, self.scene.clock, Metrics(), owner="me",
             told=lambda _numbers: None, health=lambda _name, _outcome: None,
         )  # fmt: skip
+
+    def _answer(self, request: Request) -> Reply:
+        self.attempts += 1
+        if not self.up:
+            return DOWN[self.attempts % len(DOWN)]
+        note = request.json["data"]
+        self.heard.append(Heard(self.scene.clock.ms, request.path.strip("/"), note))
+        return Reply(204)
+
+    def close(self) -> None:
+        for channel in self.channels.values():
+            channel.close()
+        self.vendor.close()
+        self.scene.close()
 
     def danger(self, zone: str, grade: Grade) -> None:
         self.dangers[zone] = grade
@@ -113,7 +130,7 @@ class Outage:
 def outage(tmp_path: Path) -> Iterator[Outage]:
     made = Outage(tmp_path)
     yield made
-    made.scene.close()
+    made.close()
 
 
 def test_each_red_reaches_somebody_when_vendors_are_back_and_nothing_stale_is_told(
@@ -137,15 +154,15 @@ def test_each_red_reaches_somebody_when_vendors_are_back_and_nothing_stale_is_to
 
     first: dict[str, Heard] = {}
     for heard in outage.heard:
-        first.setdefault(heard.note.zone, heard)
-        age_ms = heard.at - heard.note.at
-        assert age_ms <= MAX_AGE_MS[heard.note.grade], "a stale message was sent as new"
-        current = outage.dangers[heard.note.zone]
-        assert heard.note.grade <= current or heard.note.at > back
+        first.setdefault(heard.note["zone"], heard)
+        age_ms = heard.at - heard.note["at"]
+        assert age_ms <= MAX_AGE_MS[heard.grade], "a stale message was sent as new"
+        current = outage.dangers[heard.note["zone"]]
+        assert heard.grade <= current or heard.note["at"] > back
     assert {"early", "middle", "late", "orange"} <= set(first)
     assert all(heard.at - back <= BACK_WITHIN_S * 1000 for heard in first.values())
     for zone in ("early", "middle", "late"):
-        told = {heard.note.contact for heard in outage.heard if heard.note.zone == zone}
+        told = {heard.note["contact"] for heard in outage.heard if heard.note["zone"] == zone}
         assert "duty-1" in told or "leader-1" in told
     # Without breakers: six incidents of up to four rows, each tried every 15 s for an hour.
     assert tried < 6 * 4 * 240 / 10
@@ -166,9 +183,9 @@ def test_each_person_hears_an_incidents_messages_in_their_order_and_each_once(
 
     heard: dict[tuple[str, str], list[int]] = defaultdict(list)
     for one in outage.heard:
-        heard[one.note.contact, one.channel].append(one.note.seq)
+        heard[one.note["contact"], one.channel].append(one.note["seq"])
     assert all(seqs == sorted(set(seqs)) for seqs in heard.values())
-    ids = [one.note.id for one in outage.heard]
+    ids = [one.note["id"] for one in outage.heard]
     assert len(ids) == len(set(ids))
-    last = [one.note for one in outage.heard if one.note.contact == "leader-1"][-1]
-    assert (last.kind, last.grade) == (Kind.ESCALATION, Grade.RED)
+    last = [one for one in outage.heard if one.note["contact"] == "leader-1"][-1]
+    assert (last.note["kind"], last.grade) == (Kind.ESCALATION, Grade.RED)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -57,13 +56,6 @@ class Desk:
         with self.scene.database.read() as connection:
             query = select(tables.outbox).where(tables.outbox.c.row == number)
             return dict(connection.execute(query).mappings().one())
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
-    scene = Scene(tmp_path)
-    yield scene
-    scene.close()
 
 
 @pytest.fixture

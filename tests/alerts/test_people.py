@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from alerts.duty_store import DutyError
+from alerts.impersonal import MAIL_MARK, NUMBER_MARK
 from alerts.people import PeopleDesk
 from alerts.privacy import Privacy
 from alerts.register_store import RegisterError
@@ -208,6 +209,13 @@ def test_without_a_roster_every_duty_contact_is_told(tmp_path: Path) -> None:
 
     assert {contact for _, _, contact, _ in house.scene.notes()} == {"duty-1", "duty-2"}
     house.scene.close()
+
+
+def test_a_number_typed_into_a_hand_over_is_not_kept(house: House) -> None:
+    left = house.people.hand_over("duty-2", "王师傅 138 1234 5678 七点来修泵，li@example.com")
+
+    assert left.text == f"王师傅 {NUMBER_MARK} 七点来修泵，{MAIL_MARK}"
+    assert house.people.hand_overs()[0].text == left.text
 
 
 def test_a_hand_over_keeps_what_was_open_and_the_first_who_reads_it(house: House) -> None:

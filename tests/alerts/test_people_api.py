@@ -101,6 +101,19 @@ def test_what_is_private_or_changes_something_needs_the_token(web: Web) -> None:
         assert web.request(method, path, json={}).status_code == 401, (method, path)
 
 
+def test_a_refusal_is_in_the_language_that_the_caller_asks_for_first(web: Web) -> None:
+    for path, body, zh, en in (
+        ("hand-overs/9/acknowledge", {"who": "duty-2"}, "没有编号 9 的交班记录", "hand-over 9:"),
+        ("incidents/99/roll-call", {"who": "duty-2", "zone": "tower", "door": "1"},
+         "没有编号 99 的事件", "incident 99: there is none"),
+    ):  # fmt: skip
+        for language, said in (("zh-CN,zh;q=0.9,en;q=0.8", zh), ("en-GB,zh;q=0.5", en), ("", en)):
+            answer = web.post(
+                f"/api/v1/{path}", json=body, headers=BEARER | {"accept-language": language}
+            )
+            assert (answer.status_code, said in answer.json()["detail"]) == (404, True), language
+
+
 def test_a_duty_hour_over_http(web: Web) -> None:
     who = {"who": "duty-2"}
     web.post("/api/v1/reports", json=REPORT)
@@ -128,7 +141,7 @@ def test_a_duty_hour_over_http(web: Web) -> None:
     )
     assert read.json()["taken_by"] == "duty-1"
     assert {one["rule"] for one in web.get("/api/v1/plans/lint", headers=BEARER).json()} == {
-        "unreachable", "no-volunteer",
+        "unreachable", "no-volunteer", "residents",
     }  # fmt: skip
     assert [one["id"] for one in web.get("/api/v1/plans").json()] == [
         "flood-underpass", "flood-site-red",

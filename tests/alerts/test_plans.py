@@ -9,13 +9,15 @@ import msgspec
 import pytest
 
 from alerts.guidance import NO_GUIDANCE
+from alerts.ladder import Ladder, Step, ladders
 from alerts.plan_lint import Lint, LintFinding
 from alerts.plans import advise, doors_of, plan_for, template
 from alerts.register import takings, who_can
 from alerts.register_file import load_registers, parse_registers
-from alerts.response import Plan, Step, within_zones
+from alerts.response import Call, Plan, within_zones
+from alerts.response import Step as PlanStep
 from alerts.response_file import load_response, response_problems
-from core.community import Community, Name
+from core.community import Community, Contact, Name
 from core.community_file import load_community
 from core.configuration import ConfigurationError
 from core.finding import Hazard
@@ -76,6 +78,20 @@ def test_a_zone_has_its_own_plan_else_its_parents_else_the_sites() -> None:
     assert chosen("riverside", Grade.RED) == "flood-site-red"
 
 
+def test_a_step_without_a_role_is_found_and_takes_no_plan_from_the_place() -> None:
+    made = response(RESPONSE.replace('role = "duty"\n', "", 1))
+
+    [found] = lint(response=made).run()
+
+    assert (found.rule, found.where) == ("no-owner", "plan flood-underpass: step boom")
+    assert made.unowned == ["flood-underpass/boom"]
+    assert [made.role_name("", language) for language in ("zh", "en")] == [
+        "无人负责", "owned by nobody",
+    ]  # fmt: skip
+    ask = advise(made, community())("underpass", Hazard.FLOOD, Grade.ORANGE)
+    assert ask.first.en == "Lower the north boom, key on hook 2"
+
+
 def test_messages_get_the_first_step_of_the_plan_and_nothing_where_there_is_none() -> None:
     ask = advise(response(), community())
 
@@ -124,7 +140,7 @@ def test_the_shipped_sample_has_no_findings() -> None:
 
 def _with_step(text: str) -> dict[str, Any]:
     made = response()
-    step = Step("copied", Name(zh=text, en="Something of this place, and only of it"), "duty")
+    step = PlanStep("copied", Name(zh=text, en="Something of this place, and only of it"), "duty")
     plan = msgspec.structs.replace(made.plan[0], step=(*made.plan[0].step, step))
     return {"response": msgspec.structs.replace(made, plan=(plan, *made.plan[1:]))}
 
@@ -199,6 +215,40 @@ def test_the_lint_finds_what_would_fail_in_the_night(
 
     assert any(one.rule == rule and where in one.where for one in found), found
     assert all(one.text.zh and one.text.en for one in found)
+
+
+def _called_at_red(*roles: str, after_s: float = 0.0) -> dict[Grade, Ladder]:
+    told = Step(0.0, ("duty",)), Step(after_s, roles)
+    return ladders([Ladder("red", told)])
+
+
+def test_where_nobody_tells_residents_of_a_red_is_found_with_what_to_do() -> None:
+    tenants = Contact("tenants", "居民群", "resident", ("hook",))
+    with_tenants = msgspec.structs.replace(community(), contact=(*community().contact, tenants))
+
+    def found(called: dict[Grade, Ladder] | None, place: Community, **plan: Any) -> list[str]:
+        made = lint(**(_with_red(**plan) | {"community": place, "ladders": called})).run()
+        return [f"{one.where}: {one.text.en}" for one in made if one.rule == "residents"]
+
+    for called, place in (
+        (_called_at_red("leader"), with_tenants),  # no step names them
+        (_called_at_red("resident"), community()),  # a step does, but there is nobody
+        (_called_at_red("resident", after_s=600), with_tenants),  # only if nobody takes over
+    ):
+        [one] = found(called, place)
+        assert one.startswith("zone underpass: nobody tells residents at red (flood")
+        assert "roles = ['resident']" in one
+    assert found(_called_at_red("resident"), with_tenants) == []
+    assert found(_called_at_red("leader"), community(), roll_call=("tower",)) == []
+    assert found(_called_at_red("leader"), with_tenants, call=(Call(contact="tenants"),)) == []
+    assert found(None, community()) == []  # without hub.toml nobody knows
+
+
+def _with_red(**changes: Any) -> dict[str, Any]:
+    """The site's plan for red, before *changes*."""
+    made = response()
+    plan: Plan = msgspec.structs.replace(made.plan[1], **changes)
+    return {"response": msgspec.structs.replace(made, plan=(made.plan[0], plan))}
 
 
 def test_a_hole_in_the_roster_is_told_with_its_hours_and_its_first_night() -> None:

@@ -11,10 +11,11 @@ from sqlalchemy import String, insert, inspect, select
 
 from alerts import tables
 from alerts.database import open_database
+from alerts.duty_store import DutyStore
 from alerts.impersonal import MAIL_MARK, NUMBER_MARK, impersonal
 from alerts.incident import Event, Happening
 from alerts.personal import IMPERSONAL, PLACES
-from alerts.privacy import PersonError, Privacy
+from alerts.privacy import ERASED_MARK, PersonError, Privacy
 from alerts.retention import Retention, RetentionSettings, retention_problems
 from alerts.standards_tables import erasure, hook_alert
 from core.grade import Grade
@@ -118,6 +119,35 @@ def test_names_and_numbers_that_people_write_down_don_t_get_into_the_journal(
     scene.store.verify_journal()
 
 
+def test_a_hand_over_belongs_to_who_wrote_it_and_to_whom_it_names(scene: Scene) -> None:
+    duty = DutyStore(scene.database, "riverside")
+    writer, named = (scene.store.person_id(name) for name in ("赵 六", "钱 七"))
+    duty.hand_over(writer, "day", "钱 七来修泵，水泵房钥匙在钱 七处", (), scene.clock.ms)
+    duty.hand_over(named, "night", "一切正常", (), scene.clock.ms)
+    duty.hand_over("duty-1", "day", "和别人无关", (), scene.clock.ms)
+
+    held = privacy(scene).export(named)["held"]["hand_over"]
+    assert {row["text"] for row in held} == {"钱 七来修泵，水泵房钥匙在钱 七处", "一切正常"}
+
+    statement = privacy(scene).erase(named)
+    assert [one.text for one in duty.hand_overs()] == [
+        "和别人无关", "", f"{ERASED_MARK}来修泵，水泵房钥匙在{ERASED_MARK}处",
+    ]  # fmt: skip
+    touched = [(one.rows, one.erased) for one in statement.touched if one.table == "hand_over"]
+    assert touched == [(1, ("text",)), (1, ("text",))]
+    privacy(scene).erase(writer)
+    assert [one.text for one in duty.hand_overs()] == ["和别人无关", "", ""]
+    assert "钱" not in whole_database(scene)
+
+
+def test_the_notes_that_name_staff_are_found_by_the_name_of_the_profile(scene: Scene) -> None:
+    duty = DutyStore(scene.database, "riverside")
+    duty.hand_over("leader-1", "day", "张 三 100% 到场", (), scene.clock.ms)
+    assert privacy(scene).export("duty-1")["held"]["hand_over"][0]["text"] == "张 三 100% 到场"
+    privacy(scene).erase("duty-1")
+    assert duty.hand_overs()[0].text == f"{ERASED_MARK} 100% 到场"
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -154,7 +184,7 @@ def test_every_text_column_of_the_database_is_known_to_be_personal_or_not(
     named = {
         f"{place.table}.{column}"
         for place in PLACES
-        for column in (*place.person, *place.within, *place.cleared)
+        for column in (*place.person, *place.within, *place.free, *place.cleared)
     }
     assert texts - named - IMPERSONAL == set()
 

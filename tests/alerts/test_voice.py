@@ -86,13 +86,6 @@ class Site:
 
 
 @pytest.fixture
-def vendor() -> Iterator[Vendor]:
-    server = Vendor(Reply())
-    yield server
-    server.close()
-
-
-@pytest.fixture
 def telephone(vendor: Vendor) -> Telephone:
     vendor.reply = made = Telephone()
     return made

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from sqlalchemy import select
 
@@ -20,14 +17,6 @@ GAUGE = Scope(sensor="gauge-1")
 PLACE = Scope(zone="underpass", hazard=Hazard.FLOOD)
 SHELVED, SUPPRESSED = WithholdingKind.SHELVED, WithholdingKind.SUPPRESSED
 OUT = WithholdingKind.OUT_OF_SERVICE
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
-    made = Scene(tmp_path)
-    yield made
-    made.store.verify_journal()
-    made.close()
 
 
 def incident(scene: Scene) -> Incident:

@@ -96,8 +96,12 @@ class Vendor:
         return self._server.server_port
 
     @property
+    def base(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/hook"
+        return f"{self.base}/hook"
 
     def close(self) -> None:
         self.released.set()

@@ -12,7 +12,8 @@ from edge.pack_books import StoredPack
 from edge.spool import Spool
 from ingest.inbox import Delivery
 from ingest.intake import Intake
-from ingest.ledger import Ledger, StationLedger, read_ledger
+from ingest.ledger import Ledger
+from ingest.station_ledger import StationLedger, read_ledger
 from tests.station_probe import community
 
 SITE, STATION = "crash", "one"

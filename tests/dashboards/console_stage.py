@@ -13,6 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from alerts.access import Access
+from alerts.desks import Desks
 from alerts.views import (
     IncidentError,
     IncidentView,
@@ -34,7 +35,7 @@ from core.reading import Reading
 from core.status import Link, StationStatus, encode_status
 from dashboards.console import mount
 from dashboards.console.feed import LiveFeed
-from ingest.ledger import StationLedger
+from ingest.station_ledger import StationLedger
 from tests.servers import free_port, wait_until
 
 SAMPLE = Path(__file__).parents[2] / "safety_eye" / "sample" / "community.toml"
@@ -71,6 +72,8 @@ def an_incident(number: int = 1, **changes: object) -> IncidentView:
 
 class MemoryIncidents:
     """An IncidentPort in memory (alerts/views.py); every rule of the port that pages rely on."""
+
+    desks = Desks()
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -41,9 +41,10 @@ def web(tmp_path: Path) -> Iterator[Web]:
 
 def test_the_page_tells_the_figures_with_their_samples_and_targets(web: Web) -> None:
     page = web.get("/figures?lang=zh&days=1").text
-    for part in ("社区韧性", "接手用时（中位数）", "90 秒", "n = 1", "目标 约 5 % [T]", "未达标"):
+    for part in ("社区韧性", "接手用时（中位数）", "90 秒", "n = 1", "目标 约 5 % [T]", "缺：内涝"):
         assert part in page
     assert "None" not in page
+    assert "统计自" in page
 
 
 def test_the_page_says_unknown_where_nobody_knows_and_speaks_english(web: Web) -> None:

@@ -22,7 +22,7 @@ from core.status import StationStatus
 from core.trouble import Trouble
 from dashboards.console import site as console_site
 from dashboards.console.phrases import PHRASES
-from ingest.ledger import StationLedger
+from ingest.station_ledger import StationLedger
 from tests.dashboards.console_stage import (
     Stage,
     accepted,

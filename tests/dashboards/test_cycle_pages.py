@@ -13,11 +13,10 @@ import pytest
 from fastapi import FastAPI
 
 from alerts.access import Access
-from alerts.cycle_desk import CycleDesk
 from alerts.desk import IncidentDesk
+from alerts.desks import Desks
 from alerts.evidence import Lesson, Need, PlanStep
 from alerts.withholding import Scope, WithholdingKind
-from alerts.withholding_desk import WithholdingDesk
 from core.broker import BrokerAddress
 from core.community import Name
 from core.grade import GRADE_FACTS, Grade
@@ -26,13 +25,6 @@ from dashboards.console.feed import LiveFeed
 from dashboards.console.phrases import PHRASES
 from tests.alerts.scenery import Scene, level
 from tests.servers import free_port
-
-
-class WholeDesk(IncidentDesk):
-    """What an `AlertService` offers, without its threads."""
-
-    cycle: CycleDesk
-    withholding: WithholdingDesk
 
 
 class Browser:
@@ -63,8 +55,8 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 
 @pytest.fixture
 def browser(scene: Scene) -> Browser:
-    desk = WholeDesk(scene.store, scene.watch, scene.clock, lambda: None)
-    desk.cycle, desk.withholding = scene.cycle, scene.withholding
+    desk = IncidentDesk(scene.store, scene.watch, scene.clock, lambda: None)
+    desk.desks = Desks(cycle=scene.cycle, withholding=scene.withholding)
     app = FastAPI()
     app.state.access = Access(None, scene.clock)
     feed = LiveFeed(BrokerAddress(port=free_port()), scene.community, scene.clock)
@@ -125,7 +117,9 @@ def test_an_incident_is_taken_to_its_end_by_clicks(scene: Scene, browser: Browse
     assert browser.post("/incidents/1/cycle/lesson", **lesson).status_code == 303
     approve = "/incidents/1/cycle/approve?which=lesson-1"
     assert browser.post(approve, who="leader-1").status_code == 303
-    assert "Close the incident" in browser.get("/incidents/1", lang="en").text
+    unseen = browser.get("/incidents/1", lang="en").text
+    assert "Close the incident" in unseen
+    assert "whether it is applied can&#39;t be seen" in unseen
     assert browser.post("/incidents/1/cycle/close", who="leader-1").status_code == 303
     page = browser.get("/incidents/1", lang="en")
     assert "pump first" in page.text
@@ -231,6 +225,24 @@ def test_every_word_that_is_put_together_has_its_phrase() -> None:
     wanted |= {f"released_{how}" for how in ("expired", "by-hand")}
 
     assert wanted <= set(PHRASES)
+
+
+def test_an_approved_lesson_says_whether_the_hub_has_loaded_another_file_since(
+    scene: Scene, browser: Browser
+) -> None:
+    scene.versions["response.toml"] = "0a1b2c3d4e5f"
+    scene.say(level(Grade.RED))
+    scene.later(3000, level(Grade.GREEN))
+    lesson = {"target": "response.toml", "change": "pump first", "no_backtest": "no readings"}
+    browser.get("/incidents/1", lang="en")
+    browser.post("/incidents/1/cycle/lesson", **lesson)
+    browser.post("/incidents/1/cycle/approve?which=lesson-1", who="leader-1")
+
+    page = browser.get("/incidents/1", lang="zh").text
+    assert "! 尚未落实：response.toml 仍是复盘时的版本（0a1b2c3d4e5f）" in page
+    scene.versions["response.toml"] = "1b2c3d4e5f60"
+    page = browser.get("/incidents/1", lang="en").text
+    assert "✓ applied: response.toml is another one now (0a1b2c3d4e5f → 1b2c3d4e5f60)" in page
 
 
 def test_a_lesson_of_chattering_begins_with_the_remedy(scene: Scene, browser: Browser) -> None:

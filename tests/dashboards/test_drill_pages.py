@@ -10,6 +10,7 @@ import pytest
 
 from alerts.api import build_api
 from alerts.desk import IncidentDesk
+from alerts.desks import Desks
 from alerts.drill import DrillState
 from core.broker import BrokerAddress
 from core.grade import Grade
@@ -32,7 +33,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 def web(desk: Desk) -> Iterator[Web]:
     scene = desk.scene
     incidents = IncidentDesk(scene.store, scene.watch, scene.clock, lambda: None)
-    incidents.drills = desk.desk
+    incidents.desks = Desks(drills=desk.desk)
     app = build_api(incidents, community=scene.community, clock=scene.clock, token=None)
     feed = LiveFeed(BrokerAddress(port=free_port()), scene.community, scene.clock)
     forget = mount(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -63,14 +64,19 @@ class Desk:
         return self.web.post("/report", data={"nonce": found[1], "website": ""} | fields)
 
 
-def desk(directory: Path, host: str = "127.0.0.1", token: str | None = None) -> Desk:
+def desk(
+    directory: Path,
+    host: str = "127.0.0.1",
+    token: str | None = None,
+    response: Path = SAMPLE / "response.toml",
+) -> Desk:
     community = load_community(SAMPLE / "community.toml")
     clock = ManualClock(at("2026-11-25T03:00"))
     address = BrokerAddress(port=free_port())
     service = AlertService(
         AlertSettings(
             state_url=f"sqlite:///{directory}/alerts.db",
-            response=load_response(SAMPLE / "response.toml", community),
+            response=load_response(response, community),
         ),
         community,
         address,
@@ -275,3 +281,48 @@ def test_the_register_of_the_sample_fits_its_place() -> None:
     community = load_community(SAMPLE / "community.toml")
 
     assert len(load_registers(SAMPLE / "volunteers.csv", community).volunteer) == 5
+
+
+def test_a_step_that_nobody_owns_stands_in_its_plan_and_is_marked(tmp_path: Path) -> None:
+    file = tmp_path / "response.toml"
+    whole = (SAMPLE / "response.toml").read_text(encoding="utf-8")
+    plan, step = whole.index('id = "fire-tower-3-red"'), 'role = "duty"\n'
+    file.write_text(whole[:plan] + whole[plan:].replace(step, "", 1), encoding="utf-8")
+    made = desk(tmp_path, response=file)
+    try:
+        for page in ("/duty/plans", "/incidents/1/plan", "/incidents/1"):
+            assert '<b class="warning">无人负责</b>' in made.page(page, "zh"), page
+            assert '<b class="warning">owned by nobody</b>' in made.page(page, "en"), page
+        assert "无人负责：写明角色 role" in made.page("/duty/plans", "zh")
+    finally:
+        made.service.stop()
+
+
+_REFUSED: tuple[tuple[str, dict[str, str], str, str], ...] = (
+    ("/duty/take", {"number": "9"}, "没有编号 9 的交班记录", "hand-over 9: there is none"),
+    ("/duty/hand-over", {"text": "泵" * 5000}, "交班记录至多 4000 个字", "at most 4000 char"),
+    (
+        "/duty/absence",
+        {"contact": "duty-1", "stand_in": "duty-1", "begin": "2026-11-25T08:00",
+         "end": "2026-11-25T20:00"},
+        "替班的须是另一个人",
+        "stand_in: expected somebody else",
+    ),
+    ("/duty/count", {"supply": "boat", "quantity": "1"}, "没有物资", "there is none"),
+    ("/duty/withdraw", {"volunteer": "vol-99"}, "没有志愿者", "there is none"),
+    ("/duty/reports/7/end", {}, "没有编号 7 的上报", "report 7: there is none"),
+    ("/incidents/1/plan/door", {"door": "moon/1", "mode": "found"}, "这一户", "there is none"),
+)  # fmt: skip
+
+
+def test_what_the_counter_refuses_is_said_in_the_readers_language(here: Desk) -> None:
+    here.page("/duty")
+
+    for path, typed, zh, en in _REFUSED:
+        for language, said, other in (("zh", zh, en), ("en", en, zh)):
+            refused = here.click(f"{path}?lang={language}", **typed)
+            words = html.unescape(refused.text)
+
+            assert refused.status_code == 409, path
+            assert said in words, (path, language)
+            assert other not in words, (path, language)

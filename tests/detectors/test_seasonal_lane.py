@@ -25,7 +25,8 @@ from detectors.local_time import LocalCalendar
 from detectors.plan import RulePlan, SeriesPlan, with_detectors
 from detectors.recording import read_recording
 from detectors.replay import replay
-from detectors.seasonal_lane import VALUE_DETECTOR, SeasonalLane, SeasonalRule
+from detectors.seasonal_habits import VALUE_DETECTOR
+from detectors.seasonal_lane import SeasonalLane, SeasonalRule
 from detectors.sentinel import Sentinel
 from ingest.history import HistorySettings, open_writer
 from ingest.history.base import Series

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from core.community import Community
 from core.community_file import load_community
 from core.drill import DrillError, drill_community
 from core.grade import Grade
@@ -86,3 +88,38 @@ def test_what_could_prove_nothing_is_refused(
 ) -> None:
     with pytest.raises(DrillError, match=why):
         transplant(load_scenario(scenario), SAMPLE, zone, pace)
+
+
+def _reporting_every(interval_s: float) -> Community:
+    sensors = tuple(msgspec.structs.replace(one, interval_s=interval_s) for one in SAMPLE.sensor)
+    return msgspec.structs.replace(SAMPLE, sensor=sensors)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "zone", "interval_s", "pace", "en", "zh"),
+    [
+        ("cloudburst", "underpass", 300, 10.0, ("3000 s", "try --pace 5"), ("请用 --pace 5",)),
+        (
+            "house-fire", "stairwell-3", 600, 1.0,
+            ("report every 600 s", "in earnest, too", "every 60 s (interval_s in community.toml)"),
+            ("每 600 秒才报一次", "真出事时也一样", "interval_s 改为 60 秒"),
+        ),
+        ("cloudburst", "north", 600, 1.0, ("reaches no limit in north",), ("达不到任何限值",)),
+    ],
+)  # fmt: skip
+def test_a_drill_whose_sensors_would_miss_the_peak_is_told_what_would_find_it(
+    scenario: str, zone: str, interval_s: float, pace: float, en: tuple[str], zh: tuple[str]
+) -> None:
+    with pytest.raises(DrillError) as refused:
+        transplant(load_scenario(scenario), _reporting_every(interval_s), zone, pace)
+
+    assert all(words in str(refused.value) for words in en), str(refused.value)
+    assert all(words in refused.value.in_language("zh") for words in zh)
+
+
+def test_what_a_refused_drill_is_told_to_do_lets_it_take_place() -> None:
+    scenario = load_scenario("cloudburst")
+
+    assert transplant(scenario, _reporting_every(300), "underpass", 5).expected.grade > Grade.GREEN
+    fire = transplant(load_scenario("house-fire"), _reporting_every(60), "stairwell-3")
+    assert fire.expected.grade > Grade.GREEN

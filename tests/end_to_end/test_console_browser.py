@@ -15,7 +15,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
-from core.finding import Condition, Hazard, ZoneGrade
+from core.finding import Because, Condition, Finding, Hazard, ZoneGrade
 from core.grade import Grade
 from core.quantity import Quantity
 from tests.dashboards.console_stage import (
@@ -220,6 +220,43 @@ def test_every_reading_of_a_fast_runs_pack_reaches_the_chart_without_a_false_gap
         )
         assert [point[0] for point in points] == [sample.at for sample in minute]
         assert None not in [point[1] for point in points]
+
+
+def test_water_that_falls_is_not_drawn_rising_while_a_rise_is_still_announced(
+    mosquitto: Mosquitto, chromium: webdriver.Chrome
+) -> None:
+    with console(mosquitto, "browser-pace") as ready:
+        of_size(chromium, 1280, 800)
+        now = ready.clock.now_ms()
+        rise = Finding(
+            subject="gauge-1.water-level",
+            rule="rise",
+            zone="underpass",
+            hazard=Hazard.FLOOD,
+            grade=Grade.ORANGE,
+            condition=Condition.ACTIVE,
+            at=now,
+            since=now,
+            judged=now,
+            because=Because(value=0.3, unit="m", rate_per_h=1.44),
+        )
+        ready.stations.finding(rise)
+        open_live(chromium, f"{ready.url}/sensors/gauge-1")
+
+        def pace() -> float | None:
+            script = "return SafetyEye.charts.pace('gauge-1.water-level')"
+            return chromium.execute_script(script)  # type: ignore[no-any-return]
+
+        wait_until(lambda: pace() is not None, 5, "a line ahead")
+        # 2 mm in 5 s, as the samples of the stage rise.
+        assert (pace() or 0) * 3_600_000 == pytest.approx(1.44, rel=0.05)
+        falling = [
+            reading("gauge-1", Quantity.WATER_LEVEL, now + 3000 * n, 0.3 - n / 100)
+            for n in range(1, 21)
+        ]
+        ready.stations.pack("north-1", falling)
+        wait_text(chromium, "[data-series='gauge-1.water-level'] .reading", "0.10", 3)
+        wait_until(lambda: pace() is None, 3, "no line ahead of falling water")
 
 
 def test_a_page_without_its_server_never_looks_alive(

@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 
 from core.pack import Gone, Unknown
 from ingest.account import RECENT_PACKS, BootAccount
-from ingest.ledger import Ledger, LedgerError, pack_fate, read_ledger
+from ingest.ledger import Ledger
+from ingest.ledger_file import LedgerError
+from ingest.quarantine import read_quarantine
+from ingest.station_ledger import pack_fate, read_ledger
 
 
 def receive(account: BootAccount, seq: int, made: int | None, count: int) -> bool:
@@ -182,6 +185,9 @@ def test_a_ledger_that_is_no_database_is_refused_with_its_name(tmp_path: Path) -
     path.write_bytes(b"this is not a database, but long enough to look like a file" * 20)
     with pytest.raises(LedgerError, match=r"ledger\.db: can't be used"):
         Ledger(path)
+    for ask in (read_ledger, read_quarantine, lambda file: pack_fate(file, "one", "b", 1)):
+        with pytest.raises(LedgerError, match=r"ledger\.db: can't be read"):
+            ask(path)
 
 
 def test_a_ledger_that_does_not_exist_is_empty(tmp_path: Path) -> None:

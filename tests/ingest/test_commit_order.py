@@ -24,8 +24,9 @@ from ingest.history.sqlite_reader import SqliteReader
 from ingest.inbox import Delivery, Inbox
 from ingest.intake import Intake
 from ingest.keeper import Keeper, open_keeper
-from ingest.ledger import Ledger, StationLedger, read_ledger
+from ingest.ledger import Ledger
 from ingest.service import Ingest, IngestSettings
+from ingest.station_ledger import StationLedger, read_ledger
 from tests.servers import wait_until
 from tests.station_probe import community, level
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import pwd
+import random
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -18,19 +18,24 @@ from sqlalchemy.exc import DBAPIError
 from alerts import dispatch
 from alerts.act_store import ActStore
 from alerts.cap.upstream import Fate
+from alerts.database import open_as_it_is
 from alerts.dispatch import Room
 from alerts.journal import JournalError
-from alerts.service import AlertService
+from alerts.outbox import ACCEPTED
 from alerts.standards import Standards, StandardsSettings
 from alerts.withholding import Scope, WithholdingKind
 from core.grade import Grade
 from tests.alerts.authority import rain
+from tests.alerts.program import Program
 from tests.alerts.response_samples import pump_hand, response
-from tests.alerts.running import Running, community
+from tests.alerts.running import Running
 from tests.alerts.scenery import FLOOD, Scene, level
+from tests.alerts.storm import Storm, places
 from tests.alerts.test_acts import OFF, ON
 from tests.alerts.test_cap_incoming import SETTINGS
 from tests.alerts.test_people import House
+from tests.alerts.told import Account, all_told
+from tests.alerts.vendor import Reply, Vendor
 from tests.servers import Mosquitto, Server, wait_until
 
 pytest.importorskip("psycopg", reason="psycopg is not installed (extra postgres)")
@@ -75,6 +80,7 @@ class Postgres(Server):
         server = [
             tool("postgres"), "-D", str(self.directory / "data"), "-p", str(self.port),
             "-c", f"unix_socket_directories={self.directory}", "-c", "listen_addresses=127.0.0.1",
+            "-c", "fsync=off",  # no test cuts the power of this server
         ]  # fmt: skip
         if self._user is None:
             return server
@@ -250,45 +256,51 @@ def test_the_whole_service_runs_on_postgresql(
 def test_two_programs_on_one_database_share_the_work_and_tell_nobody_twice(
     postgres: Postgres, mosquitto: Mosquitto, tmp_path: Path
 ) -> None:
-    site = Running(tmp_path, mosquitto.address, "pg-twins", url=postgres.database("twins"))
-    settings = msgspec.structs.replace(site.settings, owner="alerts-b")
-    other = AlertService(settings, community(site.site), site.address, site.clock)
-    zones = [f"zone-{index}" for index in range(25)]
+    url, site, owners = postgres.database("twins"), "pg-twins", ("alerts-a", "alerts-b")
+    dangers = places([f"zone-{number}" for number in range(26)])
+    zones = sorted({place.zone for place in dangers})
+    receiver, storm = Vendor(Reply(204)), Storm(mosquitto.address, site, random.Random(5))
+    twins = [
+        Program(
+            tmp_path / owner, mosquitto.address, receiver.base, site, zones,
+            owner=owner, state_url=url,
+        )
+        for owner in owners
+    ]  # fmt: skip
+    processes = [twin.start() for twin in twins]  # both find an empty database
     try:
-        site.start()
-        other.start()
-        wait_until(lambda: other.readiness()["broker"], what="the other one's link")
+        wait_until(lambda: all(twin.ready() for twin in twins), 60, what="both programs")
+        database = open_as_it_is(url)
+        storm.start()
+        together, alone = dangers[:100], dangers[100:]
+        storm.bring(together, 3.0, fleeting=True)
+        storm.wait_said()
+        wait_until(lambda: all_told(database, len(together)), 60, what="everybody told")
+        shares = [twin.sent() for twin in twins]
+        assert min(shares) > 0, shares  # both work
+        assert sum(shares) == len(receiver.requests)
 
-        for zone in zones:
-            site.say(msgspec.structs.replace(level(Grade.RED), zone=zone, subject=f"zone.{zone}"))
+        processes[0].terminate()
+        assert processes[0].wait(20) == 0
+        storm.bring(alone, 0.1, fleeting=False)  # the other one goes on alone
+        storm.wait_said()
+        wait_until(lambda: all_told(database, len(dangers)), 60, what="the last ones told")
+        processes[1].terminate()
+        assert processes[1].wait(20) == 0
 
-        site.wait_posts(4 * len(zones))
-        wait_until(lambda: site.service.outbox().pending == 0, what="an empty outbox")
-        other.acknowledge(1, "duty-1", "api")
-        site.service.stop()
-        site.say(msgspec.structs.replace(level(Grade.RED), zone="last", subject="zone.last"))
-        site.wait_posts(4 * len(zones) + 4)
-
-        ids = [request.headers["webhook-id"] for request in site.receiver.requests]
-        assert len(ids) == len(set(ids)) == 4 * len(zones) + 4
-        assert len(other.open_incidents()) == len(zones) + 1
-        shares = [sent(service) for service in (site.service, other)]
-        assert min(shares) > 0, shares  # both have worked
-        assert sum(shares) == len(ids)
-        other.verify_journal()
+        account = Account(database, receiver.requests)
+        database.close()
+        account.check(dangers)
+        assert account.repeated == 0
+        assert {row["attempts"] for row in account.rows if row["state"] == ACCEPTED} == {1}
+        assert {row["owner"] for row in account.rows if row["state"] == ACCEPTED} == set(owners)
+        assert "Traceback" not in twins[0].log + twins[1].log
     finally:
-        other.stop()
-        site.stop()
-
-
-def sent(service: AlertService) -> float:
-    """Return how many messages a program has sent."""
-    return sum(
-        sample.value
-        for metric in service.metrics.notify.collect()
-        for sample in metric.samples
-        if sample.name == "notify_total"
-    )
+        for process in processes:
+            process.kill()
+            process.wait(10)
+        storm.stop()
+        receiver.close()
 
 
 def test_what_is_withheld_and_the_whole_cycle_stand_on_postgresql_too(scene: Scene) -> None:

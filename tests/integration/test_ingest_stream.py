@@ -22,8 +22,9 @@ from core.reading import Reading
 from core.status import Link
 from ingest.history import HistorySettings, open_reader
 from ingest.history.sqlite_reader import SqliteReader
-from ingest.ledger import LedgerError, StationLedger, pack_fate, read_ledger
+from ingest.ledger_file import LedgerError
 from ingest.quarantine import read_quarantine
+from ingest.station_ledger import StationLedger, pack_fate, read_ledger
 from tests.servers import Mosquitto, wait_until
 from tests.station_probe import Station, community, community_text, level, running_ingest
 

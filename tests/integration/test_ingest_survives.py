@@ -22,8 +22,8 @@ from core.pack import Pack
 from core.quantity import Quantity
 from core.reading import Reading
 from ingest.history import HistorySettings, open_reader
-from ingest.ledger import StationLedger, read_ledger
 from ingest.quarantine import read_quarantine
+from ingest.station_ledger import StationLedger, read_ledger
 from tests.servers import InfluxDB, Mosquitto, wait_until
 from tests.station_probe import Station, community, community_text, level, running_ingest
 

@@ -49,12 +49,15 @@ def run(directory: Path, *arguments: str) -> tuple[int, str]:
 
 
 def test_a_test_over_the_modem_arrives_and_says_so(modem: VirtualModem, tmp_path: Path) -> None:
-    code, said = run(tmp_path, "test", "sms", "duty-1", "--wait", "10")
+    code, said = run(tmp_path, "test", "sms", "duty-1", "--wait", "10", "--by", "李工")
 
     assert code == 0
     assert "accepted: +CMGS" in said
     assert "delivered to the phone" in said
-    assert modem.texts("+8613800000000") == ["【通道测试】平安眼"]
+    [text] = modem.texts("+8613800000000")
+    assert text.startswith("【通道测试】平安眼\n李工 ")
+    assert text.endswith("手动测试，无需处理。")
+    assert "每日自检" not in text
 
 
 def test_a_test_that_does_not_arrive_is_a_failure(modem: VirtualModem, tmp_path: Path) -> None:

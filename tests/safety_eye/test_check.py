@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
+import pytest
+
+from alerts.applying import file_version
 from safety_eye.check import describe
 
 PROFILE = """
@@ -73,6 +77,15 @@ def test_every_key_of_a_sensor_and_what_is_judged_together_is_said(tmp_path: Pat
         assert words in text
 
 
+def test_the_version_of_a_file_is_its_hash_as_anybody_can_compute_it(tmp_path: Path) -> None:
+    file = tmp_path / "community.toml"
+    file.write_text(PROFILE, encoding="utf-8")
+    whole = hashlib.sha256(file.read_bytes()).hexdigest()
+
+    assert any(f"version {whole[:12]} " in line for line in describe(file))
+    assert file_version(tmp_path / "missing.toml") == ""
+
+
 def test_an_echo_without_a_thermometer_and_a_hall_without_counters_are_unwise(
     tmp_path: Path,
 ) -> None:
@@ -84,3 +97,29 @@ def test_an_echo_without_a_thermometer_and_a_hall_without_counters_are_unwise(
     assert any(
         "zone hall is enclosed, but no sensor counts people-in there" in one for one in advice
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("influx-v1", []),
+        ("influx-v2", ["written only", "without a word", "never tested"]),
+    ],
+)
+def test_what_a_history_can_not_do_is_said_before_it_is_chosen(
+    tmp_path: Path, kind: str, said: list[str]
+) -> None:
+    file = tmp_path / "hub.toml"
+    (tmp_path / "token").write_text("t" * 32)
+    file.write_text(
+        f"""[history]
+kind = "{kind}"
+url = "http://127.0.0.1:8086"
+database = "eye"
+token_file = "{tmp_path / "token"}"
+"""
+    )
+    advice = [line for line in describe(file) if "history.kind" in line]
+    assert len(advice) == len(said)
+    for line, words in zip(advice, said, strict=True):
+        assert words in line

@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from alerts.response_file import load_response
+from core.community_file import load_community
 from safety_eye.check import describe
 from safety_eye.cli import app
+from safety_eye.hub import HubConfig
+from safety_eye.up import plan_lines
 
 SAMPLE = Path(__file__).parents[2] / "safety_eye/sample"
 
@@ -77,6 +81,41 @@ def test_a_copied_plan_is_found_and_a_broken_file_is_refused_in_words(place: Pat
     file.write_text(text.replace('zone = "garage-b1"', 'zone = "cellar"'))
     code, _, said = lint(place)
     assert (code, "zone 'cellar' is not in the profile" in " ".join(said.split())) == (2, True)
+
+
+def test_a_step_that_nobody_owns_is_one_finding_and_the_hub_keeps_its_plans(place: Path) -> None:
+    file, whole = place / "response.toml", load_community(place / "community.toml")
+    file.write_text(file.read_text().replace('role = "duty"\n', "", 1))
+
+    code, found, _ = lint(place)
+
+    [step] = load_response(file, whole).unowned
+    assert (code, [one["rule"] for one in found].count("no-owner")) == (1, 1)
+    assert any(f"nobody owns step {step}" in line for line in describe(file))
+    config = HubConfig(response=str(file))
+    assert plan_lines(config, whole) == [f"nobody owns step {step}: give its role"]
+    file.write_text(file.read_text().replace('zone = "garage-b1"', 'zone = "cellar"'))
+    assert "without plans and roster" in plan_lines(config, whole)[-1]
+
+
+def test_who_tells_residents_is_looked_into_once_the_hub_file_is_given(place: Path) -> None:
+    hub, told = place / "hub.toml", place / "told.toml"
+    hub.write_text('[[channel]]\nname = "duty-webhook"\nkind = "webhook"\nurl = "http://[::1]:9"\n')
+    told.write_text(
+        hub.read_text() + '[[escalation]]\ngrade = "red"\n[[escalation.step]]\nafter_s = 0\n'
+        'roles = ["duty", "resident"]\n'
+    )
+    with (place / "community.toml").open("a") as profile:
+        profile.write('[[contact]]\nid = "tenants"\nname = "居民群"\nrole = "resident"\n'
+                      'channels = ["duty-webhook"]\n')  # fmt: skip
+
+    def silent(*arguments: str) -> list[str]:
+        return [one["where"] for one in lint(place, *arguments)[1] if one["rule"] == "residents"]
+
+    assert silent() == []
+    assert "zone underpass" in silent("--hub", str(hub))
+    assert "zone garage-b1" not in silent("--hub", str(hub))  # its doors are knocked on
+    assert silent("--hub", str(told)) == []
 
 
 def test_check_says_what_a_response_means() -> None:

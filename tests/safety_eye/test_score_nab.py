@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import exp, inf, nan
+from math import exp, nan
 
 import numpy as np
 import pytest
@@ -11,14 +11,11 @@ from detectors.limit_lane import Floats
 from safety_eye.score_nab import (
     LOW_FALSE_ALARM,
     LOW_MISS,
-    PROFILES,
     STANDARD,
     Labels,
     Profile,
-    best_threshold,
     labels_of,
     normalise,
-    score_at,
     sigmoid,
     steps,
 )
@@ -33,8 +30,13 @@ def alarms(*rows: int, size: int = 100) -> Floats:
     return score
 
 
+def score_at(score: Floats, threshold: float, profile: Profile = STANDARD) -> float:
+    return normalise(steps(score, FILE, profile).raw(threshold), [FILE], profile)
+
+
 def one(*rows: int, labels: Labels = FILE) -> float:
-    return score_at([alarms(*rows, size=labels.rows)], [labels], 0.5)
+    raw = steps(alarms(*rows, size=labels.rows), labels).raw(0.5)
+    return normalise(raw, [labels])
 
 
 def test_silence_is_0_and_the_first_row_of_the_window_is_100() -> None:
@@ -82,33 +84,16 @@ def test_a_window_in_the_probation_can_be_neither_missed_nor_found() -> None:
 
 
 def test_the_profiles_weigh_misses_and_false_alarms_as_published() -> None:
-    score = [alarms(30, 50)]
-    assert score_at(score, [FILE], 0.5, LOW_FALSE_ALARM) == pytest.approx(100.0 * 1.78 / 2.0)
-    assert score_at(score, [FILE], 0.5, LOW_MISS) == pytest.approx(100.0 * 2.89 / 3.0)
+    score = alarms(30, 50)
+    assert score_at(score, 0.5, LOW_FALSE_ALARM) == pytest.approx(100.0 * 1.78 / 2.0)
+    assert score_at(score, 0.5, LOW_MISS) == pytest.approx(100.0 * 2.89 / 3.0)
 
 
 def test_a_row_fires_at_its_own_score_and_never_without_one() -> None:
     score = np.full(100, nan)
     score[50] = 0.7
-    assert score_at([score], [FILE], 0.7) == pytest.approx(100.0)
-    assert score_at([score], [FILE], 0.71) == 0.0
-
-
-@pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
-def test_the_sweep_equals_counting_at_every_threshold(profile: Profile) -> None:
-    seed = np.random.default_rng(3)
-    files = [Labels(100, ((20, 29), (50, 59))), Labels(80, ((5, 15),)), Labels(60, ())]
-    scores = [np.round(seed.random(labels.rows), 1) for labels in files]
-    moves = [steps(score, labels, profile) for score, labels in zip(scores, files, strict=True)]
-    level, raw = best_threshold(moves)
-    every = {t: score_at(scores, files, t, profile) for t in np.unique(np.concatenate(scores))}
-    assert normalise(raw, files, profile) == pytest.approx(max(*every.values(), 0.0))
-    assert level == inf or every[level] == pytest.approx(max(every.values()))
-
-
-def test_no_threshold_is_better_than_silence_when_all_alarms_are_false() -> None:
-    files = [steps(alarms(30, 35), FILE)]
-    assert best_threshold(files) == (inf, -STANDARD.miss)
+    assert score_at(score, 0.7) == pytest.approx(100.0)
+    assert score_at(score, 0.71) == 0.0
 
 
 def test_windows_of_time_become_rows_also_over_a_gap() -> None:

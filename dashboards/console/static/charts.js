@@ -5,6 +5,7 @@
   const charts = new Map();            // element -> chart
   const KEEP_MS = 3 * 3600e3;          // as far back as the live trace reaches
   const MIN_SPAN_MS = 10 * 60e3;
+  const PACE_MS = 10 * 60e3;           // findings speak of a rise in 10 minutes, too
   const FULL_REDRAW_MS = 1000;
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
   const px = () => devicePixelRatio || 1;
@@ -48,7 +49,7 @@
       const now = SafetyEye.now();
       const first = this.points.length ? this.points[0][0] : now;
       const from = this.fixed ? now - this.span : Math.max(now - this.span, Math.min(first, now - MIN_SPAN_MS));
-      const ahead = this.config.rate && !this.mini ? Math.min(this.config.ahead, Math.max((now - from) * .35, 120e3)) : 0;
+      const ahead = this.pace() !== null && !this.mini ? Math.min(this.config.ahead, Math.max((now - from) * .35, 120e3)) : 0;
       return [from, now, now + ahead];
     }
 
@@ -212,12 +213,28 @@
       ctx.restore();
     }
 
-    ahead(u) {
+    // Slope by least squares (unit a ms) over the last ten minutes of this chart. Null where no
+    // detector speaks of a rise, or where the value meanwhile goes the other way: what was announced
+    // is up to a minute old, longer in a sped-up run, and falling water must not be drawn rising.
+    pace() {
       const last = this.points.findLast((p) => p[1] !== null);
+      if (!this.config.rate || !last) return null;
+      const near = this.points.filter((p) => p[1] !== null && p[0] >= last[0] - PACE_MS);
+      const mean = (of) => near.reduce((sum, p) => sum + of(p), 0) / near.length;
+      const at = mean((p) => p[0]), value = mean((p) => p[1]);
+      const spread = mean((p) => (p[0] - at) ** 2);
+      const slope = spread ? mean((p) => (p[0] - at) * (p[1] - value)) / spread : 0;
+      const rising = slope * this.config.rate > 0 && (last[1] - value) * this.config.rate > 0;
+      return rising ? slope : null;
+    }
+
+    ahead(u) {
+      const pace = this.pace();
       const [, now, to] = this.range();
-      if (!this.config.rate || !last || to <= now) return;
+      if (pace === null || to <= now) return;
       const { ctx, bbox } = u, ratio = px();
-      const value = last[1] + this.config.rate * (to - last[0]) / 3600e3;
+      const last = this.points.findLast((p) => p[1] !== null);
+      const value = last[1] + pace * (to - last[0]);
       ctx.save();
       ctx.beginPath();
       ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
@@ -267,6 +284,7 @@
       for (const chart of charts.values()) if (chart.key === key) for (const point of points) chart.push(point);
     },
     points(key) { return [...charts.values()].find((chart) => chart.key === key)?.points ?? []; },
+    pace(key) { return [...charts.values()].find((chart) => chart.key === key)?.pace() ?? null; },
     reload() { for (const chart of charts.values()) chart.load(); },
     redraw() { for (const chart of charts.values()) chart.draw(); },
   };

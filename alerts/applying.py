@@ -1,0 +1,77 @@
+"""Whether an approved lesson has reached the file that it changes: told by the file, not by words.
+
+The program knows the version (SHA-256, shortened) of each file that it has loaded. That of the
+review is written into the lesson, by the program; a lesson counts as applied once another version
+is loaded, and if it names the version after the change, once exactly that one is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from alerts.evidence import Lesson, LessonState
+
+# Digits of a version: as many as people compare, more than two files of one place ever share.
+VERSION_DIGITS = 12
+_VERSION = re.compile(rf"[0-9a-f]{{{VERSION_DIGITS},64}}")
+
+
+class Applied(msgspec.Struct, frozen=True, kw_only=True):
+    """How far an approved lesson is.
+
+    Attributes:
+        file: Which file it changes.
+        reviewed, loaded: Its version at the review, and the one that holds now.
+        expected: The version that the lesson names, "" if it names none.
+        applied: Whether the change holds.
+    """
+
+    file: str
+    reviewed: str
+    loaded: str
+    expected: str
+    applied: bool
+
+
+def file_version(path: Path) -> str:
+    """Return the version of a file; "" if it can't be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:VERSION_DIGITS]
+    except OSError:
+        return ""
+
+
+def file_of(target: str, versions: Mapping[str, str]) -> str:
+    """Return which of the loaded files a target names; "" if none.
+
+    >>> file_of("community.toml, limit of the underpass", {"community.toml": "0a1b2c3d4e5f"})
+    'community.toml'
+    """
+    return next((name for name in versions if name in target), "")
+
+
+def version_at_review(target: str, known: Lesson | None, versions: Mapping[str, str]) -> str:
+    """Return what a revision of a lesson keeps: the version when it was first written."""
+    file = file_of(target, versions)
+    if known is not None and known.loaded and file_of(known.target, versions) == file:
+        return known.loaded
+    return versions.get(file, "")
+
+
+def applied(lesson: Lesson, versions: Mapping[str, str]) -> Applied | None:
+    """Return how far a lesson is; None if it is not approved, or if no file can tell."""
+    file = file_of(lesson.target, versions)
+    if lesson.state is not LessonState.APPROVED or not lesson.loaded or not versions.get(file):
+        return None
+    after = _VERSION.fullmatch(lesson.after.strip().lower())
+    expected = after[0][:VERSION_DIGITS] if after is not None else ""
+    loaded = versions[file]
+    done = loaded != lesson.loaded and expected in ("", loaded)
+    return Applied(
+        file=file, reviewed=lesson.loaded, loaded=loaded, expected=expected, applied=done
+    )
