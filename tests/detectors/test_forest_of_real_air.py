@@ -1,8 +1,8 @@
 """The forest of a zone on a real place: five gas sensors of one board in a street, for a year.
 
 They are hourly, so that a row stands for an hour here and for ten minutes in a house; all else is
-the panel's own. What is learned never holds the days that are spoilt here, and no number of the
-panel was chosen on them.
+the panel's own. What is learned never holds the days that are spoilt here. Which residual looks at
+the relations was chosen on this very year (README.md, Forest): the bounds watch, they don't prove.
 """
 
 from __future__ import annotations
