@@ -1,8 +1,9 @@
 """Whether an approved lesson has reached the file that it changes: told by the file, not by words.
 
 The program knows the version (SHA-256, shortened) of each file that it has loaded. That of the
-review is written into the lesson, by the program; a lesson counts as applied once another version
-is loaded, and if it names the version after the change, once exactly that one is.
+review is written into the lesson, by the program. A lesson that names the version after the change
+counts as applied while exactly that one is loaded, also if the file was changed before the review;
+one that names none, once another version than that of the review is.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def applied(lesson: Lesson, versions: Mapping[str, str]) -> Applied | None:
     after = _VERSION.fullmatch(lesson.after.strip().lower())
     expected = after[0][:VERSION_DIGITS] if after is not None else ""
     loaded = versions[file]
-    done = loaded != lesson.loaded and expected in ("", loaded)
+    done = loaded == expected if expected else loaded != lesson.loaded
     return Applied(
         file=file, reviewed=lesson.loaded, loaded=loaded, expected=expected, applied=done
     )

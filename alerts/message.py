@@ -228,13 +228,16 @@ def _public_items(note: Notification, language: str) -> list[str]:
     """Return a digest as residents read it: which places, how bad; no numbers and no link."""
     zh = language == "zh"
     text = []
-    for item in note.items[:MAX_ITEMS]:
+    for item in note.items:
         state = ("（已结束）" if zh else " (over)") if item.over else ""
         grade = grade_words(item.peak, language)
         level = f"本点位{grade}" if zh else f"site level {grade}"
         since = local_time(item.since, note.timezone, language)
         text.append(f"{item.place.in_language(language)} {level} {since}{state}")
-    return [*dict.fromkeys(text), _unofficial(language)]
+    told = list(dict.fromkeys(text))
+    if more := len(told[MAX_ITEMS:]):
+        told[MAX_ITEMS:] = [f"另有 {more} 处" if zh else f"and {more} more"]
+    return [*told, _unofficial(language)]
 
 
 def _unofficial(language: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -223,7 +224,7 @@ def _is(place: Place, table: Table, person: str, names: tuple[str, ...]) -> Colu
     named = [table.c[name] == person for name in place.person]
     within = [table.c[name].contains(f'"{person}"', autoescape=True) for name in place.within]
     free = [
-        table.c[column].contains(name, autoescape=True) for column in place.free for name in names
+        table.c[column].icontains(name, autoescape=True) for column in place.free for name in names
     ]
     return or_(false(), *named, *within, *free)
 
@@ -235,9 +236,9 @@ def _take_out(
     where: ColumnElement[bool],
     names: tuple[str, ...],
 ) -> None:
-    """Put a mark where a text of somebody else names who is erased."""
+    """Put a mark where a text of somebody else names who is erased, in whatever case."""
+    named = re.compile("|".join(map(re.escape, names)), re.IGNORECASE)
     for column in (table.c[name] for name in place.free):
-        text: ColumnElement[str] = column
-        for name in names:
-            text = func.replace(text, name, ERASED_MARK)
-        connection.execute(update(table).where(where).values({column: text}))
+        for text in connection.execute(select(column).where(where).distinct()).scalars().all():
+            taken_out = update(table).where(where, column == text)
+            connection.execute(taken_out.values({column: named.sub(ERASED_MARK, text)}))

@@ -69,6 +69,10 @@ CYCLE_PHRASES: dict[str, tuple[str, str]] = {
     "lesson_backtest": ("回测结果", "Result of the back-test"),
     "lesson_no_backtest": ("无法回测的理由", "Why it can't be back-tested"),
     "lesson_applied": ("已落实：{} 已更换（{} → {}）", "applied: {} is another one now ({} → {})"),
+    "lesson_applied_then": (
+        "已落实：{} 复盘时已是改后版本（{}）",
+        "applied: {} was the version after it already at the review ({})",
+    ),
     "lesson_not_applied": (
         "尚未落实：{} 仍是复盘时的版本（{}）",
         "not applied yet: {} is still that of the review ({})",
@@ -78,8 +82,11 @@ CYCLE_PHRASES: dict[str, tuple[str, str]] = {
         "not applied yet: {} was changed ({}), but not into the version after it ({})",
     ),
     "lesson_unseen": (
-        "程序看不到是否落实：目标里没有 community.toml 或 response.toml",
-        "whether it is applied can't be seen: its target names no community.toml or response.toml",
+        "程序看不到是否落实：目标里没有本程序载入的文件，或当时没有记下版本",
+        (
+            "whether it is applied can't be seen: its target names no file that the hub has loaded,"
+            " or its version was not noted"
+        ),
     ),
     "lesson_add": ("提出教训", "Propose the lesson"),
     "lesson_approve": ("批准", "Approve"),

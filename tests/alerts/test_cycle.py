@@ -340,9 +340,10 @@ OLD, NEW, OTHER = "0a1b2c3d4e5f", "1b2c3d4e5f60", "2c3d4e5f6071"
         (NEW, NEW, True),
         (NEW + "f" * 52, NEW, True),  # the whole SHA-256
         (NEW, OTHER, False),  # changed, but not into what was approved
+        (OLD, OLD, True),  # changed in the night, reviewed in the morning
     ],
 )
-def test_a_lesson_is_applied_once_the_hub_has_loaded_another_file_not_once_somebody_says_so(
+def test_a_lesson_is_applied_once_the_hub_has_loaded_the_file_not_once_somebody_says_so(
     scene: Scene, after: str, loaded: str, is_applied: bool
 ) -> None:
     scene.versions["community.toml"] = OLD

@@ -9,7 +9,7 @@ from alerts.decisions import observe, opening
 from alerts.guidance import Guidance, advice
 from alerts.incident import Event, Happening, Kind
 from alerts.journal import Head, fold
-from alerts.message import Audience, cut, lines, notification, short, title, ucs2
+from alerts.message import MAX_ITEMS, Audience, cut, lines, notification, short, title, ucs2
 from alerts.notification import DigestItem
 from core.community import Name
 from core.finding import Condition, Hazard
@@ -175,6 +175,24 @@ def test_no_text_for_residents_has_an_id_a_link_or_a_measurement(kind: Kind, lan
     assert told.incident == 12
     for technical in ("#", "12", "http", "under-1", "0.2", "duty-1"):
         assert technical not in text, text
+
+
+@pytest.mark.parametrize(("language", "says"), [("zh", "另有 3 处"), ("en", "and 3 more")])
+def test_a_digest_for_residents_that_is_too_long_says_that_there_is_more(
+    language: str, says: str
+) -> None:
+    items = tuple(
+        DigestItem(
+            incident=number, grade=Grade.YELLOW, peak=Grade.YELLOW, place=Name(f"{number} 号楼"),
+            headline=Name(), since=1_764_500_000_000, over=False,
+        )
+        for number in range(MAX_ITEMS + 3)
+    )  # fmt: skip
+
+    told = lines(note(audience=Audience.RESIDENT, kind=Kind.DIGEST, items=items), language)
+
+    assert len(told) == 1 + MAX_ITEMS + 2
+    assert told[-2] == says
 
 
 def test_residents_are_told_to_go_on_while_it_is_only_easing() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine, event, text
 
+from alerts.audit import audit
 from alerts.database import _MIGRATIONS, _begin_sqlite, _prepare_sqlite
 from alerts.incident import Event, Happening
 from alerts.journal import _ENCODER as ENCODER
@@ -53,6 +55,11 @@ def url(tmp_path: Path) -> str:
     return made
 
 
+def problems(scene: Scene) -> str:
+    with scene.database.read() as connection:
+        return "; ".join(audit(connection).problems)
+
+
 def old_events(zone: str, closed: int) -> list[Event]:
     opened = Event(
         at=1000, what=Happening.OPENED, zone=zone, hazard=FLOOD.hazard,
@@ -74,3 +81,26 @@ def test_states_are_folded_again_and_the_journal_stays_whole(url: str, tmp_path:
     scene.say(level(Grade.RED))
     scene.store.verify_journal()
     scene.close()
+
+
+def test_what_the_program_before_wrote_is_no_tampering_after_the_update(tmp_path: Path) -> None:
+    """Its states lack what this fold knows more; what is really broken is still named."""
+    scene = Scene(tmp_path)
+    scene.say(level(Grade.RED))
+    scene.say(
+        msgspec.structs.replace(level(Grade.RED), zone="north", subject="north-1.water-level")
+    )
+    with scene.database.write() as connection:
+        connection.execute(text("UPDATE incident SET state = json_remove(state, '$.described_at')"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0007_drills'"))
+        connection.execute(text("DROP TRIGGER journal_no_update"))
+        connection.execute(text("UPDATE journal SET body = '{}' WHERE incident = 2"))
+    assert "incident 1 is not what its journal says" in problems(scene)
+    scene.close()
+
+    updated = Scene(tmp_path)
+
+    assert "incident 1" not in problems(updated)
+    assert "incident 2: its journal can't be folded" in problems(updated)
+    assert {kept.incident.number for kept in updated.store.open_incidents()} == {1, 2}
+    updated.close()

@@ -140,6 +140,18 @@ def test_a_hand_over_belongs_to_who_wrote_it_and_to_whom_it_names(scene: Scene) 
     assert "钱" not in whole_database(scene)
 
 
+def test_a_name_in_a_hand_over_is_taken_out_in_whatever_case(scene: Scene) -> None:
+    duty = DutyStore(scene.database, "riverside")
+    named = scene.store.person_id("Ann Erased")
+    duty.hand_over("duty-1", "day", "ann erased mends the pump, ANN ERASED has the key", (), 1)
+
+    assert len(privacy(scene).export(named)["held"]["hand_over"]) == 1
+    privacy(scene).erase(named)
+
+    [left] = duty.hand_overs()
+    assert left.text == f"{ERASED_MARK} mends the pump, {ERASED_MARK} has the key"
+
+
 def test_the_notes_that_name_staff_are_found_by_the_name_of_the_profile(scene: Scene) -> None:
     duty = DutyStore(scene.database, "riverside")
     duty.hand_over("leader-1", "day", "张 三 100% 到场", (), scene.clock.ms)

@@ -243,6 +243,10 @@ def test_an_approved_lesson_says_whether_the_hub_has_loaded_another_file_since(
     scene.versions["response.toml"] = "1b2c3d4e5f60"
     page = browser.get("/incidents/1", lang="en").text
     assert "✓ applied: response.toml is another one now (0a1b2c3d4e5f → 1b2c3d4e5f60)" in page
+    browser.post("/incidents/1/cycle/lesson", **lesson, after="1b2c3d4e5f60")
+    browser.post("/incidents/1/cycle/approve?which=lesson-2", who="leader-1")
+    page = browser.get("/incidents/1", lang="zh").text
+    assert "✓ 已落实：response.toml 复盘时已是改后版本（1b2c3d4e5f60）" in page
 
 
 def test_a_lesson_of_chattering_begins_with_the_remedy(scene: Scene, browser: Browser) -> None:

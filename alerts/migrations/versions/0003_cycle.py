@@ -9,11 +9,10 @@ Revision ID: 0003_cycle
 
 from __future__ import annotations
 
-import msgspec
 import sqlalchemy as sa
 from alembic import op
 
-from alerts.journal import events_of, fold
+from alerts.migrations.folding import fold_again
 
 revision = "0003_cycle"
 down_revision: str | None = "0002_local_acts"
@@ -48,18 +47,7 @@ def upgrade() -> None:
         sa.Column("state", sa.Text, nullable=False),
         sqlite_autoincrement=True,
     )
-    _fold_again()
-
-
-def _fold_again() -> None:
-    connection = op.get_bind()
-    for (number,) in connection.execute(sa.text("SELECT number FROM incident")).all():
-        state = fold(events_of(connection, number), number)
-        body = msgspec.json.encode(state, order="sorted").decode()
-        connection.execute(
-            sa.text("UPDATE incident SET state = :body WHERE number = :number"),
-            {"body": body, "number": number},
-        )
+    fold_again(op.get_bind())
 
 
 def _open_journal() -> None:

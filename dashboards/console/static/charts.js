@@ -49,7 +49,7 @@
       const now = SafetyEye.now();
       const first = this.points.length ? this.points[0][0] : now;
       const from = this.fixed ? now - this.span : Math.max(now - this.span, Math.min(first, now - MIN_SPAN_MS));
-      const ahead = this.pace() !== null && !this.mini ? Math.min(this.config.ahead, Math.max((now - from) * .35, 120e3)) : 0;
+      const ahead = !this.mini && this.pace() !== null ? Math.min(this.config.ahead, Math.max((now - from) * .35, 120e3)) : 0;
       return [from, now, now + ahead];
     }
 
