@@ -101,6 +101,20 @@ def test_fast_counts_are_gathered_and_say_what_slow_ones_say() -> None:
     assert np.nanmax(numbers[24 * 24 * 24 :]) > 3.5
 
 
+@pytest.mark.parametrize("people", [3.0, 3e3, 3e5])
+def test_a_full_square_that_is_counted_every_few_seconds_is_as_usual_as_a_small_one(
+    people: float,
+) -> None:
+    lane = SeasonalLane([SeasonalRule(10.0, counts=True)])
+    hours = 24 * 7 * 5
+    usual = np.array([[people * (1.0 + 0.5 * (hour % 24 > 8))] for hour in range(hours)])
+    lane.teach(ONE, MONDAY + HOUR * np.arange(hours), usual)
+
+    number = lane._step(ONE, np.array([MONDAY + HOUR * hours]), usual[0], np.ones(1))
+
+    assert number.item() < 0.5
+
+
 def test_a_season_that_slowly_empties_a_place_is_followed() -> None:
     weeks = [
         round(crowd(hour) * (0.4 + 0.6 * math.exp(-hour / 24 / 60))) for hour in range(24 * 7 * 20)
