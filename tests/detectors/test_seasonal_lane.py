@@ -20,8 +20,10 @@ from core.quantity import Quantity
 from core.reading import Reading
 from detectors.approval import Approval, approved, fingerprints
 from detectors.archive import Archive
+from detectors.forest_panel import limits_of
 from detectors.limit_lane import NEVER, Floats
 from detectors.local_time import LocalCalendar
+from detectors.panel import PanelRule
 from detectors.plan import RulePlan, SeriesPlan, with_detectors
 from detectors.recording import read_recording
 from detectors.replay import replay
@@ -187,6 +189,15 @@ def test_in_a_community_a_learned_detector_learns_but_is_silent_until_it_is_appr
 
     assert "unusual-count" not in said[0]
     assert "unusual-count" in said[1]
+
+
+def test_an_approval_of_a_panel_holds_for_the_very_version_that_was_tested() -> None:
+    """Its state is resumed all the same: what is stated outlives an update."""
+    rule = PanelRule("zone.a", "forest", "a", Hazard.AIR, limits_of(HOUR), "", (0,), learned=True)
+    newer = replace(rule, version=2)
+
+    assert fingerprints([rule]) != fingerprints([newer])
+    assert repr(rule) == repr(newer)
 
 
 def test_an_approval_holds_for_the_very_limits_that_were_tested() -> None:
