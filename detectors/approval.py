@@ -57,10 +57,8 @@ def fingerprints(rules: Iterable[RulePlan | PanelRule]) -> dict[str, str]:
     seen: dict[str, set[str]] = {}
     for rule in rules:
         if rule.learned:
-            detector = rule.detector if isinstance(rule, RulePlan) else None
-            version = detector.version if detector else 1
             levels = [(int(level.grade), level.limit) for level in rule.limits.levels]
-            seen.setdefault(rule.name, set()).add(repr((version, levels)))
+            seen.setdefault(rule.name, set()).add(repr((rule.version, levels)))
     return {
         name: hashlib.sha256(repr(sorted(texts)).encode()).hexdigest()[:16]
         for name, texts in seen.items()

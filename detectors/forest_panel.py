@@ -284,6 +284,7 @@ def _made(
             tuple(slots),
             certainty=Certainty.POSSIBLE,
             learned=True,
+            version=2,
         )
         for zone, slots in zones.items()
         if _LEAST_SERIES <= len(slots) <= _MOST_SERIES

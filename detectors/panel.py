@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from core.community import Community
@@ -44,6 +44,7 @@ class PanelRule:
         spreads: True if its grade is that of every series it looks at, False if only of those
             that are not green themselves.
         learned: True if it must stay silent until its back-test has passed.
+        version: Raised when a learned one says something else than before: it is tested anew.
         setting: Everything else that makes its memory worthless when it changes.
     """
 
@@ -58,6 +59,7 @@ class PanelRule:
     fault: str = ""
     spreads: bool = True
     learned: bool = False
+    version: int = field(default=1, repr=False)  # state is resumed by `repr`, whatever the version
     setting: Any = None
 
 

@@ -62,6 +62,11 @@ class RulePlan:
         return self.detector is not None and self.detector.learned
 
     @property
+    def version(self) -> int:
+        """Of its detector; 0 for the bank's own rules."""
+        return self.detector.version if self.detector is not None else 0
+
+    @property
     def of_sensor(self) -> bool:
         """True if it speaks of the sensor, not of the danger that the sensor watches for."""
         return self.detector is not None and self.detector.fault is not None
@@ -107,8 +112,7 @@ class SeriesPlan:
 
     def lane_key(self, rule: RulePlan) -> str:
         """Identity of what a detector has learned: other limits on it change nothing of that."""
-        version = rule.detector.version if rule.detector else 0
-        learned = (rule.name, rule.lane, version, self.interval_s, self.counter)
+        learned = (rule.name, rule.lane, rule.version, self.interval_s, self.counter)
         return _digest(self.series.subject, _digest_of(learned))
 
 

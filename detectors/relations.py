@@ -34,16 +34,21 @@ class Relations:
     """
 
     def __init__(self, rows: Rows, series: int) -> None:
-        every = np.array_split(np.arange(len(rows)), _STRETCHES)
+        parts = np.array_split(np.arange(len(rows)), _STRETCHES)
+        others = [np.delete(rows, part, axis=0) for part in parts]
+        # What stood still follows nobody: its first move, however small, contradicts nothing.
+        self._moves = np.all([np.ptp(other, axis=0) > 0.0 for other in others], axis=0)
+        moving = int(self._moves[:series].sum())
         apart = [
-            _Foretold(np.delete(rows, part, axis=0), series).miss(rows[part]) for part in every
+            _Foretold(other[:, self._moves], moving).miss(rows[part][:, self._moves])
+            for part, other in zip(parts, others, strict=True)
         ]
         self._learned: Floats = np.sort(np.concatenate(apart))
-        self._foretold = _Foretold(rows, series)
+        self._foretold = _Foretold(rows[:, self._moves], moving)
 
     def rarity(self, rows: Rows) -> Floats:
         """Return -log10 of the share of learned rows that miss at least as widely."""
-        miss = self._foretold.miss(rows)
+        miss = self._foretold.miss(rows[:, self._moves])
         as_odd = self._learned.size - np.searchsorted(self._learned, miss, side="left")
         rarity: Floats = -np.log10((1.0 + as_odd) / (1.0 + self._learned.size))
         return rarity
@@ -63,7 +68,7 @@ class _Foretold:
     def miss(self, rows: Rows) -> Floats:
         """Return the widest miss of each row, in usual misses of its series."""
         missed = ((rows - self._mean) / self._scale) @ self._turn
-        widest: Floats = np.abs(missed).max(axis=1)
+        widest: Floats = np.abs(missed).max(axis=1, initial=0.0)
         return widest
 
 

@@ -73,7 +73,7 @@ def _detector(
         hazards=hazards,
         learned=True,
         teach=SeasonalLane.teach,
-        version=2,
+        version=3,
     )
 
 

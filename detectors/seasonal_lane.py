@@ -53,7 +53,7 @@ _MOST_DAYS = 200
 # Readings are gathered over this long, in milliseconds.
 GATHER_MS = 300_000
 
-# Counts of an hour are kept in sixteens (up to a million people), all else in its own noise.
+# Counts are kept in sixteens (up to a million people a reading), all else in its own noise.
 _COUNT_UNIT = 16.0
 _LARGEST = float(np.finfo(np.float16).max)
 
@@ -133,7 +133,7 @@ class SeasonalLane:
         self.counts = np.array([rule.counts for rule in kinds], np.bool_)
         noise = np.array([max(rule.noise, 1e-9) for rule in kinds])
         self._floor = np.where(self.counts, _COUNT_FLOOR, noise) ** 2
-        self._unit = np.where(self.counts, _COUNT_UNIT, noise)
+        self._unit = np.where(self.counts, _COUNT_UNIT / self.hours, noise)
         self._spread_unit = np.where(self.counts, 1.0, noise**2)
         self.mean: Halves = np.full((size, CELLS), np.nan, np.float16)
         self.spread: Halves = np.zeros((size, CELLS), np.float16)

@@ -238,7 +238,8 @@ def load(path: Path) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, Any]] |
 def _upgraded(arrays: dict[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
     """Return a snapshot of schema 2 under the names of today.
 
-    Every series had a line and a counter then; each level its two delays and three flags apart.
+    Every series had a line and a counter then; each level its two delays and three flags apart,
+    and it counted readings without end.
     """
     lane = {name: arrays.get(f"row-lane.{name}") for name in ("on", "breach", "clear")}
     on, breach, clear = lane.values()
@@ -249,6 +250,9 @@ def _upgraded(arrays: dict[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[A
         new["row-lane.flags"] = bits
     if up is not None and down is not None:
         new["row-lane.held_ms"] = up - down
+    samples = arrays.get("row-lane.up_samples")
+    if samples is not None:
+        new["row-lane.up_samples"] = np.minimum(samples, limit_lane.MOST_SAMPLES)
     if "slot.key" in arrays:
         new["line.key"] = new["counter.key"] = arrays["slot.key"]
     return new

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import threading
 from collections.abc import Collection
 from pathlib import Path
@@ -13,6 +12,7 @@ import typer
 from core.clock import RunClock
 from core.community_file import load_community
 from core.configuration import ConfigurationError
+from safety_eye.account import account
 from safety_eye.hub import load_hub
 from safety_eye.options import CommunityOption
 from safety_eye.output import refuse, tell
@@ -118,7 +118,7 @@ def try_channel(
     if name not in channels or contact not in {one.id for one in profile.contact}:
         known = ", ".join(channels) or "none"
         raise refuse(f"channel {name!r} or contact {contact!r} is unknown; channels: {known}")
-    outcome, later = _try(channels[name], contact, profile, wait_s, by or getpass.getuser())
+    outcome, later = _try(channels[name], contact, profile, wait_s, by or account())
     tell(f"{outcome.kind}: {outcome.vendor_code} {outcome.detail}".strip())
     if later:
         tell(later)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import signal
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -18,6 +17,7 @@ from core.community_file import load_community
 from core.configuration import ConfigurationError
 from core.drill import DrillError
 from core.refusal import told
+from safety_eye.account import account
 from safety_eye.hub import HubConfig, load_hub
 from safety_eye.output import reader_language, refuse, tell
 
@@ -110,7 +110,7 @@ def run(
             zone=zone,
             scenario=moved.scenario.id,
             pace=pace,
-            by=by or getpass.getuser(),
+            by=by or account(),
             notify_s=notify_s,
             take_over_s=None if machine_only else take_over_s,
             short=short,
@@ -295,5 +295,5 @@ def abort(
 ) -> None:
     """Break a drill off."""
     with _client(state, hub) as client:
-        client.abort(drill, by or getpass.getuser())
+        client.abort(drill, by or account())
     tell(f"drill {drill} was broken off")

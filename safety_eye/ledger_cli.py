@@ -13,6 +13,7 @@ import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ingest.ledger_file import LedgerError
 from ingest.quarantine import Quarantined, read_quarantine
@@ -81,7 +82,7 @@ def quarantine(
     for row in rows:
         begins = _text(row.raw[:_SHOWN_BYTES])
         cells = (_time(row), row.station or "-", _pack(row), str(row.readings), row.reason, begins)
-        table.add_row(*(cell.replace("[", r"\[") for cell in cells))
+        table.add_row(*map(Text, cells))  # brackets of anybody's bytes are no markup
     Console(highlight=False).print(table)
 
 

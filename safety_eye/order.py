@@ -7,7 +7,6 @@ that is when the station says whether it was heard.
 
 from __future__ import annotations
 
-import getpass
 import queue
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from core.clock import Clock
 from core.command import Command, Verb, new_nonce, sign_command
 from core.configuration import ConfigurationError, read_key
 from core.status import Link, StationStatus, StatusError, decode_status
+from safety_eye.account import account
 from safety_eye.hub import HubConfig
 
 # Wall seconds: for the broker, for the retained status, which it has at once, and for the answer.
@@ -155,7 +155,7 @@ class Courier:
             verb=order.verb,
             output=order.output,
             seconds=order.seconds,
-            by=(order.by or getpass.getuser())[:_WHO_LENGTH],
+            by=(order.by or account())[:_WHO_LENGTH],
             nonce=self._nonce,
             boot=status.boot,
             issued=now,

@@ -18,6 +18,7 @@ from core.reading import Reading
 from detectors.bank import Bank
 from detectors.batch import batch_of
 from detectors.chronicle import Chronicle
+from detectors.limit_lane import MOST_SAMPLES
 from detectors.plan import plan_of
 from detectors.snapshot import SnapshotError, collect, load, restore, save
 from detectors.trail import GIVE_UP_S, LOOK_UP_S, Arrival, Trails
@@ -110,8 +111,12 @@ def test_a_snapshot_of_the_schema_before_is_resumed_in_the_middle_of_its_delays(
     tmp_path: Path,
 ) -> None:
     bank, again = flooded(community()), Bank(plan_of(community()))
+    arrays = as_schema_2(collect(bank))
+    endless = arrays["row-lane.up_samples"].astype(np.int32)
+    endless[0, 0] = bank.lane.up_samples[0, 0] = MOST_SAMPLES
+    endless[0, 0] += 1
     with (tmp_path / "s").open("wb") as file:
-        np.savez(file, allow_pickle=False, **as_schema_2(collect(bank)))
+        np.savez(file, allow_pickle=False, **{**arrays, "row-lane.up_samples": endless})
     loaded = load(tmp_path / "s")
     assert loaded is not None
 

@@ -20,8 +20,10 @@ from core.quantity import Quantity
 from core.reading import Reading
 from detectors.approval import Approval, approved, fingerprints
 from detectors.archive import Archive
+from detectors.forest_panel import limits_of
 from detectors.limit_lane import NEVER, Floats
 from detectors.local_time import LocalCalendar
+from detectors.panel import PanelRule
 from detectors.plan import RulePlan, SeriesPlan, with_detectors
 from detectors.recording import read_recording
 from detectors.replay import replay
@@ -101,6 +103,20 @@ def test_fast_counts_are_gathered_and_say_what_slow_ones_say() -> None:
     assert np.nanmax(numbers[24 * 24 * 24 :]) > 3.5
 
 
+@pytest.mark.parametrize("people", [3.0, 3e3, 3e5])
+def test_a_full_square_that_is_counted_every_few_seconds_is_as_usual_as_a_small_one(
+    people: float,
+) -> None:
+    lane = SeasonalLane([SeasonalRule(10.0, counts=True)])
+    hours = 24 * 7 * 5
+    usual = np.array([[people * (1.0 + 0.5 * (hour % 24 > 8))] for hour in range(hours)])
+    lane.teach(ONE, MONDAY + HOUR * np.arange(hours), usual)
+
+    number = lane._step(ONE, np.array([MONDAY + HOUR * hours]), usual[0], np.ones(1))
+
+    assert number.item() < 0.5
+
+
 def test_a_season_that_slowly_empties_a_place_is_followed() -> None:
     weeks = [
         round(crowd(hour) * (0.4 + 0.6 * math.exp(-hour / 24 / 60))) for hour in range(24 * 7 * 20)
@@ -173,6 +189,15 @@ def test_in_a_community_a_learned_detector_learns_but_is_silent_until_it_is_appr
 
     assert "unusual-count" not in said[0]
     assert "unusual-count" in said[1]
+
+
+def test_an_approval_of_a_panel_holds_for_the_very_version_that_was_tested() -> None:
+    """Its state is resumed all the same: what is stated outlives an update."""
+    rule = PanelRule("zone.a", "forest", "a", Hazard.AIR, limits_of(HOUR), "", (0,), learned=True)
+    newer = replace(rule, version=2)
+
+    assert fingerprints([rule]) != fingerprints([newer])
+    assert repr(rule) == repr(newer)
 
 
 def test_an_approval_holds_for_the_very_limits_that_were_tested() -> None:

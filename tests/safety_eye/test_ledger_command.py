@@ -15,8 +15,9 @@ from safety_eye.cli import app
 
 AT_MS = 1_764_500_000_000
 REFUSED = Quarantined(
-    AT_MS, "north-1", "b1", 2, 0, 3, "unknown sensor 'x' [bold]", 40, b'[{"n":"x"}]\x1b[2J\xff'
-)
+    AT_MS, "north-1", "b1", 2, 0, 3, "unknown sensor 'x' [bold]", 40,
+    b'[{"n":"x"}]\x1b[2J\xff\\[/x]',
+)  # fmt: skip
 STRAY = Quarantined(AT_MS + 1000, "", None, None, None, 1, "not SenML", 2, b"{}")
 
 
@@ -64,7 +65,7 @@ def test_the_quarantine_says_why_newest_first_and_its_bytes_harm_no_screen(state
     assert "2025-11-30 10:53:20" in shown
     assert "b1:2 #0" in shown
     assert "\x1b" not in shown
-    assert r'[{"n":"x"}]\x1b[2J\xff' in shown
+    assert r'[{"n":"x"}]\x1b[2J\xff\[/x]' in shown
 
 
 def test_the_quarantine_of_one_station_as_json(state: Path) -> None:
