@@ -37,6 +37,7 @@ from alerts.views import (
     IncidentError,
     IncidentPort,
     IncidentView,
+    unknown_incident,
 )
 from alerts.voice_api import voice_router
 from alerts.withholding_api import withholding_router
@@ -257,7 +258,8 @@ def _add_health(app: FastAPI, program: Program | None) -> None:
 def _found(service: IncidentPort, number: int) -> IncidentView:
     view = service.incident(number) if 0 < number < 1 << 31 else None
     if view is None:
-        raise HTTPException(404, f"incident {number}: there is none")
+        unknown = unknown_incident(number)
+        raise HTTPException(404, str(unknown)) from unknown
     return view
 
 

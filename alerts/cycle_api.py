@@ -14,7 +14,7 @@ from alerts.cycle_views import CyclePort
 from alerts.cycle_wording import MANDATES, OPTIONS
 from alerts.evidence import Lesson
 from alerts.rollup import roll_up
-from alerts.views import IncidentError, IncidentPort
+from alerts.views import IncidentError, IncidentPort, unknown_incident
 from core.community import Community
 
 _WHO = Field(min_length=1, max_length=80, description="A contact's id, or a name.")
@@ -242,5 +242,6 @@ def _done(cycle: CyclePort, number: int, act: Callable[[], None]) -> Response:
 def _found(cycle: CyclePort, number: int) -> Response:
     view = cycle.cycle(number) if 0 < number < 1 << 31 else None
     if view is None:
-        raise HTTPException(404, f"incident {number}: there is none")
+        unknown = unknown_incident(number)
+        raise HTTPException(404, str(unknown)) from unknown
     return answer(view)

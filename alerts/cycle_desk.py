@@ -13,7 +13,7 @@ from alerts.cycle_views import CycleView, LessonView
 from alerts.evidence import Lesson, PlanStep
 from alerts.incident import Event, Incident
 from alerts.store import Store
-from alerts.views import IncidentError
+from alerts.views import IncidentError, unknown_incident
 from alerts.watch import Watch
 from alerts.withholding_store import WithholdingStore
 from core.clock import Clock
@@ -186,7 +186,7 @@ class CycleDesk:
     def _change(self, number: int, decide: Callable[[Incident, int], list[Event]]) -> None:
         kept = self._store.kept(number)
         if kept is None:
-            raise IncidentError(f"incident {number}: there is none", f"没有编号 {number} 的事件")
+            raise unknown_incident(number)
         self._watch_of(kept.incident.drill).change(number, decide)
         self._wake()
 

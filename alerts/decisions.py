@@ -118,7 +118,10 @@ def acknowledge(incident: Incident, who: str, how: str, now: int) -> list[Event]
         IncidentError: It is over.
     """
     if not incident.open:
-        raise IncidentError(f"incident {incident.number} is over; nothing is left to take over")
+        raise IncidentError(
+            f"incident {incident.number} is over; nothing is left to take over",
+            f"事件 {incident.number} 已结束，不用再接手",
+        )
     same = incident.acknowledged and incident.acknowledged_by == who
     same = same and not incident.reminded_at  # "still on it?" wants an answer
     if same and incident.grade <= incident.acknowledged_grade:

@@ -13,7 +13,7 @@ from alerts.desks import Desks
 from alerts.incident import Incident
 from alerts.store import Store
 from alerts.viewing import incident_view, journal_views, outbox_view
-from alerts.views import IncidentError, IncidentView, JournalView, OutboxView
+from alerts.views import IncidentError, IncidentView, JournalView, OutboxView, unknown_incident
 from alerts.watch import Watch
 from core.clock import Clock
 from core.finding import ZoneGrade
@@ -78,10 +78,13 @@ class IncidentDesk:
         """
         name = " ".join("".join(sign for sign in who if sign.isprintable()).split())
         if not name or len(name) > _WHO_LENGTH:
-            raise IncidentError(f"who takes it over? 1 to {_WHO_LENGTH} characters are expected")
+            raise IncidentError(
+                f"who takes it over? 1 to {_WHO_LENGTH} characters are expected",
+                f"请写明由谁接手（1 至 {_WHO_LENGTH} 个字）",
+            )
         seen = self.incident(number)
         if seen is None:
-            raise IncidentError(f"incident {number}: there is none")
+            raise unknown_incident(number)
         self._watch_of(seen.drill).acknowledge(number, self._store.person_id(name), how[:20])
         self._wake()
         view = self.incident(number)

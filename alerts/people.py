@@ -27,7 +27,7 @@ from alerts.reports import Reports
 from alerts.response import Response
 from alerts.roster import Away, Roster
 from alerts.store import Store
-from alerts.views import IncidentError
+from alerts.views import IncidentError, unknown_incident
 from alerts.watch import Watch
 from core.clock import Clock
 from core.community import Community
@@ -147,11 +147,11 @@ class PeopleDesk(RegisterDesk):
         """Write what was found behind a door; an empty state takes the tick away.
 
         Raises:
-            DutyError: No such incident, zone, door or state.
-            IncidentError: Nobody says who.
+            DutyError: No such zone, door or state.
+            IncidentError: No such incident, or nobody says who.
         """
         if self._store.kept(number) is None:
-            raise DutyError(f"incident {number}: there is none", f"没有编号 {number} 的事件")
+            raise unknown_incident(number)
         if door not in self._doors(zone):
             raise DutyError(
                 f"door {door[:20]!r} of {zone[:40]!r}: there is none",

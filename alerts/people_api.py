@@ -20,7 +20,7 @@ from alerts.people import PeopleDesk
 from alerts.register import Volunteer
 from alerts.register_store import RegisterError
 from alerts.report_store import ReportError
-from alerts.views import IncidentError
+from alerts.views import IncidentError, unknown_incident
 from core.configuration import ConfigurationError
 
 _WHO = Field(min_length=1, max_length=80, description="A contact's id, or a name.")
@@ -123,7 +123,8 @@ def _add_plans(router: APIRouter, people: PeopleDesk, private: list[params.Depen
         """The plan of an incident: steps, who can be asked, what to take, doors."""
         found = people.plan(number)
         if found is None:
-            raise HTTPException(404, f"incident {number}: there is none")
+            unknown = unknown_incident(number)
+            raise HTTPException(404, str(unknown)) from unknown
         return answer(found)
 
     @router.post("/incidents/{number}/roll-call", dependencies=private, response_model=None)

@@ -56,9 +56,10 @@ def missing_words(part: str, missing: str, community: Community, language: str) 
             return name
         return f"{name or sensor} {_word(QUANTITIES[Quantity(quantity)], language)}"
     if part == "limits":
-        zone, quantity, _side = missing.split("/")
+        zone, quantity, side = missing.split("/")
         place = community.place(zone, language)
-        return f"{place} {_word(QUANTITIES[Quantity(quantity)], language)}"
+        lower = _word(("（下限）", " (lower limit)"), language) if side == "low" else ""
+        return f"{place} {_word(QUANTITIES[Quantity(quantity)], language)}{lower}"
     return missing
 
 

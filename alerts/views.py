@@ -185,6 +185,11 @@ class IncidentError(RefusalError):
     """The incident can't be changed like this (no such number, already closed); no retry helps."""
 
 
+def unknown_incident(number: int) -> IncidentError:
+    """Return the refusal of a number that no incident has."""
+    return IncidentError(f"incident {number}: there is none", f"没有编号 {number} 的事件")
+
+
 class IncidentPort(Protocol):
     """How pages, the API and the demo see and change incidents. Safe to call from any thread."""
 

@@ -22,7 +22,7 @@ from alerts.incident import Event, Happening, Incident, Kind
 from alerts.outbox import Times
 from alerts.sight import Sight
 from alerts.store import Kept, StaleError, Store
-from alerts.views import IncidentError
+from alerts.views import unknown_incident
 from alerts.withholding import Withholding
 from core.act import LocalAct
 from core.clock import Clock
@@ -197,7 +197,7 @@ class Watch(Sight):
             for _ in range(_TRIES):
                 kept = self._store.kept(number)
                 if kept is None or kept.incident.drill != self._drill:
-                    raise IncidentError(f"incident {number}: there is none")
+                    raise unknown_incident(number)
                 times = self.times()
                 events = decide(kept.incident, times.now)
                 if not events or self._commit(kept, events, times):

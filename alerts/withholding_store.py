@@ -99,7 +99,9 @@ class WithholdingStore:
                 select(_w.state, _w.version).where(_w.site == self._site, _w.number == number)
             ).first()
             if row is None:
-                raise IncidentError(f"withholding {number}: there is none")
+                raise IncidentError(
+                    f"withholding {number}: there is none", f"没有编号 {number} 的暂停通知"
+                )
             before = _DECODER.decode(row.state)
             event = decide(before)
             if event is None:

@@ -106,7 +106,7 @@ CYCLE_PHRASES: dict[str, tuple[str, str]] = {
     ),
     "hidden_strip": ("暂停通知中：没有人会收到通知", "Withheld: nobody is told"),
     "partly_hidden": ("部分依据暂停通知", "Part of it is withheld"),
-    "reviews_owed": ("{} 个事件待复盘", "{} incidents to be reviewed"),
+    "reviews_owed": ("{} 个事件待复盘", "Reviews owed: {}"),
     "incident_number": ("事件 #{}", "incident #{}"),
     "withheld": ("暂停通知", "Withheld"),
     "withheld_count": ("{} 项暂停通知", "{} withheld"),

@@ -277,9 +277,13 @@ def test_takeovers_of_the_last_months_show(scene: Scene) -> None:
         ("two-ways", "duty-1", "张 三", "张 三"),
         ("reporting", "gauge-1.water-level", "水位 1", "Gauge 1"),
         ("limits", "underpass/water-level/high", "下穿通道 水位", "Underpass water level"),
+        (
+            "limits", "underpass/water-level/low", "下穿通道 水位（下限）",
+            "Underpass water level (lower limit)",
+        ),
         ("channels", "sms", "sms", "sms"),
     ],
-)
+)  # fmt: skip
 def test_what_is_missing_is_named_as_people_call_it(
     part: str, missing: str, zh: str, en: str
 ) -> None:

@@ -106,6 +106,10 @@ def test_a_refusal_is_in_the_language_that_the_caller_asks_for_first(web: Web) -
         ("hand-overs/9/acknowledge", {"who": "duty-2"}, "没有编号 9 的交班记录", "hand-over 9:"),
         ("incidents/99/roll-call", {"who": "duty-2", "zone": "tower", "door": "1"},
          "没有编号 99 的事件", "incident 99: there is none"),
+        ("incidents/99/acknowledge", {"who": "duty-2"},
+         "没有编号 99 的事件", "incident 99: there is none"),
+        ("incidents/99/close", {"who": "duty-2"},
+         "没有编号 99 的事件", "incident 99: there is none"),
     ):  # fmt: skip
         for language, said in (("zh-CN,zh;q=0.9,en;q=0.8", zh), ("en-GB,zh;q=0.5", en), ("", en)):
             answer = web.post(

@@ -109,7 +109,7 @@ def test_an_incident_is_taken_to_its_end_by_clicks(scene: Scene, browser: Browse
     assert "from taking over to the decision" in page.text
     assert "Close the incident" not in page.text
     first = browser.get("/", lang="en").text
-    assert "1 incidents to be reviewed" in first
+    assert "Reviews owed: 1" in first
     assert '<a href="/incidents/1">incident #1</a>' in first
 
     assert browser.post("/incidents/1/cycle/review", review="All well.").status_code == 303
