@@ -72,6 +72,12 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         raise LedgerError(f"ledger {path}: can't be read: {error}") from error
 
 
+def has_tables(connection: sqlite3.Connection) -> bool:
+    """Tell whether ingest has made its tables, of which `outbound` is the last."""
+    made = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'outbound'").fetchone()
+    return made is not None
+
+
 def account_of(row: tuple[Any, ...], absent: list[Absent]) -> BootAccount:
     """Return the account of a row of `SELECT_BOOT`: columns stand in the order of the fields."""
     account = BootAccount(*row[:11])

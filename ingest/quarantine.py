@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ingest.ledger_file import reading
+from ingest.ledger_file import has_tables, reading
 
 # Bytes kept of one payload or record. A pack's labels and first records fit.
 MAX_RAW_BYTES = 4_096
@@ -77,12 +77,11 @@ def read_quarantine(path: Path, limit: int = 100, station: str = "") -> list[Qua
     if not path.exists():
         return []
     with reading(path) as connection:
-        try:
-            rows = connection.execute(
-                "SELECT received_ms, station, boot, seq, position, readings, reason, bytes, raw"
-                " FROM quarantine WHERE ? IN ('', station) ORDER BY id DESC LIMIT ?",
-                (station, limit),
-            ).fetchall()
-        except sqlite3.OperationalError:
-            return []  # ingest is just creating the tables
+        if not has_tables(connection):
+            return []
+        rows = connection.execute(
+            "SELECT received_ms, station, boot, seq, position, readings, reason, bytes, raw"
+            " FROM quarantine WHERE ? IN ('', station) ORDER BY id DESC LIMIT ?",
+            (station, limit),
+        ).fetchall()
     return [Quarantined(*row) for row in rows]

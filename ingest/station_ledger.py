@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 import msgspec
 
 from ingest.account import Absent, Balance, BootAccount
-from ingest.ledger_file import SELECT_BOOT, account_of, hole_of, holes_of, reading
+from ingest.ledger_file import SELECT_BOOT, account_of, has_tables, hole_of, holes_of, reading
 
 
 class StationLedger(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,19 +52,16 @@ def read_ledger(path: Path, now_ms: int | None = None) -> list[StationLedger]:
     if not path.exists():
         return []
     with reading(path) as connection:
-        try:
-            connection.execute("BEGIN")
-            absent: dict[int, list[Absent]] = {}
-            for boot, *hole in connection.execute("SELECT * FROM absent ORDER BY boot, first"):
-                absent.setdefault(boot, []).append(hole_of(*hole))
-            boots = [
-                account_of(row, absent.get(row[2], [])) for row in connection.execute(SELECT_BOOT)
-            ]
-            apart = connection.execute(
-                "SELECT station, apart_stored, apart_quarantined, refused FROM station"
-            ).fetchall()
-        except sqlite3.OperationalError:
-            return []  # ingest is just creating the tables
+        if not has_tables(connection):
+            return []
+        connection.execute("BEGIN")
+        absent: dict[int, list[Absent]] = {}
+        for boot, *hole in connection.execute("SELECT * FROM absent ORDER BY boot, first"):
+            absent.setdefault(boot, []).append(hole_of(*hole))
+        boots = [account_of(row, absent.get(row[2], [])) for row in connection.execute(SELECT_BOOT)]
+        apart = connection.execute(
+            "SELECT station, apart_stored, apart_quarantined, refused FROM station"
+        ).fetchall()
     now = now_ms if now_ms is not None else max((boot.seen_ms for boot in boots), default=0)
     names = sorted({boot.station for boot in boots} | {row[0] for row in apart})
     counts = {row[0]: row[1:] for row in apart}
@@ -86,6 +82,8 @@ def pack_fate(path: Path, station: str, boot: str, seq: int) -> str:
     if not path.exists():
         return "missing"
     with reading(path) as connection:
+        if not has_tables(connection):
+            return "missing"
         row = connection.execute(
             f"{SELECT_BOOT} WHERE station = ? AND boot = ?", (station, boot)
         ).fetchone()

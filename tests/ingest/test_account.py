@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from core.pack import Gone, Unknown
 from ingest.account import RECENT_PACKS, BootAccount
 from ingest.ledger import Ledger
-from ingest.ledger_file import LedgerError
+from ingest.ledger_file import LedgerError, connect
 from ingest.quarantine import read_quarantine
 from ingest.station_ledger import pack_fate, read_ledger
 
@@ -178,6 +179,23 @@ def test_the_ledger_survives_closing_and_opening(tmp_path: Path) -> None:
     again.commit()
     again.close()
     assert read_ledger(path)[0].balanced
+
+
+def test_a_ledger_whose_tables_ingest_is_just_making_is_empty(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    connect(path).close()
+    found = (read_ledger(path), read_quarantine(path), pack_fate(path, "one", "b", 1))
+    assert found == ([], [], "missing")
+
+
+def test_a_ledger_of_which_a_table_is_gone_is_not_called_empty(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    Ledger(path).close()
+    with closing(connect(path)) as connection:
+        connection.executescript("DROP TABLE boot; DROP TABLE quarantine")
+    for ask in (read_ledger, read_quarantine):
+        with pytest.raises(LedgerError, match="no such table"):
+            ask(path)
 
 
 def test_a_ledger_that_is_no_database_is_refused_with_its_name(tmp_path: Path) -> None:
