@@ -10,11 +10,11 @@ import contextlib
 import queue
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.drill_desk import DrillDesk
 from alerts.health import OwnHealth
 from alerts.intake import decode, decode_of_drill
+from alerts.isolation import attempt_each
 from alerts.metrics import Metrics
 from alerts.statuses import Statuses
 from alerts.watch import Watch
@@ -103,15 +103,8 @@ class Inbox:
             for message in findings:
                 self._take_finding(message)
             return
-        failure: Exception | None = None
         with self._watch.together():
-            for message in findings:
-                try:
-                    self._take_finding(message)
-                except SQLAlchemyError:
-                    raise
-                except Exception as error:  # noqa: BLE001  # raised below, after the others
-                    failure = error
+            failure = attempt_each(self._take_finding, findings)
         if failure is not None:
             raise failure
 

@@ -30,6 +30,7 @@ from alerts.figures import note_beginning, reviews
 from alerts.health import OwnHealth
 from alerts.heartbeat import HeartbeatPublisher
 from alerts.inbox import Inbox
+from alerts.isolation import attempt_each
 from alerts.journal import Head
 from alerts.ladder import ladders
 from alerts.metrics import Metrics
@@ -203,7 +204,7 @@ class AlertService(IncidentDesk):
             standards=self.standards, links=self._reaching.links, program=self.program,
         )  # fmt: skip
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
-        self._turned_s = clock.monotonic_s()
+        self._turned_s = self._due_s = self._remind_s = clock.monotonic_s()
 
     def start(self) -> None:
         """Resume open incidents, connect, and begin to tell people."""
@@ -273,21 +274,9 @@ class AlertService(IncidentDesk):
         self._inbox.ring()
 
     def _run(self) -> None:
-        due_s = remind_s = self._clock.monotonic_s()
         while not self._stop.is_set():
             try:
-                self._inbox.turn(TICK_S)
-                now_s = self._clock.monotonic_s()
-                if now_s >= due_s:
-                    self._pass_time()
-                    due_s = now_s + TICK_S
-                if now_s >= remind_s:
-                    self.withholding.tick()
-                    self._watch.remind()
-                    self.drills.remind()
-                    remind_s = now_s + REMIND_S
-                self._tell_others()
-                self._turned_s = now_s
+                self._turn()
             except (SQLAlchemyError, StaleError) as error:
                 self.metrics.errors.labels("watch").inc()
                 log.error(  # noqa: TRY400  # a full disk would fill the log with tracebacks
@@ -311,7 +300,33 @@ class AlertService(IncidentDesk):
             expiry_s=topics.RETAINED_EXPIRY_S,
         ).ok
 
+    def _turn(self) -> None:
+        """Take every step once; a bug in one holds up no other.
+
+        Where time can't pass the heartbeat stops: the watchdog outside and the stations notice.
+        """
+        steps = (self._take_in, self._pass_time, self._remind, self._tell_others)
+        failure = attempt_each(lambda step: step(), steps)
+        if failure is not None:
+            raise failure
+        self._turned_s = self._clock.monotonic_s()
+
+    def _take_in(self) -> None:
+        self._inbox.turn(TICK_S)
+
+    def _remind(self) -> None:
+        now_s = self._clock.monotonic_s()
+        if now_s >= self._remind_s:
+            self._remind_s = now_s + REMIND_S
+            self.withholding.tick()
+            self._watch.remind()
+            self.drills.remind()
+
     def _pass_time(self) -> None:
+        now_s = self._clock.monotonic_s()
+        if now_s < self._due_s:
+            return
+        self._due_s = now_s + TICK_S
         for finding in (
             *self._health.findings(),
             *self.standards.findings(),

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import msgspec
-from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.board import Key
 from alerts.chatter import Chatters
@@ -19,6 +18,7 @@ from alerts.decisions import Patience, acknowledge, announcement, observe, openi
 from alerts.escalation import due_at, next_call, rung, untold_call
 from alerts.grading import Judgement
 from alerts.incident import Event, Happening, Incident, Kind
+from alerts.isolation import attempt_each
 from alerts.outbox import Times
 from alerts.sight import Sight
 from alerts.store import Kept, StaleError, Store
@@ -116,23 +116,20 @@ class Watch(Sight):
             Exception: Any other failure, once everything else has been judged.
         """
         with self._lock:
-            failure: Exception | None = None
-            for key in list(self._dirty):
-                try:
-                    self._judge(key)
-                    self._dirty.discard(key)
-                except SQLAlchemyError:
-                    raise
-                except Exception as error:  # noqa: BLE001  # raised below, after the others
-                    failure = error
+            failure = attempt_each(self._settle, list(self._dirty))
             if failure is not None:
                 raise failure
+
+    def _settle(self, key: Key) -> None:
+        self._judge(key)
+        self._dirty.discard(key)
 
     def tick(self) -> None:
         """Let time pass: findings run out, falls are told, ladders are climbed, incidents close.
 
         Raises:
             SQLAlchemyError: The database failed; the next tick does it again.
+            Exception: Any other failure, once every other place has had its turn.
         """
         with self._lock:
             now_s = self._clock.monotonic_s()
@@ -140,13 +137,17 @@ class Watch(Sight):
             if self._in_grace and now_s >= self._grace_until_s:
                 self._in_grace = False
                 self._mark(set(self._open))
-            self.retry()
-            times = self.times()
-            for kept in list(self._open.values()):
-                if events := tick(kept.incident, times.now, self._patience):
-                    self._commit(kept, events, times)
-                elif call := next_call(kept.incident, times.now, times.speed):
-                    self._commit(kept, list(call.events), times, everybody=call.everybody)
+            unsettled = attempt_each(self._settle, list(self._dirty))
+            failure = attempt_each(self._grow_older, list(self._open.values())) or unsettled
+            if failure is not None:
+                raise failure
+
+    def _grow_older(self, kept: Kept) -> None:
+        times = self.times()
+        if events := tick(kept.incident, times.now, self._patience):
+            self._commit(kept, events, times)
+        elif call := next_call(kept.incident, times.now, times.speed):
+            self._commit(kept, list(call.events), times, everybody=call.everybody)
 
     def remind(self) -> None:
         """Tell everybody what nobody could be told: the last announcement reached no one."""
