@@ -58,21 +58,26 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection]:
+def reading(path: Path) -> Iterator[sqlite3.Connection | None]:
     """Open a ledger for reading alone; any process may, while ingest writes.
+
+    Gives None without a file, or before ingest has made its tables: there is nothing yet.
 
     Raises:
         LedgerError: It is not a ledger, or it is damaged.
     """
+    if not path.exists():
+        yield None
+        return
     try:
         with closing(connect(path)) as connection:
             connection.execute("PRAGMA query_only=ON")
-            yield connection
+            yield connection if _has_tables(connection) else None
     except sqlite3.DatabaseError as error:
         raise LedgerError(f"ledger {path}: can't be read: {error}") from error
 
 
-def has_tables(connection: sqlite3.Connection) -> bool:
+def _has_tables(connection: sqlite3.Connection) -> bool:
     """Tell whether ingest has made its tables, of which `outbound` is the last."""
     made = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'outbound'").fetchone()
     return made is not None

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ingest.ledger_file import has_tables, reading
+from ingest.ledger_file import reading
 
 # Bytes kept of one payload or record. A pack's labels and first records fit.
 MAX_RAW_BYTES = 4_096
@@ -74,10 +74,8 @@ def read_quarantine(path: Path, limit: int = 100, station: str = "") -> list[Qua
     Raises:
         LedgerError: It can't be read.
     """
-    if not path.exists():
-        return []
     with reading(path) as connection:
-        if not has_tables(connection):
+        if connection is None:
             return []
         rows = connection.execute(
             "SELECT received_ms, station, boot, seq, position, readings, reason, bytes, raw"

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from ingest.account import Absent, Balance, BootAccount
-from ingest.ledger_file import SELECT_BOOT, account_of, has_tables, hole_of, holes_of, reading
+from ingest.ledger_file import SELECT_BOOT, account_of, hole_of, holes_of, reading
 
 
 class StationLedger(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,10 +49,8 @@ def read_ledger(path: Path, now_ms: int | None = None) -> list[StationLedger]:
     Raises:
         LedgerError: It can't be read.
     """
-    if not path.exists():
-        return []
     with reading(path) as connection:
-        if not has_tables(connection):
+        if connection is None:
             return []
         connection.execute("BEGIN")
         absent: dict[int, list[Absent]] = {}
@@ -79,10 +77,8 @@ def pack_fate(path: Path, station: str, boot: str, seq: int) -> str:
     Raises:
         LedgerError: The ledger can't be read.
     """
-    if not path.exists():
-        return "missing"
     with reading(path) as connection:
-        if not has_tables(connection):
+        if connection is None:
             return "missing"
         row = connection.execute(
             f"{SELECT_BOOT} WHERE station = ? AND boot = ?", (station, boot)
