@@ -7,10 +7,11 @@ It checks each signature as any consumer should, remembers ids, and so tells a r
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import json
+import logging
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from typing import Any
 
 # Bodies of Standard Webhooks stay below 20 kB; anything larger is refused unread.
 _LARGEST_BODY_BYTES = 65_536
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,7 @@ class Receiver:
         self._lock = threading.Lock()
         self.ids: dict[str, int] = {}
         self.refused = 0
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", port), self._handler())
         self._thread = threading.Thread(
             target=self._server.serve_forever, name="receiver", daemon=True
         )
@@ -79,7 +81,9 @@ class Receiver:
             return None
         try:
             content = json.loads(body)
-        except (ValueError, binascii.Error):
+        except (ValueError, RecursionError):
+            return None
+        if not isinstance(content, dict):
             return None
         with self._lock:
             before = self.ids.get(webhook_id, 0)
@@ -98,12 +102,20 @@ class Receiver:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:  # the base class names it so
-                length = int(self.headers.get("content-length") or 0)
+                said = self.headers.get("content-length") or "0"
+                if not (said.isascii() and said.isdigit()):
+                    self.send_error(400)
+                    return
+                length = int(said)
                 if length > _LARGEST_BODY_BYTES:
                     self.send_error(413)
                     return
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                delivery = receiver.accept(headers, self.rfile.read(length))
+                body = self.rfile.read(length)
+                if len(body) < length:  # the sender died while it was sending
+                    self.close_connection = True
+                    return
+                delivery = receiver.accept(headers, body)
                 if delivery is None:
                     receiver.refuse()
                     self.send_error(401)
@@ -117,3 +129,17 @@ class Receiver:
                 """Stay quiet: the demo prints what matters."""
 
         return Handler
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_who: object) -> None:
+        """Let a sender that hung up go; say anything else in one line.
+
+        A sender that gave up or was killed resets its connection and posts again, with the same
+        id: nothing is lost by it, and the base class would print a stack trace.
+        """
+        error = sys.exc_info()[1]
+        if not isinstance(error, ConnectionError | TimeoutError):
+            _log.error("a delivery could not be taken in (%s): %s", type(error).__name__, error)
