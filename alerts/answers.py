@@ -39,7 +39,7 @@ class Answers:
         database: State of alerts.
         clock: Clock of the run.
         acknowledge: (incident, contact, how) writes a takeover.
-        grade_of: Present grade of an open incident, None if it is closed or there is none.
+        grade_of: Grade of an open incident that was told, None if it is closed or there is none.
         changed: Called with incidents whose notifications changed.
         health: Called with a channel's name and what it makes of itself.
     """

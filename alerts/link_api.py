@@ -53,6 +53,10 @@ _WORDS = {
         "此链接已过期，请打开控制台。",
         "This link is too old; please open the console.",
     ),
+    "worse": (
+        "险情已升级，此链接失效，请用最新消息里的链接。",
+        "It has become worse; this link is void. Use the one in the latest message.",
+    ),
     "closed": ("事件已结束，无需接手。", "The incident is closed; there is nothing to take over."),
     "wrong": ("链接无效。请检查是否完整。", "This is no valid link. Was it cut off?"),
     "done": ("已接手，其他人不再被呼叫。", "You have it; nobody else is called any more."),
@@ -79,7 +83,7 @@ def link_router(links: Links, incidents: IncidentPort, community: Community) -> 
         view = incidents.incident(link.incident) if link is not None else None
         if link is None or view is None or _from_elsewhere(request):
             return page.refusal("wrong", 404)
-        if link.used or link.expired or not view.open:
+        if link.used or link.expired or link.worse or not view.open:
             return page.show(link, view, status=409)
         try:
             view = incidents.acknowledge(link.incident, link.contact, "link")
@@ -116,7 +120,7 @@ class LinkPage:
         parts = [f"<h1>{html.escape(heading)}</h1>"]
         parts += [f"<p>{html.escape(line)}</p>" for line in text if "http" not in line]
         parts.append(f'<p class="note" role="status">{self._state(link, view, done=done)}</p>')
-        if not (done or link.used or link.expired) and view.open:
+        if not (done or link.used or link.expired or link.worse) and view.open:
             key = "still" if link.kind == Kind.REMINDER else "take"
             if view.acknowledged and view.acknowledged_by != link.contact:
                 key = "again"
@@ -147,6 +151,8 @@ class LinkPage:
             state += f" {self._word('used')}"
         elif link.expired:
             state += f" {self._word('expired')}"
+        elif link.worse:
+            state += f" {self._word('worse')}"
         return f"{who} {state}"
 
     def _name(self, contact: str) -> str:

@@ -15,7 +15,7 @@ import secrets
 from dataclasses import dataclass
 
 import msgspec
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, func, insert, select, update
 
 from alerts import tables
 from alerts.database import Database
@@ -43,6 +43,7 @@ class Link:
         note: The message that it came with.
         expired: True if it is too old.
         used: True if it has acted already.
+        worse: True if something worse was announced since: who holds this has not read it.
     """
 
     row: int
@@ -52,6 +53,7 @@ class Link:
     note: Notification
     expired: bool
     used: bool
+    worse: bool
 
 
 class Links:
@@ -85,7 +87,11 @@ class Links:
         with self._database.read() as connection:
             query = select(tables.outbox).where(_o.row == int(number))
             found = connection.execute(query).mappings().first()
-        return self._genuine(found, given) if found is not None else None
+            if found is None:
+                return None
+            since = (_o.incident == found["incident"]) & (_o.seq > found["seq"])
+            worst = connection.execute(select(func.max(_o.grade)).where(since)).scalar() or 0
+        return self._genuine(found, given, worse=worst > found["grade"])
 
     def spend(self, link: Link) -> bool:
         """Use a link up; False if somebody was faster."""
@@ -97,7 +103,7 @@ class Links:
             )
             return bool(result.rowcount)
 
-    def _genuine(self, row: RowMapping, given: str) -> Link | None:
+    def _genuine(self, row: RowMapping, given: str, *, worse: bool) -> Link | None:
         number, incident, contact = row["row"], row["incident"] or 0, row["contact"]
         expected = self._signature(number, row["id"], incident, contact)
         if not hmac.compare_digest(expected.encode(), given.encode()) or not incident:
@@ -110,6 +116,7 @@ class Links:
             note=_NOTE.decode(row["payload"]),
             expired=self._clock.now_ms() - row["created_at"] > LIFE_MS,
             used=bool(row["used_at"]),
+            worse=worse,
         )
 
     def _signature(self, row: int, note: str, incident: int, contact: str) -> str:

@@ -191,7 +191,7 @@ class AlertService(IncidentDesk):
         self._worker = self._reaching.worker
         store.announcer.takes = lambda name, note: self._channels[name].takes(note)
         self._answers = Answers(
-            self._database, clock, acknowledge=self.acknowledge, grade_of=self._grade_of,
+            self._database, clock, acknowledge=self.acknowledge, grade_of=self._told_of,
             changed=self._was_told, health=self._health.delivered,
         )  # fmt: skip
         self.program = Program(
@@ -264,9 +264,10 @@ class AlertService(IncidentDesk):
             self.drills.linked()
         self._inbox.ring()
 
-    def _grade_of(self, number: int) -> Grade | None:
+    def _told_of(self, number: int) -> Grade | None:
+        """Return the grade that was told of an open incident; what is withheld nobody was told."""
         kept = self._store.kept(number)
-        return kept.incident.grade if kept is not None and kept.incident.open else None
+        return kept.incident.told if kept is not None and kept.incident.open else None
 
     def _was_told(self, numbers: set[int]) -> None:
         with self._told_lock:

@@ -18,6 +18,7 @@ from alerts.incident import Kind
 from alerts.message import Notification
 from alerts.reply_code import LIFE_MS, MOST_WRONG, Said
 from alerts.service import AlertService, AlertSettings
+from alerts.withholding import Scope, WithholdingKind
 from core.broker import BrokerAddress
 from core.clock import RunClock
 from core.community import Community, Contact
@@ -112,6 +113,29 @@ def test_a_code_of_a_milder_warning_does_not_take_over_a_worse_one(
 
     assert counter.answers.take("sms", ["duty-1"], code, "sms") == (Said.WORSE, 1)
     assert not scene.store.open_incidents()[0].incident.acknowledged
+
+
+def test_what_is_withheld_makes_no_code_void(scene: Scene) -> None:
+    """Nobody was told of it, so there is no newer message whose code would do."""
+    until = scene.clock.now_ms() + 3_600_000
+    scene.withholding.withhold(
+        WithholdingKind.SHELVED, Scope(sensor="gauge-1"), "duty-1", "cleaning", until=until,
+        up_to=Grade.ORANGE,
+    )  # fmt: skip
+    scene.say(level(Grade.ORANGE))
+    scene.say(level(Grade.YELLOW, sensor="gauge-2"))
+    settings = AlertSettings(state_url=scene.url)
+    broker = BrokerAddress("127.0.0.1", free_port())
+    service = AlertService(settings, scene.community, broker, scene.clock)
+    [row] = [kept.incident for kept in scene.store.open_incidents()]
+    told = note(Grade.YELLOW, incident=row.number, seq=row.seq, contact="duty-1", id="7" * 32)
+    code = service._answers.code(told, "sms")
+
+    said = service._answers.take("sms", ["duty-1"], code, "sms")
+
+    service.stop()
+    assert row.grade is Grade.ORANGE
+    assert said == (Said.TAKEN, row.number)
 
 
 def test_the_newest_message_alone_can_be_answered(scene: Scene, counter: Counter) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import select, update
@@ -112,6 +113,31 @@ def test_a_link_grows_old(phone: Phone, scene: Scene) -> None:
     assert page.status_code == 409
     assert "已过期" in page.text
     assert owner(scene) == ""
+
+
+def test_a_link_of_a_milder_warning_does_not_take_over_a_worse_one(
+    phone: Phone, scene: Scene
+) -> None:
+    """As a code of an SMS does not: who presses has read of something else."""
+    other = "gauge-2.water-level"
+    north = [
+        msgspec.structs.replace(level(grade), zone="north", subject=other)
+        for grade in (Grade.YELLOW, Grade.RED, Grade.YELLOW)
+    ]
+    scene.say(north[0])
+    mild = phone.message("duty-1")
+    assert "<button" in phone.browser.get(mild).text
+    scene.say(north[1])
+
+    page = phone.browser.post(mild)
+
+    assert page.status_code == 409
+    assert "险情已升级" in page.text
+    assert "<button" not in page.text
+    assert scene.store.open_incidents()[-1].incident.acknowledged_by == ""
+    red = phone.message("duty-1")
+    scene.say(north[2])  # it is better again: who has read of red may take it over
+    assert phone.browser.post(red).status_code == 200
 
 
 def test_a_page_of_another_site_cannot_press_the_button(phone: Phone, scene: Scene) -> None:
