@@ -296,13 +296,20 @@ class Gsm(Channel):
 
     def _take(self, modem: Modem, found: list[Stored]) -> None:
         for stored in found:
-            if isinstance(stored.what, Report):
-                self._inbox.reported(stored.what, self._answers)
-            else:
-                try:
-                    reply = self._inbox.heard(stored.what, self.recipients, self._answers)
-                except (SQLAlchemyError, StaleError):
-                    continue  # kept in the modem: it is read again soon
-                if reply is not None:
-                    self._carry_out(modem, _Job(*reply, 1800.0, ""))
+            try:
+                reply = self._heard(stored)
+            except (SQLAlchemyError, StaleError):
+                continue  # kept in the modem: it is read again soon
+            except Exception as error:  # noqa: BLE001  # one message must not end the last path out
+                log.error("a message could not be taken", error=type(error).__name__)  # noqa: TRY400
+                continue
+            if reply is not None:
+                self._carry_out(modem, _Job(*reply, 1800.0, ""))
             modem.forget(stored.index)
+
+    def _heard(self, stored: Stored) -> tuple[str, str] | None:
+        """Take a report or a message; return number and text of the answer, None for none."""
+        if isinstance(stored.what, Report):
+            self._inbox.reported(stored.what, self._answers)
+            return None
+        return self._inbox.heard(stored.what, self.recipients, self._answers)

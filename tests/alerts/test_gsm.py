@@ -48,6 +48,8 @@ class Heard:
     def take(
         self, channel: str, contacts: Collection[str], code: str, how: str
     ) -> tuple[Said, int]:
+        if code == "6666":
+            raise ZeroDivisionError
         if self.busy:
             self.busy -= 1
             raise OperationalError("UPDATE", {}, Exception("database is locked"))
@@ -237,6 +239,17 @@ def test_a_reply_that_could_not_be_written_down_is_read_again_soon(
 
     wait_until(lambda: heard.taken, what="the takeover")
     assert heard.busy == 0
+
+
+def test_a_reply_that_no_program_understands_keeps_nobody_from_being_told(
+    gsm: Made, modem: VirtualModem, heard: Heard
+) -> None:
+    """It would be read first after every start of the modem, for ever."""
+    modem.receive(LI, "6666")
+
+    assert gsm().send(note(), 0).kind is OutcomeKind.ACCEPTED
+    modem.receive(LI, "4820")
+    wait_until(lambda: heard.taken, what="the takeover")
 
 
 def test_what_is_no_message_does_not_fill_the_store(
