@@ -27,6 +27,7 @@ from core.finding import Condition
 from core.grade import Grade
 from tests.alerts.scenery import Scene, level, place
 from tests.alerts.vendor import Reply, Vendor
+from tests.servers import wait_until
 
 WIDE = {"hook": Room(100), "second": Room(100)}
 
@@ -100,6 +101,33 @@ def test_a_loop_that_stands_still_is_named(scene: Scene) -> None:
     health = OwnHealth(scene.community, scene.clock)
 
     assert auditor(scene, health, turning=False).audit() == ["watch stands still"]
+
+
+def test_an_audit_that_fails_is_not_the_last_one(
+    scene: Scene, outside: Vendor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alerts.auditor.AUDIT_S", 0.05)
+    (tmp_path / "url").write_text(outside.url)
+    dog = Watchdog(WatchdogEntry(url_file=str(tmp_path / "url"), allow_private=True), scene.clock)
+    audits: list[int] = []
+
+    def turning() -> dict[str, bool]:
+        audits.append(len(outside.requests))
+        if len(audits) == 1:
+            raise ZeroDivisionError
+        return {"watch": True}
+
+    health = OwnHealth(scene.community, scene.clock)
+    one = Auditor(
+        scene.store, scene.watch, scene.clock, turning=turning, health=health,
+        metrics=Metrics(), watchdog=dog,
+    )  # fmt: skip
+    one.start()
+    try:
+        wait_until(lambda: outside.requests, 20, what="a call of the watchdog")
+    finally:
+        one.stop()
+    assert audits[:2] == [0, 0]  # while an audit fails nobody outside hears that all is well
 
 
 @pytest.mark.parametrize("method", ["post", "get"])
