@@ -1,7 +1,7 @@
 """One guarded HTTP GET: no redirects, no proxies from the environment, a size limit, a deadline.
 
-The guard is that of `alerts.channels.post`: the name is resolved once, every address is checked,
-and the connection goes to a checked one under the name's own TLS identity.
+The guard is `alerts.channels.wire`: every address is checked before one is called, and no wait, for
+the head of an answer neither, outlasts the deadline.
 """
 
 from __future__ import annotations
@@ -10,12 +10,10 @@ import httpx
 
 from alerts.cap.document import MAX_BYTES
 from alerts.channels.post import CONNECT_TIMEOUT_S
-from alerts.channels.wire import RefusedAddressError, checked_addresses
-from core.clock import RunClock
+from alerts.channels.wire import RefusedAddressError, Wire, WiredTransport
 
 # For one document, wall seconds.
 TIMEOUT_S = 20.0
-_STEADY = RunClock()  # only its monotonic seconds are used
 
 
 class FetchError(RuntimeError):
@@ -31,9 +29,11 @@ class Fetcher:
 
     def __init__(self, *, allow_private: bool) -> None:
         self._allow_private = allow_private
+        self._wire = Wire(allow_private=allow_private)
         self._client = httpx.Client(
             follow_redirects=False,
             trust_env=False,
+            transport=WiredTransport(self._wire),
             timeout=httpx.Timeout(TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
             headers={"user-agent": "safety-eye", "accept-encoding": "identity"},
         )
@@ -44,11 +44,11 @@ class Fetcher:
         Raises:
             FetchError: It can't be read; the text holds no URL.
         """
-        until_s = _STEADY.monotonic_s() + TIMEOUT_S
+        self._wire.begin(TIMEOUT_S)
         try:
             response = self._client.send(self._request(url), stream=True)
             try:
-                return _read(response, until_s)
+                return _read(response)
             finally:
                 response.close()
         except RefusedAddressError as error:
@@ -65,18 +65,10 @@ class Fetcher:
         schemes = ("https", "http") if self._allow_private else ("https",)
         if url.scheme not in schemes or not url.host or url.userinfo:
             raise FetchError("its address must be https, without user and password in it")
-        if self._allow_private:
-            return self._client.build_request("GET", url)
-        address = checked_addresses(url.host, url.port or 443)[0]
-        return self._client.build_request(
-            "GET",
-            url.copy_with(host=str(address)),
-            headers={"host": url.netloc.decode()},
-            extensions={"sni_hostname": url.host},
-        )
+        return self._client.build_request("GET", url)
 
 
-def _read(response: httpx.Response, until_s: float) -> bytes:
+def _read(response: httpx.Response) -> bytes:
     if response.status_code != 200:
         raise FetchError(f"HTTP {response.status_code}")
     body = bytearray()
@@ -84,6 +76,4 @@ def _read(response: httpx.Response, until_s: float) -> bytes:
         body += piece
         if len(body) > MAX_BYTES:
             raise FetchError(f"more than {MAX_BYTES} bytes")
-        if _STEADY.monotonic_s() > until_s:
-            raise FetchError("the answer dripped")
     return bytes(body)

@@ -6,7 +6,6 @@ and that no wait outlasts the deadline: `alerts.channels.wire`.
 
 from __future__ import annotations
 
-import functools
 import ssl
 import zlib
 from collections.abc import Mapping
@@ -77,7 +76,7 @@ class Poster:
         self._client = httpx.Client(
             follow_redirects=False,
             trust_env=False,
-            transport=WiredTransport(self._wire, _trusted()),
+            transport=WiredTransport(self._wire),
             timeout=httpx.Timeout(timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s)),
             headers={"user-agent": "safety-eye", "accept-encoding": "identity"},
         )
@@ -142,12 +141,6 @@ class Poster:
     def close(self) -> None:
         """Close the connection."""
         self._client.close()
-
-
-@functools.cache
-def _trusted() -> ssl.SSLContext:
-    """Return the authorities that are trusted; read once, because reading takes long."""
-    return httpx.create_ssl_context(trust_env=False)
 
 
 def without_answer(error: Exception, *, sent: bool = False) -> Outcome:

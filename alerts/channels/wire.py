@@ -7,6 +7,7 @@ differently. Rules for addresses: channels reference 6.2.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import math
 import socket
@@ -163,15 +164,21 @@ class _Stream(httpcore.NetworkStream):
         return self._inner.get_extra_info(info)
 
 
+@functools.cache
+def _trusted() -> ssl.SSLContext:
+    """Return the authorities that are trusted; read once, because reading takes long."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
 class WiredTransport(httpx.HTTPTransport):
     """httpx's own transport over a `Wire`: no proxies, no second look-up.
 
     Args:
         wire: Connects.
-        trusted: Authorities for TLS.
     """
 
-    def __init__(self, wire: Wire, trusted: ssl.SSLContext) -> None:
+    def __init__(self, wire: Wire) -> None:
+        trusted = _trusted()
         super().__init__(verify=trusted, trust_env=False)
         # httpx has no argument for it; its pool is httpcore's, whose argument it is.
         self._pool = httpcore.ConnectionPool(

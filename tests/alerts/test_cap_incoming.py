@@ -27,6 +27,7 @@ from core.finding import Condition, Hazard
 from core.grade import Grade
 from tests.alerts.authority import SENDER, rain, refer
 from tests.alerts.scenery import FLOOD, Scene, level, place
+from tests.alerts.vendor import Reply, Vendor
 
 SETTINGS = UpstreamSettings(
     area=(
@@ -401,6 +402,18 @@ def test_public_feeds_are_https_to_public_addresses_only(relay: Relay) -> None:
             guarded.get(url)
         assert url not in str(caught.value)
     guarded.close()
+
+
+def test_a_feed_whose_head_drips_does_not_hold_the_poller(
+    vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alerts.cap.fetch.TIMEOUT_S", 0.3)
+    vendor.reply = Reply(200, b"<feed/>", how="drip-head")
+    fetcher = Fetcher(allow_private=True)
+
+    with pytest.raises(FetchError, match="ReadTimeout"):
+        fetcher.get(vendor.url)
+    fetcher.close()
 
 
 def test_a_document_that_is_too_big_or_redirects_is_not_read(relay: Relay) -> None:

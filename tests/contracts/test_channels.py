@@ -419,7 +419,7 @@ def test_of_several_addresses_the_next_one_is_tried(
     vendor.reply = Reply(204)
     # The guarded way, without the TLS that nobody here has a certificate for.
     way = wire.Wire(allow_private=False)
-    client = httpx.Client(transport=wire.WiredTransport(way, httpx.create_ssl_context()))
+    client = httpx.Client(transport=wire.WiredTransport(way))
 
     with client, client.stream("POST", f"http://vendor.example:{vendor.port}/hook") as answer:
         assert answer.status_code == 204
