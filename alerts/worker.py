@@ -191,7 +191,9 @@ class Worker:
         times = self.times()
         settled = list(self._unsettled)
         with self._database.write() as connection:
-            breakers = breaker.read(connection)
+            known = breaker.read(connection).items()
+            # Not those of channels that hub.toml no longer has: nothing would ever end their rest.
+            breakers = {name: one for name, one in known if name in self._channels}
             events = self._settle(connection, settled, times)
             held = self._hold(connection, {item.claimed.row for item in settled}, times)
             self._judge(connection, breakers, settled, times.wall)

@@ -1,7 +1,7 @@
 """One guarded HTTP GET: no redirects, no proxies from the environment, a size limit, a deadline.
 
-The guard is `alerts.channels.wire`: every address is checked before one is called, and no wait, for
-the head of an answer neither, outlasts the deadline.
+The guard is `alerts.channels.wire`: every address is checked before one is called, and no wait
+outlasts the deadline, not even for the head of an answer.
 """
 
 from __future__ import annotations

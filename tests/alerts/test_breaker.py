@@ -287,3 +287,23 @@ def test_whatever_a_vendor_says_can_be_written_down(tmp_path: Path) -> None:
     assert kept["detail"] == "bad   text"
     assert "\x00" not in kept["vendor_id"] + kept["vendor_code"]
     scene.close()
+
+
+def test_a_channel_that_is_gone_from_hub_toml_rests_no_more(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, channels=("hook",))
+    hook = Moody("hook")
+    with scene.database.write() as connection:
+        breaker.write(connection, None, Breaker("old-name", 9, 1, scene.clock.wall_ms() + 60_000))
+    resting: list[list[str]] = []
+    worker = Worker(
+        scene.database, {"hook": hook}, scene.clock, Metrics(), owner="me",
+        told=lambda _numbers: None, health=lambda _name, _outcome: None,
+        rested=lambda found: resting.append([one.channel for one in found]),
+    )  # fmt: skip
+    worker.start()
+    try:
+        wait_until(lambda: resting, 20, what="a turn of the worker")
+    finally:
+        worker.stop()
+        scene.close()
+    assert resting[0] == []
