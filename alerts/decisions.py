@@ -17,6 +17,10 @@ from alerts.views import IncidentError
 from core.finding import Condition, Hazard
 from core.grade import Grade
 
+# What happened later than this from now, run milliseconds, was written before the clock was set
+# back.
+AHEAD_MS = 60_000
+
 
 class Patience(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long we wait with what is not urgent; seconds of run time. Rises never wait.
@@ -150,7 +154,8 @@ def tick(incident: Incident, now: int, patience: Patience) -> list[Event]:
         return []
     cleared = incident.condition is Condition.CLEARED
     if incident.grade < incident.told:
-        if (now - incident.grade_at) / 1000 < patience.fall_s:
+        ahead = incident.grade_at > now + AHEAD_MS  # nobody waits until the clock has caught up
+        if (now - incident.grade_at) / 1000 < patience.fall_s and not ahead:
             return []
         kind = Kind.CLEAR if cleared else Kind.UPDATE
         return [announcement(incident, kind, incident.grade, now)]

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from alerts.decisions import Patience
+from alerts.decisions import AHEAD_MS, Patience
 from alerts.incident import Event, Happening, Incident, Kind
 from core.finding import Condition
 from core.grade import Grade
 
 # In a fast run a few attempts of wall time must fit between two announcements, wall seconds.
 MIN_REMIND_WALL_S = 10.0
-# What happened later than this from now, run milliseconds, was written before the clock was set
-# back: nobody waits until it has caught up.
-AHEAD_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,3 +128,17 @@ def test_a_clock_that_is_put_forward_makes_no_flood_of_calls(tmp_path: Path) -> 
 
     assert escalated(scene) == 4
     scene.close()
+
+
+def test_an_all_clear_is_not_hours_late_when_the_clock_is_set_back(scene: Scene) -> None:
+    """People stand outside until they hear it."""
+    scene.say(level(Grade.BLUE))
+    scene.say(level(Grade.GREEN))
+    scene.clock.advance(60)
+    scene.watch.tick()
+    assert scene.happened().count("announced") == 1  # it could come back within two minutes
+
+    scene.clock.advance(-2 * HOUR_S)
+    scene.watch.tick()
+
+    assert ("clear", "green", "duty-1", "pending") in scene.notes()
