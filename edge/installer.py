@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from types import FrameType
+from typing import NoReturn
 
 from core.clock import RunClock
 from edge.configuration import PortEntry
@@ -23,6 +24,14 @@ from edge.probe import ADDRESSES, LISTEN_S, ProbePlan, probe
 from edge.probe_report import as_json, told
 
 DONE, NOT_FOUND, WRONG_CALL = 0, 1, 2
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with a call in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with the code of a wrong call."""
+        self.exit(WRONG_CALL, f"{self.prog}: {message}; --help tells more\n")
 
 
 def numbers_of(text: str) -> tuple[int, ...]:
@@ -108,7 +117,7 @@ def run_listen(arguments: Sequence[str]) -> int:
     Returns:
         0 if at least one frame was good, 1 if none was, 2 for a wrong call.
     """
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="safety-eye listen",
         description="Show live what a device says: frames, errors, discarded bytes, readings. "
         "A device that must be asked is asked; nothing else is sent. Ctrl-C ends it.",
@@ -146,7 +155,7 @@ def run_probe(arguments: Sequence[str]) -> int:
     Returns:
         0 if a device was recognised, 1 if none was, 2 for a wrong call.
     """
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="safety-eye probe",
         description="Find out which of the known devices hangs on a serial port. Listens first; "
         "asks only where the line is silent, and only with commands that change nothing.",
@@ -197,7 +206,7 @@ def run_decode(arguments: Sequence[str]) -> int:
     Returns:
         0 if at least one value is good, 1 if none is, 2 for a wrong call.
     """
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="safety-eye decode",
         description="Decode the bytes of a device, without any port; one JSON line a value.",
     )

@@ -97,6 +97,7 @@ class _Line(msgspec.Struct, gc=False):
 
 _DECODER = msgspec.json.Decoder(_Line)
 _HEX = re.compile(rb"[0-9A-Fa-f]{4}")
+_CLOSED = re.compile(rb"\*[0-9A-Fa-f]{4}\Z")
 
 
 class _RefusedError(ValueError):
@@ -172,6 +173,15 @@ class NdjsonBridge(Driver):
     def reset(self) -> None:
         """Forget a partial line."""
         self._framer.reset()
+
+    def flush(self) -> list[Frame]:
+        """Give up on a partial line; a whole one that only lacks its line feed is taken."""
+        line = self._framer.take().rstrip(b"\r")
+        if not _CLOSED.search(line):
+            self.counters.discarded_bytes += len(line)
+            return []
+        frame = self._frame(line)
+        return [] if frame is None else [frame]
 
     def _frame(self, line: bytes) -> Frame | None:
         """Return what a line says; of a line glued to the rest of another one the last part."""

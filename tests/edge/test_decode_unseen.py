@@ -1,0 +1,239 @@
+"""What devices say in frames that no example shows: built here byte by byte, not by `encode`.
+
+Sources stand beside the frames: maker's manuals, and drivers that met these devices.
+"""
+
+from __future__ import annotations
+
+import binascii
+import struct
+
+import pytest
+
+from core.quality import Quality, Reason
+from edge.decode import NONE_GOOD, SOME_GOOD, decode_lines
+from edge.drivers import DRIVERS, make_driver
+from edge.drivers.base import Measurement
+from edge.drivers.modbus_device import ModbusDriver
+from edge.installer import main
+from edge.modbus import EXCEPTION_BIT, with_crc
+
+
+def winsen(*body: int) -> bytes:
+    """Header, seven bytes, two's complement of their sum."""
+    return bytes((0xFF, *body, -sum(body) & 0xFF))
+
+
+def plantower(words: list[int], status: bytes) -> bytes:
+    body = struct.pack(f">{len(words)}H", *words) + status
+    frame = b"\x42\x4d" + struct.pack(">H", len(body) + 2) + body
+    return frame + struct.pack(">H", sum(frame))
+
+
+def sr50a(distance: int, quality: int) -> bytes:
+    head, tail = b"\x0233;%d;%03d;11111;" % (distance, quality), b"\r\n\x03"
+    return head + b"%02X" % (-sum(head + tail) & 0xFF) + tail
+
+
+def read(driver: str, raw: bytes) -> dict[str, Measurement]:
+    device = make_driver(driver)
+    return {
+        one.name: one for frame in device.feed(raw) + device.flush() for one in frame.measurements
+    }
+
+
+# --- Modbus ---------------------------------------------------------------------------------------
+
+SLAVES = sorted(name for name in DRIVERS if issubclass(DRIVERS[name], ModbusDriver))
+
+
+@pytest.mark.parametrize("name", SLAVES)
+def test_a_refusal_with_the_code_0_is_no_answer_and_breaks_nothing(name: str) -> None:
+    asked = make_driver(name)
+    address, function = asked.request()[:2]
+    nonsense = with_crc(bytes((address, function | EXCEPTION_BIT, 0)))
+    for driver in (asked, make_driver(name)):
+        assert driver.feed(nonsense) + driver.flush() == []
+        assert driver.counters.framing_errors >= 1
+        assert driver.counters.exceptions == driver.counters.good == 0
+
+
+@pytest.mark.parametrize("content", ["00003E80", "00003F00", "00007FC0"])
+def test_a_float_whose_words_stand_the_other_way_round_is_not_clean_air(content: str) -> None:
+    # 0.25, 0.5 and NaN with the low word first would be 2e-41 and the like: no smoke at all.
+    found = read("system_sensor_faast", with_crc(bytes.fromhex("010304" + content)))["obscuration"]
+    assert (found.value, found.quality) == (None, Quality.BAD)
+    assert found.reasons == (Reason.CONFIGURATION,)
+
+
+def test_a_float_of_0_is_0() -> None:
+    found = read("system_sensor_faast", with_crc(bytes.fromhex("01030400000000")))["obscuration"]
+    assert (found.value, found.quality) == (0.0, Quality.GOOD)
+
+
+def test_all_bits_set_are_a_broken_head_not_carbon_monoxide() -> None:
+    words = struct.pack(">8H", 0, 0xFFFF, 214, 0, 0, 0, 0, 0)
+    found = read("greystone_cmd5b4", with_crc(b"\x01\x03\x10" + words))["co"]
+    assert (found.quality, found.reasons) == (Quality.BAD, (Reason.DEVICE_FAULT,))
+    assert found.at_least is None
+
+
+# --- gas ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        (0x86, 0x01, 0x9A, 0x40, 0x00, 0x3A, 0x98),  # U = 15000
+        (0x86, 0x01, 0x9A, 0x40, 0x01, 0x00, 0x00),  # S = 1
+    ],
+)
+def test_an_mhz19_that_says_it_has_just_started_has_no_number(frame: tuple[int, ...]) -> None:
+    # Tasmota xsns_15_mhz19, ESPEasy P049: seen on devices; the 410 ppm beside it are invented.
+    found = read("winsen_mhz19b", winsen(*frame))["co2"]
+    assert (found.value, found.quality, found.reasons) == (
+        None,
+        Quality.BAD,
+        (Reason.WARMING_UP,),
+    )
+
+
+@pytest.mark.parametrize("state", [0x00, 0x40, 0x20])
+def test_an_mhz19_that_measures_is_believed_whatever_its_spare_bytes_hold(state: int) -> None:
+    found = read("winsen_mhz19b", winsen(0x86, 0x02, 0x7C, 0x42, state, 0x12, 0x34))["co2"]
+    assert (found.value, found.quality) == (636, Quality.GOOD)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        (0x04, 0x03, 0x01, 0x80, 0x25, 0x13, 0x88),
+        (0x04, 0x03, 0x01, 0x80, 0x00, 0x13, 0x88),
+        (0x86, 0x80, 0x25, 0x00, 0x00, 0x80, 0x25),
+    ],
+)
+def test_the_fault_bit_of_a_ze15_is_a_broken_cell_not_3280_ppm(frame: tuple[int, ...]) -> None:
+    # Winsen ZE15-CO manual: the highest bit of the concentration says that the sensor failed.
+    found = read("winsen_ze07_co", winsen(*frame))["co"]
+    assert (found.value, found.quality, found.at_least) == (None, Quality.BAD, None)
+    assert found.reasons == (Reason.DEVICE_FAULT,)
+    assert decode_lines("winsen_ze07_co", winsen(*frame)).exit_code == NONE_GOOD
+
+
+# --- dust -----------------------------------------------------------------------------------------
+
+
+def test_a_pms5003t_that_already_knows_the_weather_but_no_dust_is_still_warming_up() -> None:
+    found = read("plantower_pms5003t", plantower([0] * 10 + [213, 223], b"\x9a\x00"))
+    assert found["pm25"].value is None
+    assert found["pm25"].reasons == found["n0_3"].reasons == (Reason.WARMING_UP,)
+    assert (found["temperature"].value, found["temperature"].quality) == (21.3, Quality.GOOD)
+    assert (found["humidity"].value, found["humidity"].quality) == (22.3, Quality.GOOD)
+
+
+def test_a_pms5003t_in_clean_air_counts_some_particles_and_is_believed() -> None:
+    found = read(
+        "plantower_pms5003t", plantower([0] * 6 + [60, 20, 3, 0] + [0xFFC9, 850], b"\x9a\x00")
+    )
+    assert (found["pm25"].value, found["pm25"].quality) == (0, Quality.GOOD)
+    assert found["temperature"].value == -5.5
+
+
+# --- distances and radars -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "value", "reasons"),
+    [
+        (b"R500\r", 5000, []),
+        (b"R764\r", 7640, []),
+        (b"R765\r", None, ["no-target"]),
+        (b"R5000\r", None, ["no-target"]),
+    ],
+)
+def test_an_xl_maxbotix_sees_farther_than_five_metres(
+    line: bytes, value: int | None, reasons: list[str]
+) -> None:
+    (found,) = decode_lines("maxbotix_mb7389", line).lines
+    assert (found["value"], found["reasons"]) == (value, reasons)
+
+
+def test_an_xl_maxbotix_without_a_target_says_its_own_maximum() -> None:
+    driver = make_driver("maxbotix_mb7389", {"digits": 3})
+    assert driver.encode({"distance": None}) == b"R765\r"
+    short = make_driver("maxbotix_mb7389", {"digits": 3, "max_mm": 5000})
+    assert short.encode({"distance": None}) == b"R500\r"
+
+
+@pytest.mark.parametrize(
+    ("quality", "expected"),
+    [(152, Quality.GOOD), (210, Quality.GOOD), (300, Quality.GOOD), (301, Quality.UNCERTAIN)],
+)
+def test_an_echo_that_the_sr50a_itself_calls_uncertain_is_uncertain(
+    quality: int, expected: Quality
+) -> None:
+    # Campbell SR50A manual, 3.1: numbers above 300 mean a degree of uncertainty.
+    found = read("campbell_sr50a", sr50a(1838, quality))["distance"]
+    assert (found.value, found.quality) == (1838, expected)
+
+
+def test_a_radar_report_with_impossible_numbers_does_not_state_a_presence() -> None:
+    target = struct.pack("<BHBHBH", 1, 900, 101, 0, 0, 0)
+    body = b"\x02\xaa" + target + b"\x55\x00"
+    raw = bytes.fromhex("F4F3F2F1 0D00") + body + bytes.fromhex("F8F7F6F5")
+    found = read("hlk_ld2410", raw)["state"]
+    assert (found.value, found.quality) == ("moving", Quality.UNCERTAIN)
+
+
+# --- lines and calls ------------------------------------------------------------------------------
+
+
+def bridge_line(body: bytes) -> bytes:
+    return body + b"*%04X" % binascii.crc_hqx(body, 0xFFFF)
+
+
+BODY = b'{"v":1,"dev":"gate1","seq":2,"ms":2200,"r":[{"n":"in","v":10,"u":"count"}]}'
+
+
+@pytest.mark.parametrize("end", [b"", b"\r", b"\n", b"\r\n"])
+def test_a_bridge_line_that_its_crc_closes_needs_no_line_feed(end: bytes) -> None:
+    decoded = decode_lines("ndjson_bridge", bridge_line(BODY) + end)
+    assert [line["value"] for line in decoded.lines] == [10]
+    assert decoded.exit_code == SOME_GOOD
+    assert decoded.counters.discarded_bytes == 0
+
+
+@pytest.mark.parametrize("cut", [1, 4, 5, 20])
+def test_a_bridge_line_that_is_cut_off_is_none(cut: int) -> None:
+    decoded = decode_lines("ndjson_bridge", bridge_line(BODY)[:-cut])
+    assert decoded.lines == ()
+    assert decoded.counters.discarded_bytes == len(BODY) + 5 - cut
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ["decode"],
+        ["decode", "dfrobot_a02yyuw"],
+        ["decode", "dfrobot_a02yyuw", "--hex"],
+        ["decode", "dfrobot_a02yyuw", "--hex", ""],
+        ["decode", "dfrobot_a02yyuw", "--hex", "FF GG"],
+        ["decode", "dfrobot_a02yyuw", "--hex", "FF", "--wrong"],
+        ["decode", "dfrobot_a02yyuw", "--hex", "FF", "--ascii", "x"],
+        ["decode", "dfrobot_a02yyuw", "--hex", "FF", "--option", "max_mm"],
+        ["decode", "nonsense", "--hex", "FF"],
+        ["decode", "maxbotix_mb7389", "--ascii", "\\q"],
+    ],
+)
+def test_a_wrong_call_ends_with_2_and_one_line(
+    call: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        code: int | str | None = main(call)
+    except SystemExit as end:
+        code = end.code
+    shown = capsys.readouterr()
+    assert code == 2
+    assert shown.out == ""
+    assert shown.err.count("\n") == 1
+    assert shown.err.startswith("safety-eye")
