@@ -9,10 +9,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 
-from core.quality import Quality, Reason
+from core.quality import Reason
 from core.quantity import Quantity
 from edge.drivers.base import Check, DriverFacts, Field, Measurement, Mode, Value
-from edge.drivers.stream import StreamDriver, bad, check_names, counts, uncertain
+from edge.drivers.stream import StreamDriver, bad, check_names, counts, doubted
 from edge.framing import NOT_A_FRAME, UNKNOWN_YET, Rejection
 
 _REPORT, _REPORT_TAIL = b"\xf4\xf3\xf2\xf1", b"\xf8\xf7\xf6\xf5"
@@ -77,16 +77,14 @@ class HlkLd2410(StreamDriver):
             why = Reason.WARMING_UP if state <= _LAST_CALIBRATION else Reason.DEVICE_FAULT
             fields = ((field.name, field.unit) for field in _FIELDS)
             return tuple(bad(name, None, unit, why) for name, unit in (("state", "enum"), *fields))
-        found: list[Measurement] = []
+        found = [Measurement("state", None, _STATES[state], "enum")]
         for field, value in zip(_FIELDS, numbers, strict=True):
             if value > field.high + _SLACK.get(field.unit, 0):
                 found.append(bad(field.name, None, field.unit, Reason.RANGE))
             else:
                 found.append(Measurement(field.name, None, value, field.unit))
-        stated = Measurement("state", None, _STATES[state], "enum")
-        if any(one.quality is not Quality.GOOD for one in found):  # no checksum: a damaged frame
-            stated = uncertain("state", None, "enum", Reason.RANGE, stated.value)
-        return (stated, *found, *(_gates(raw[17:-6]) if raw[6] == _ENGINEERING else ()))
+        gates = _gates(raw[17:-6]) if raw[6] == _ENGINEERING else ()
+        return doubted((*found, *gates))
 
     def encode(self, values: Mapping[str, Value]) -> bytes:
         """Return the basic report; the state follows the energies where it is not given."""

@@ -177,12 +177,23 @@ def test_an_echo_that_the_sr50a_itself_calls_uncertain_is_uncertain(
     assert (found.value, found.quality) == (1838, expected)
 
 
-def test_a_radar_report_with_impossible_numbers_does_not_state_a_presence() -> None:
-    target = struct.pack("<BHBHBH", 1, 900, 101, 0, 0, 0)
+def test_a_radar_report_with_an_impossible_number_has_nothing_good() -> None:
+    target = struct.pack("<BHBHBH", 1, 900, 80, 0, 0, 0)
     body = b"\x02\xaa" + target + b"\x55\x00"
     raw = bytes.fromhex("F4F3F2F1 0D00") + body + bytes.fromhex("F8F7F6F5")
-    found = read("hlk_ld2410", raw)["state"]
-    assert (found.value, found.quality) == ("moving", Quality.UNCERTAIN)
+    found = read("hlk_ld2410", raw)
+    assert (found["state"].value, found["state"].quality) == ("moving", Quality.UNCERTAIN)
+    assert (found["moving_energy"].value, found["moving_distance"].value) == (80, None)
+    assert decode_lines("hlk_ld2410", raw).exit_code == NONE_GOOD
+
+
+def test_a_target_that_stands_where_none_can_leaves_nothing_good_in_its_frame() -> None:
+    slots = struct.pack("<8H", 0x8000 + 9000, 0x8000 + 1000, 0, 360, 10, 0x8000 + 900, 0, 360)
+    raw = bytes.fromhex("AAFF0300") + slots + bytes(8) + b"\x55\xcc"
+    decoded = decode_lines("hlk_ld2450", raw)
+    assert {line["quality"] for line in decoded.lines} == {"uncertain", "bad"}
+    assert decoded.lines[0]["value"] == 2
+    assert decoded.exit_code == NONE_GOOD
 
 
 # --- lines and calls ------------------------------------------------------------------------------
