@@ -139,6 +139,52 @@ def test_a_pms5003t_in_clean_air_counts_some_particles_and_is_believed() -> None
     assert found["temperature"].value == -5.5
 
 
+def sds011(fine: int, coarse: int) -> bytes:
+    body = struct.pack("<HH", fine, coarse) + b"\x58\xd9"
+    return b"\xaa\xc0" + body + bytes((sum(body) & 0xFF, 0xAB))
+
+
+@pytest.mark.parametrize(
+    ("coarse", "value", "quality"),
+    [
+        (9998, 999.8, Quality.GOOD),
+        (10_500, 1050.0, Quality.UNCERTAIN),
+        (19_999, 1999.9, Quality.UNCERTAIN),
+        (20_000, None, Quality.BAD),
+    ],
+)
+def test_pm10_of_an_sds011_in_dense_smoke_is_at_least_its_range(
+    coarse: int, value: float | None, quality: Quality
+) -> None:
+    # opendata-stuttgart/sensors-software issue 899: PM2.5 999.9 beside PM10 1999.9.
+    found = read("nova_sds011", sds011(9000, coarse))["pm10"]
+    assert (found.value, found.quality) == (value, quality)
+
+
+def test_pm25_of_an_sds011_ends_at_its_range() -> None:
+    assert read("nova_sds011", sds011(10_000, 12_000))["pm25"].quality is Quality.BAD
+
+
+def sps30(*numbers: float) -> bytes:
+    body = b"\x00\x03\x00\x28" + struct.pack(">10f", *numbers)
+    stuffed = bytearray()
+    for byte in body + bytes((~sum(body) & 0xFF,)):
+        stuffed += bytes((0x7D, byte ^ 0x20)) if byte in b"\x7e\x7d\x11\x13" else bytes((byte,))
+    return b"\x7e" + bytes(stuffed) + b"\x7e"
+
+
+def test_an_sps30_with_dead_optics_is_not_clean_air() -> None:
+    # Sensirion/arduino-avr-legacy-i2c-sps30 issue 14: zeros, one of them negative, and a size.
+    found = read("sensirion_sps30", sps30(0, 0, 0, 0, -0.0, 0, 0, 0, 0, 1.63))
+    assert {one.quality for one in found.values()} == {Quality.BAD}
+    assert (found["pm25"].value, found["pm25"].reasons) == (None, (Reason.IMPLAUSIBLE_PAIR,))
+
+
+def test_an_sps30_that_counts_a_few_particles_is_believed() -> None:
+    found = read("sensirion_sps30", sps30(0, 0, 0, 0, 0.2, 0.3, 0.3, 0.3, 0.3, 0.5))["pm25"]
+    assert (found.value, found.quality) == (0.0, Quality.GOOD)
+
+
 # --- distances and radars -------------------------------------------------------------------------
 
 
