@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import signal
 import sys
@@ -236,6 +237,9 @@ COMMANDS = {"listen": run_listen, "probe": run_probe, "decode": run_decode}
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one of the commands."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A device may name its values in Chinese on a terminal that can't show it.
+        sys.stdout.reconfigure(errors="backslashreplace")
     if given[:1] and given[0] in COMMANDS:
         return COMMANDS[given[0]](given[1:])
     return _refused("installer", f"expected {' or '.join(COMMANDS)} as the first word", WRONG_CALL)

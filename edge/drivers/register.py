@@ -101,6 +101,8 @@ class Register(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return round(content * self.scale + self.offset, _DECIMALS)
 
     def _judged(self, value: float) -> Measurement:
+        if not math.isfinite(value):  # a scale that leaves what a number can hold
+            return bad(self.name, self.quantity, self.unit, Reason.RANGE)
         if self.low <= value <= self.high:
             return Measurement(self.name, self.quantity, value, self.unit)
         if value > self.high and self.saturates:

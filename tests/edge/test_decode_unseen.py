@@ -6,6 +6,8 @@ Sources stand beside the frames: maker's manuals, and drivers that met these dev
 from __future__ import annotations
 
 import binascii
+import io
+import json
 import struct
 
 import pytest
@@ -76,6 +78,13 @@ def test_all_bits_set_are_a_broken_head_not_carbon_monoxide() -> None:
     found = read("greystone_cmd5b4", with_crc(b"\x01\x03\x10" + words))["co"]
     assert (found.quality, found.reasons) == (Quality.BAD, (Reason.DEVICE_FAULT,))
     assert found.at_least is None
+
+
+@pytest.mark.parametrize("scale", [1e305, -1e305])
+def test_a_scale_that_no_number_can_hold_gives_no_number(scale: float) -> None:
+    raw = with_crc(bytes.fromhex("010302FFFB"))
+    (line,) = decode_lines("modbus_registers", raw, {"scale": scale}).lines
+    assert (line["value"], line["quality"], line["reasons"]) == (None, "bad", ["range"])
 
 
 # --- gas ------------------------------------------------------------------------------------------
@@ -265,6 +274,17 @@ def test_a_bridge_line_that_is_cut_off_is_none(cut: int) -> None:
     decoded = decode_lines("ndjson_bridge", bridge_line(BODY)[:-cut])
     assert decoded.lines == ()
     assert decoded.counters.discarded_bytes == len(BODY) + 5 - cut
+
+
+def test_a_name_that_the_terminal_cannot_show_ends_no_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    line = bridge_line(BODY.replace(b'"in"', '"水位"'.encode())) + b"\n"
+    screen = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", screen)
+    assert main(["decode", "ndjson_bridge", "--hex", line.hex()]) == 0
+    screen.seek(0)
+    assert json.loads(screen.read())["name"] == "水位"
 
 
 @pytest.mark.parametrize(
