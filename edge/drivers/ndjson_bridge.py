@@ -64,6 +64,8 @@ NAMES: Mapping[str, tuple[Quantity, str]] = {
     "pm10": (Quantity.PM10, "ug/m3"),
 }
 _QUANTITIES = frozenset(str(quantity) for quantity in Quantity)
+# What a reading without a status is; some firmware says it.
+_OK = "ok"
 # Status word of a reading -> quality, reason, and whether its number means anything.
 _STATES: Mapping[str, tuple[Quality, Reason, bool]] = {
     "warm": (Quality.UNCERTAIN, Reason.WARMING_UP, True),
@@ -352,7 +354,7 @@ def _measure(item: _Item, *, checked: bool) -> Measurement:
         return Measurement(item.n, quantity, None, item.u, Quality.BAD, (Reason.RANGE,))
     quality = Quality.GOOD
     reasons: tuple[Reason, ...] = ()
-    if item.st is not None:
+    if item.st is not None and item.st != _OK:
         quality, reason, keep = _STATES.get(item.st, _STATES["fault"])
         reasons = (reason,)
         value = value if keep else None

@@ -52,7 +52,7 @@ _COUNT_FIELDS = tuple(
     for name in ("n0_3", "n0_5", "n1_0", "n2_5", "n5_0", "n10_0")
 )
 _TEMPERATURE = Field("temperature", "Cel", Quantity.TEMPERATURE, -40.0, 99.0, 0.1, 20.0)
-_HUMIDITY = Field("humidity", "%RH", Quantity.HUMIDITY, 0.0, 99.0, 0.1, 50.0)
+_HUMIDITY = Field("humidity", "%RH", Quantity.HUMIDITY, 0.0, 100.0, 0.1, 50.0)
 _VERSION = Field("version", "1", None, 0, 255, 1, 151)
 _ERROR = Field("error_code", "1", None, 0, 0, 1, 0)
 

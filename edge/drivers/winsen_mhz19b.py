@@ -74,7 +74,10 @@ class WinsenMhz19b(StreamDriver):
         co2 = self._co2(0 if starting else raw[2] << 8 | raw[3])
         if not raw[4]:
             return (co2,)
-        return (co2, Measurement("temperature_raw", None, raw[4] - 40, "Cel"))
+        warmth = raw[4] - 40
+        if warmth > _TEMPERATURE.high:
+            return (co2, bad("temperature_raw", None, "Cel", Reason.RANGE))
+        return (co2, Measurement("temperature_raw", None, warmth, "Cel"))
 
     def _co2(self, ppm: int) -> Measurement:
         quantity, limit = Quantity.CARBON_DIOXIDE, self.settings.whole("range_ppm")

@@ -113,6 +113,11 @@ def test_an_mhz19_that_measures_is_believed_whatever_its_spare_bytes_hold(state:
     assert (found.value, found.quality) == (636, Quality.GOOD)
 
 
+def test_a_temperature_that_no_module_survives_is_no_number() -> None:
+    found = read("winsen_mhz19b", winsen(0x86, 0x02, 0x7C, 0xFF, 0, 0, 0))["temperature_raw"]
+    assert (found.value, found.quality) == (None, Quality.BAD)
+
+
 @pytest.mark.parametrize(
     "frame",
     [
@@ -138,6 +143,14 @@ def test_a_pms5003t_that_already_knows_the_weather_but_no_dust_is_still_warming_
     assert found["pm25"].reasons == found["n0_3"].reasons == (Reason.WARMING_UP,)
     assert (found["temperature"].value, found["temperature"].quality) == (21.3, Quality.GOOD)
     assert (found["humidity"].value, found["humidity"].quality) == (22.3, Quality.GOOD)
+
+
+@pytest.mark.parametrize(
+    ("tenths", "quality"), [(995, Quality.GOOD), (1000, Quality.GOOD), (1001, Quality.BAD)]
+)
+def test_fog_is_no_fault_of_a_pms5003t(tenths: int, quality: Quality) -> None:
+    words = [20, 34, 43, 19, 32, 43, 3603, 1044, 272, 30, 213, tenths]
+    assert read("plantower_pms5003t", plantower(words, b"\x9a\x00"))["humidity"].quality is quality
 
 
 def test_a_pms5003t_in_clean_air_counts_some_particles_and_is_believed() -> None:
@@ -267,6 +280,14 @@ def test_a_bridge_line_that_its_crc_closes_needs_no_line_feed(end: bytes) -> Non
     assert [line["value"] for line in decoded.lines] == [10]
     assert decoded.exit_code == SOME_GOOD
     assert decoded.counters.discarded_bytes == 0
+
+
+def test_a_bridge_may_say_that_a_reading_is_ok() -> None:
+    stated = BODY.replace(b'"u":"count"', b'"u":"count","st":"ok"')
+    found = read("ndjson_bridge", bridge_line(stated))["in"]
+    assert (found.value, found.quality) == (10, Quality.GOOD)
+    empty = stated.replace(b'"v":10', b'"v":null')
+    assert read("ndjson_bridge", bridge_line(empty))["in"].reasons == (Reason.MISSING,)
 
 
 @pytest.mark.parametrize("cut", [1, 4, 5, 20])
