@@ -72,13 +72,20 @@ def replay(
         together: The recordings are sensors of one site: lines come in the order of time.
         every: Give a line for every cell, not only where something is wrong.
 
-    Yields:
+    Returns:
+        Lines, one after the other, once all files are read:
         `{"recording", "at", "channel", "score", "grade", "fault", "detector", "because"}`.
 
     Raises:
         RecordingError: A file can't be read.
     """
     recordings = [read_recording(Path(path)) for path in paths]
+    return _told(recordings, community, together=together, every=every)
+
+
+def _told(
+    recordings: list[Recording], community: Community | None, *, together: bool, every: bool
+) -> Iterator[dict[str, Any]]:
     if together:
         recordings = believed(recordings, community)
     streams = [
@@ -217,6 +224,8 @@ def day_means(at: Ints, values: Floats, interval_s: float) -> Floats:
     present = np.isfinite(values)
     sums = np.concatenate(([0.0], np.cumsum(np.where(present, values, 0.0))))
     counts = np.concatenate(([0], np.cumsum(present)))
+    # A row that is older than one before it must not let the search see rows behind it.
+    at = np.maximum.accumulate(at) if at.size else at
     first = np.searchsorted(at, at - _DAY_MS, side="right")
     last = np.arange(1, at.size + 1)
     count = counts[last] - counts[first]
@@ -258,9 +267,11 @@ def judge(
         batch = Batch(
             slot[here], at[here], value[here], quality[here], reason[here], never[: end - start]
         )
-        bank.advance(batch)
-        panels.advance(bank, batch)
-        outcomes.note(slot[here], row[here])
+        # An absurd reading (1e308) may overflow a share; infinitely far is what it then is.
+        with np.errstate(over="ignore", invalid="ignore"):
+            bank.advance(batch)
+            panels.advance(bank, batch)
+            outcomes.note(slot[here], row[here])
     outcomes.slot_of = {number: slot for slot, number in enumerate(judged)}
     return outcomes
 
