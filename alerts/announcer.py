@@ -193,7 +193,7 @@ class Announcer:
         found = incident.climb.ladder.rung(incident.climb.taken) if incident.climb else None
         if found is None:
             return []
-        due = incident.climb.began_at + round(found[1] * 1000) if incident.climb else 0
+        due = (incident.climb.due_at(1.0) if incident.climb else None) or 0
         addresses = routing.of_steps([found[0]], self._community, self._on_duty(due))
         return list(dict.fromkeys(address.contact for address in addresses))
 

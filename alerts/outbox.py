@@ -28,6 +28,7 @@ DEAD, SUPERSEDED, SUPPRESSED = "dead", "superseded", "suppressed"
 # (transaction, note, contact, urgency, run ms) -> why it waits for a digest, or None.
 Withhold = Callable[[Connection, Notification, str, Grade, int], Held | None]
 _NOTE = msgspec.json.Decoder(Notification)
+_KINDS = frozenset(str(kind) for kind in Kind)
 _o = tables.outbox.c
 
 
@@ -236,7 +237,7 @@ def consequences(
     with_it = select(tables.outbox).where(_o.digest == row["id"], _o.state == SUPERSEDED)
     for member in connection.execute(with_it).mappings().all():
         _fall_back(connection, dict(member), times)
-    return [undelivered(row, times.now)]
+    return [undelivered(row, times.now)] if row["kind"] in _KINDS else []
 
 
 def _fall_back(connection: Connection, row: dict[str, object], times: Times) -> None:
@@ -244,12 +245,41 @@ def _fall_back(connection: Connection, row: dict[str, object], times: Times) -> 
     rest = json.loads(str(row["fallback"]))
     if not rest:
         return
-    note = _NOTE.decode(str(row["payload"]))
+    try:
+        note = _NOTE.decode(str(row["payload"]))
+    except msgspec.MsgspecError:  # of another version: it must hold up nobody
+        return
+    if _told_newer(connection, note, rest, Grade(int(str(row["urgency"])))):
+        return
     address = Address(note.contact, rest[0], tuple(rest[1:]))
     fresh = new_row(note, address, Grade(int(str(row["urgency"]))), times)
     known = connection.execute(select(_o.row).where(_o.dedup == fresh["dedup"])).first()
     if known is None:
         connection.execute(insert(tables.outbox), [fresh])
+
+
+def _told_newer(
+    connection: Connection, note: Notification, rest: Sequence[str], urgency: Grade
+) -> bool:
+    """Tell whether this contact has a newer announcement, or gets one over the channels left.
+
+    The older one would come after it, as if it were news: a danger after its all-clear.
+    """
+    newer = and_(_o.incident == note.incident, _o.contact == note.contact, _o.seq > note.seq)
+    if connection.execute(select(_o.row).where(newer, _o.state == ACCEPTED)).first() is not None:
+        return True
+    waiting = connection.execute(
+        select(_o.row, _o.urgency, _o.channel, _o.fallback).where(newer, _o.state == PENDING)
+    ).all()
+    heirs = [
+        row for row in waiting if not {row.channel, *json.loads(row.fallback)}.isdisjoint(rest)
+    ]
+    lifted = [row.row for row in heirs if row.urgency < urgency]
+    if lifted:
+        connection.execute(
+            update(tables.outbox).where(_o.row.in_(lifted)).values(urgency=int(urgency))
+        )
+    return bool(heirs)
 
 
 def undelivered(row: Mapping[str, object], now: int) -> tuple[int, Event]:

@@ -15,6 +15,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from email.utils import format_datetime
@@ -187,7 +188,10 @@ class Smtp(Channel):
         for address in to:
             code, text = session.rcpt(address)
             if code not in (250, 251):
-                refused[address] = self._outcome(code, text, _kind(code))
+                outcome = self._outcome(code, text, _kind(code))
+                # A full or grey-listed mailbox; 421 ends the session (RFC 5321, 4.2.3).
+                personal = outcome.kind is OutcomeKind.RETRY and code != 421
+                refused[address] = replace(outcome, personal=personal)
         if len(refused) < len(to):
             taken = self._hand_over(session, mail)
         else:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from alerts import breaker
 from alerts.channels import open_channels
 from alerts.channels.aliyun import authorization as acs3
 from alerts.channels.aliyun import canonical_query
@@ -347,3 +348,27 @@ def test_after_half_an_hour_nobody_is_asked_any_more(made: Made, vendor: Vendor)
     channel.follow_ups.ask(NOW_S + 1802)
 
     assert len(cloud.calls) == before == 2
+
+
+def test_aliyun_takes_a_number_abroad_without_its_plus(made: Made, vendor: Vendor) -> None:
+    vendor.reply = cloud = aliyun()
+
+    made("aliyun-sms", "+85291234567").send(note(), NOW_S)
+
+    assert cloud.calls[0][1]["PhoneNumbers"] == "85291234567"
+
+
+def test_the_limit_of_one_number_is_no_limit_for_others(made: Made, vendor: Vendor) -> None:
+    """Else one person who was just told would close the way to everybody for a minute."""
+    vendor.reply = aliyun(Code="isv.BUSINESS_LIMIT_CONTROL", Message="触发分钟级流控Permits:1")
+    minute = made("aliyun-sms", LI).send(note(), NOW_S)
+    limited = {LI: "LimitExceeded.PhoneNumberThirtySecondLimit"}
+    vendor.reply = TencentCloud({KEY: SECRET}, NOW_S, limited)
+    half_minute = made("tencent-sms", LI).send(note(), NOW_S)
+    vendor.reply = TencentCloud({KEY: SECRET}, NOW_S, {LI: "RequestLimitExceeded"})
+    everybody = made("tencent-sms", LI).send(note(), NOW_S)
+
+    for outcome, asked_s in ((minute, 60), (half_minute, 30)):
+        assert (outcome.kind, outcome.retry_after_s) == (OutcomeKind.RETRY, asked_s)
+        assert breaker.after(None, "sms", outcome, 1) is None
+    assert breaker.after(None, "sms", everybody, 1) is not None

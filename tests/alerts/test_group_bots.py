@@ -92,8 +92,11 @@ def test_feishu_signs_with_time_and_secret_as_the_key_in_seconds(
     assert (request.json["timestamp"], request.json["sign"]) == (str(NOW_S), right)
 
 
-def test_a_muted_dingtalk_robot_is_left_alone_for_ten_minutes(made: Made, vendor: Vendor) -> None:
-    vendor.reply = Reply(body=b'{"errcode":130101,"errmsg":"send too fast"}')
+@pytest.mark.parametrize("code", [130101, 410100])
+def test_a_muted_dingtalk_robot_is_left_alone_for_ten_minutes(
+    code: int, made: Made, vendor: Vendor
+) -> None:
+    vendor.reply = Reply(body=b'{"errcode":%d,"errmsg":"send too fast"}' % code)
 
     assert made("dingtalk").send(note(), NOW_S).retry_after_s == 600
 
