@@ -12,11 +12,13 @@ import hmac
 import ipaddress
 import secrets
 import threading
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from fastapi import Request
+from fastapi import HTTPException, Request
 
 from core.clock import Clock
+from core.refusal import RefusalError
 
 COOKIE = "se_session"
 SESSION_S = 12 * 3600
@@ -44,7 +46,7 @@ class Access:
         """True if no token is configured, so that only this machine may change anything."""
         return self._token is None
 
-    def refusal(self, request: Request) -> str | None:
+    def refusal(self, request: Request) -> RefusalError | None:
         """Return why this request may not change anything, or None if it may."""
         if self._token is None:
             return _not_from_here(request) or _from_elsewhere(request)
@@ -52,7 +54,10 @@ class Access:
             return None
         if self._has_session(request):
             return _from_elsewhere(request)
-        return "a token is needed: Authorization: Bearer …, or sign in"
+        return RefusalError(
+            "a token is needed: Authorization: Bearer …, or sign in",
+            "需要口令：请登录，或带上 Authorization: Bearer …",
+        )
 
     def token_fits(self, given: str) -> bool:
         """Tell whether *given* is the token, in constant time."""
@@ -79,28 +84,48 @@ class Access:
         return until_s is not None and self._clock.monotonic_s() < until_s
 
 
+def guard(access: Access) -> Callable[[Request], None]:
+    """Return what refuses a request that may not change anything (or read what is private)."""
+
+    def may_change(request: Request) -> None:
+        why = access.refusal(request)
+        if why is not None:
+            raise HTTPException(403 if access.open_to_machine else 401, str(why)) from why
+
+    return may_change
+
+
 def _bearer(request: Request) -> str:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-def _not_from_here(request: Request) -> str | None:
+def _not_from_here(request: Request) -> RefusalError | None:
     host = request.client.host if request.client else ""
     if not _is_loopback(host) or any(name in request.headers for name in _PROXY_HEADERS):
-        return "without a token only this machine may change anything; configure http.token_file"
+        return RefusalError(
+            "without a token only this machine may change anything; configure http.token_file",
+            "没有设置口令，只有本机可以操作；请在 hub.toml 配置 http.token_file",
+        )
     name = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
     if name != "localhost" and not _is_loopback(name):
-        return f"host {name!r} is not this machine's own name"
+        return RefusalError(
+            f"host {name!r} is not this machine's own name", f"{name!r} 不是本机的名称"
+        )
     return None
 
 
-def _from_elsewhere(request: Request) -> str | None:
+def _from_elsewhere(request: Request) -> RefusalError | None:
     site = request.headers.get("sec-fetch-site")
     if site not in (None, "same-origin", "none"):
-        return "the request comes from a page of another site"
+        return RefusalError(
+            "the request comes from a page of another site", "请求来自另一个网站的页面"
+        )
     origin = request.headers.get("origin")
     if origin is not None and urlsplit(origin).netloc != request.headers.get("host", ""):
-        return "the request comes from a page of another origin"
+        return RefusalError(
+            "the request comes from a page of another origin", "请求来自另一个地址的页面"
+        )
     return None
 
 

@@ -6,7 +6,6 @@ at links open them. The console mounts its pages on the same application.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
@@ -18,7 +17,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from alerts.access import COOKIE, SESSION_S, Access
+from alerts.access import COOKIE, SESSION_S, Access, guard
 from alerts.cap_api import cap_router
 from alerts.cycle_api import cycle_router
 from alerts.delivery_api import delivery_router
@@ -106,20 +105,8 @@ def build_api(
     return app
 
 
-def _guard(access: Access) -> Callable[[Request], None]:
-    """Return what refuses a request that may not change anything."""
-
-    def may_change(request: Request) -> None:
-        reason = access.refusal(request)
-        if reason is not None:
-            status = 401 if not access.open_to_machine else 403
-            raise HTTPException(status, reason)
-
-    return may_change
-
-
 def _add_incidents(app: FastAPI, service: IncidentPort, access: Access) -> None:
-    may_change = _guard(access)
+    may_change = guard(access)
 
     @app.get("/api/v1/incidents", tags=["incidents"], response_model=None)
     def incidents(
@@ -199,7 +186,8 @@ def _add_sessions(app: FastAPI, access: Access) -> None:
     def sign_in(request: Request, body: SignIn) -> Response:
         """Exchange the token for a session cookie of this browser."""
         if not access.token_fits(body.token):
-            raise HTTPException(401, "that is not the token")
+            wrong = RefusalError("that is not the token", "口令不对")
+            raise HTTPException(401, str(wrong)) from wrong
         response = Response(status_code=204)
         response.set_cookie(
             COOKIE, access.begin_session(), max_age=SESSION_S, httponly=True, samesite="strict",
@@ -220,7 +208,7 @@ def _add_standards(
     app: FastAPI, standards: Standards, access: Access, community: Community, clock: Clock
 ) -> None:
     """Add CAP, webhooks of others, figures and privacy."""
-    may_change = _guard(access)
+    may_change = guard(access)
     app.include_router(
         inbound_router(
             standards.upstream, standards.hooks, settings=standards.settings.cap,
@@ -275,12 +263,22 @@ def _problem(status: int, title: str, detail: str) -> Response:
     return Response(msgspec.json.encode(body), status, headers, _PROBLEM)
 
 
+_NO_STATE = RefusalError(
+    "the state can't be read or written at the moment", "数据库暂时读写不了，请稍后再试"
+)
+_FAILED = RefusalError("something went wrong here; it has been logged", "这里出了故障，已记入日志")
+
+
+def _in_language_of(request: Request, why: RefusalError) -> str:
+    return why.in_language(asked_language(request.headers.get("accept-language", "")))
+
+
 def _add_problems(app: FastAPI) -> None:
     @app.exception_handler(StarletteHTTPException)
     def refused(request: Request, error: StarletteHTTPException) -> Response:
         detail, cause = str(error.detail), error.__cause__
         if isinstance(cause, RefusalError):
-            detail = cause.in_language(asked_language(request.headers.get("accept-language", "")))
+            detail = _in_language_of(request, cause)
         return _problem(error.status_code, "refused", detail)
 
     @app.exception_handler(RequestValidationError)
@@ -295,9 +293,9 @@ def _add_problems(app: FastAPI) -> None:
     @app.exception_handler(StaleError)
     def database(request: Request, error: Exception) -> Response:
         log.error("a request failed", path=request.url.path, error=str(error)[:300])
-        return _problem(503, "try again", "the state can't be read or written at the moment")
+        return _problem(503, "try again", _in_language_of(request, _NO_STATE))
 
     @app.exception_handler(Exception)
-    def failed(_request: Request, _error: Exception) -> Response:
+    def failed(request: Request, _error: Exception) -> Response:
         # The server logs it; who asked gets no more than this.
-        return _problem(500, "error", "something went wrong here; it has been logged")
+        return _problem(500, "error", _in_language_of(request, _FAILED))

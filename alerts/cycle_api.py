@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Query, Response
 from pydantic import BaseModel, Field
 
-from alerts.access import Access
+from alerts.access import Access, guard
 from alerts.cycle_views import CyclePort
 from alerts.cycle_wording import MANDATES, OPTIONS
 from alerts.evidence import Lesson
@@ -87,17 +87,6 @@ class PersonBody(BaseModel):
     """Who does it."""
 
     who: str = _WHO
-
-
-def guard(access: Access) -> Callable[[Request], None]:
-    """Return what refuses requests that may not change anything."""
-
-    def may_change(request: Request) -> None:
-        reason = access.refusal(request)
-        if reason is not None:
-            raise HTTPException(401 if not access.open_to_machine else 403, reason)
-
-    return may_change
 
 
 def answer(body: object) -> Response:

@@ -17,6 +17,7 @@ from core.community import Community
 from core.drill import DrillError, DrillPhase, DrillStatement, drill_community
 from core.finding import Condition, Hazard
 from core.grade import Grade
+from core.wording import HAZARDS
 
 # Programs whose part in the live chain a drill needs; each says so before the scenario starts.
 PROGRAMS = frozenset({"ingest", "detectors"})
@@ -167,22 +168,40 @@ def check_plan(plan: DrillPlan, community: Community, speed: float) -> None:
     """
     if community.zone_of(plan.zone) is None:
         known = ", ".join(zone.id for zone in community.zone)
-        raise DrillError(f"zone {plan.zone!r}: expected one of {known}")
+        raise DrillError(
+            f"zone {plan.zone!r}: expected one of {known}",
+            f"没有区域 {plan.zone!r}，应为 {known} 之一",
+        )
     twins = drill_community(community, plan.sensors)
     if not any((one.zone, one.hazard) == (plan.zone, plan.hazard) for one in twins.sensor):
-        raise DrillError(f"zone {plan.zone!r}: none of the sensors watches for {plan.hazard}")
+        raise DrillError(
+            f"zone {plan.zone!r}: none of the sensors watches for {plan.hazard}",
+            f"{community.place(plan.zone, 'zh')}：参加的传感器都不监测{HAZARDS[plan.hazard][0]}",
+        )
     wall_s = plan.duration_s / speed
     if not 0 < wall_s <= LONGEST_WALL_S:
         raise DrillError(
-            f"it would take {wall_s:.0f} s: expected above 0, at most {LONGEST_WALL_S:.0f} s"
+            f"it would take {wall_s:.0f} s: expected above 0, at most {LONGEST_WALL_S:.0f} s",
+            f"演练要 {wall_s:.0f} 秒：应大于 0，最多 {LONGEST_WALL_S:.0f} 秒",
         )
     if not 0 <= plan.onset_s <= plan.duration_s or not 0 < plan.pace <= 1000:
-        raise DrillError("onset_s must lie within the drill, pace above 0 and at most 1000")
+        raise DrillError(
+            "onset_s must lie within the drill, pace above 0 and at most 1000",
+            "险情须在演练时间内开始（onset_s），节奏 pace 大于 0、最多 1000",
+        )
     aim = plan.aim
     if any(
         one is not None and not 0 < one <= LONGEST_WALL_S for one in (aim.notify_s, aim.take_over_s)
     ):
-        raise DrillError(f"aim: seconds above 0 and at most {LONGEST_WALL_S:.0f} are expected")
+        raise DrillError(
+            f"aim: seconds above 0 and at most {LONGEST_WALL_S:.0f} are expected",
+            f"目标时间须大于 0、最多 {LONGEST_WALL_S:.0f} 秒",
+        )
+
+
+def unknown_drill(name: str) -> DrillError:
+    """Return the refusal of an id that no drill has."""
+    return DrillError(f"drill {name[:60]}: there is none", f"没有编号为 {name[:60]} 的演练")
 
 
 def joined(drill: Drill, program: str) -> Drill:
@@ -199,10 +218,16 @@ def begun(drill: Drill, at: int) -> Drill:
         DrillError: It is over, has begun already, or not every program takes part.
     """
     if drill.state is not DrillState.PREPARING:
-        raise DrillError(f"drill {drill.id} is {drill.state}: it can't begin")
+        raise DrillError(
+            f"drill {drill.id} is {drill.state}: it can't begin",
+            f"演练 {drill.id} 已过准备阶段，不能再开始",
+        )
     if not drill.complete:
         missing = ", ".join(sorted(PROGRAMS - set(drill.ready)))
-        raise DrillError(f"drill {drill.id}: {missing} does not take part (yet)")
+        raise DrillError(
+            f"drill {drill.id}: {missing} does not take part (yet)",
+            f"演练 {drill.id}：程序 {missing} 还没有参加",
+        )
     return msgspec.structs.replace(drill, state=DrillState.RUNNING, began_at=at)
 
 
@@ -213,7 +238,10 @@ def finished(drill: Drill, by: str, at: int) -> Drill:
         DrillError: It does not run.
     """
     if drill.state is not DrillState.RUNNING:
-        raise DrillError(f"drill {drill.id} is {drill.state}: it can't come to its end")
+        raise DrillError(
+            f"drill {drill.id} is {drill.state}: it can't come to its end",
+            f"演练 {drill.id} 不在进行中，不能结束",
+        )
     return msgspec.structs.replace(drill, state=DrillState.FINISHED, ended_at=at, ended_by=by)
 
 
@@ -224,7 +252,7 @@ def aborted(drill: Drill, why: str, at: int, *, by: str = "system", blocked_by: 
         DrillError: It is over already.
     """
     if drill.over:
-        raise DrillError(f"drill {drill.id} is {drill.state} already")
+        raise DrillError(f"drill {drill.id} is {drill.state} already", f"演练 {drill.id} 已经结束")
     return msgspec.structs.replace(
         drill,
         state=DrillState.ABORTED,

@@ -132,7 +132,7 @@ def coverage(
         DrillError: The window makes no sense.
     """
     if not 1 <= days <= 3650:
-        raise DrillError(f"days {days}: expected 1 to 3650")
+        raise DrillError(f"days {days}: expected 1 to 3650", f"天数 {days:g}：应为 1 到 3650")
     since = now - round(days * _DAY_MS)
     hazards = sorted({s.hazard for s in community.sensor if s.hazard is not Hazard.EQUIPMENT})
 

@@ -17,7 +17,7 @@ import msgspec
 import structlog
 
 from alerts import drill as drills
-from alerts.drill import Drill, DrillPlan, DrillState, Evidence
+from alerts.drill import Drill, DrillPlan, DrillState, Evidence, unknown_drill
 from alerts.drill_books import DrillBooks
 from alerts.drill_statements import DrillStatements
 from alerts.drill_store import DrillStore, KeptDrill
@@ -29,6 +29,7 @@ from core.clock import Clock
 from core.community import Community
 from core.drill import DrillError, DrillStatement, drill_community
 from core.finding import Finding
+from core.wording import grade_words
 
 log = structlog.get_logger()
 
@@ -114,8 +115,8 @@ class DrillDesk(DrillBooks):
                     raise DrillError(
                         f"incident {kept.incident.number} is actual and {kept.incident.grade.word}:"
                         " no drill while it lasts",
-                        f"事件 {kept.incident.number} 是真实的（{kept.incident.grade.word}），"
-                        "期间不能演练",
+                        f"事件 {kept.incident.number} 是真实的"
+                        f"（{grade_words(kept.incident.grade, 'zh')}），期间不能演练",
                     )
             speed, now = self._clock.speed, self._clock.now_ms()
             people_s = (plan.aim.take_over_s or 0.0) + drills.READY_WITHIN_S + _GRACE_S
@@ -179,9 +180,15 @@ class DrillDesk(DrillBooks):
 
         def with_it(now: Drill) -> Drill:
             if not now.over:
-                raise DrillError(f"drill {now.id} is {now.state}: its evidence comes at its end")
+                raise DrillError(
+                    f"drill {now.id} is {now.state}: its evidence comes at its end",
+                    f"演练 {now.id} 还没有结束，结束后才能存证",
+                )
             if len(now.evidence) >= MOST_EVIDENCE:
-                raise DrillError(f"drill {now.id} has {MOST_EVIDENCE} files already")
+                raise DrillError(
+                    f"drill {now.id} has {MOST_EVIDENCE} files already",
+                    f"演练 {now.id} 已有 {MOST_EVIDENCE} 个存证文件，不能再加",
+                )
             return msgspec.structs.replace(now, evidence=(*now.evidence, evidence))
 
         return self._change(drill, with_it)
@@ -276,7 +283,7 @@ class DrillDesk(DrillBooks):
         with self._lock:
             kept = self._register.kept(drill)
             if kept is None:
-                raise DrillError(f"drill {drill}: there is none")
+                raise unknown_drill(drill)
             over = step(kept.drill, self._clock.now_ms())
             watch = self.watch(drill)
             if watch is not None:

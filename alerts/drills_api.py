@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Body, Depends, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, HTTPException, Query, Response
 from pydantic import BaseModel, Field
 
-from alerts.access import Access
-from alerts.drill import Drill, DrillPlan
+from alerts.access import Access, guard
+from alerts.drill import Drill, DrillPlan, unknown_drill
 from alerts.drill_calendar import WINDOW_DAYS, Coverage
 from alerts.drill_desk import DrillDesk
 from alerts.drill_entry import DrillEntry
@@ -81,7 +81,8 @@ class _Answers:
     def found(self, name: str) -> Drill:
         drill = self._desk.drill(name)
         if drill is None:
-            raise HTTPException(404, f"drill {name}: there is none")
+            unknown = unknown_drill(name)
+            raise HTTPException(404, str(unknown)) from unknown
         return drill
 
     def of(self, drill: Drill, status: int = 200) -> Response:
@@ -103,16 +104,10 @@ def drill_router(desk: DrillDesk, access: Access, clock: Clock) -> APIRouter:
         access: Who may change something.
         clock: Clock of the run.
     """
-
-    def may_change(request: Request) -> None:
-        reason = access.refusal(request)
-        if reason is not None:
-            raise HTTPException(401 if not access.open_to_machine else 403, reason)
-
     router = APIRouter(tags=["drills"])
     answers = _Answers(desk, clock)
     _add_reading(router, desk, answers)
-    changing = APIRouter(dependencies=[Depends(may_change)])
+    changing = APIRouter(dependencies=[Depends(guard(access))])
     _add_asking(changing, desk, answers)
     _add_playing(changing, desk, answers)
     router.include_router(changing)

@@ -54,7 +54,10 @@ def write_lesson(
     """
     may(incident, Happening.LESSON)
     if lesson.id and lesson.id not in incident.lessons:
-        raise IncidentError(f"{lesson.id[:60]!r}: there is no such lesson; leave the id out")
+        raise IncidentError(
+            f"{lesson.id[:60]!r}: there is no such lesson; leave the id out",
+            f"没有教训 {lesson.id[:60]!r}；新写一条请不要填编号",
+        )
     if not lesson.id and len(incident.lessons) >= _MOST_LESSONS:
         raise IncidentError(
             f"at most {_MOST_LESSONS} lessons of one incident", f"最多 {_MOST_LESSONS} 条教训"
@@ -90,7 +93,7 @@ def judge_lesson(
     may(incident, Happening.LESSON)
     lesson = incident.lessons.get(which)
     if lesson is None:
-        raise IncidentError(f"{which[:60]!r}: there is no such lesson")
+        raise IncidentError(f"{which[:60]!r}: there is no such lesson", f"没有教训 {which[:60]!r}")
     if lesson.by == who:
         raise IncidentError(
             f"{which}: somebody else than who wrote it must judge it", "须由另一人批准或驳回"

@@ -13,8 +13,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response, params
 from pydantic import BaseModel, Field
 
-from alerts.access import Access
-from alerts.cycle_api import answer, guard
+from alerts.access import Access, guard
+from alerts.cycle_api import answer
 from alerts.duty_store import DutyError
 from alerts.people import PeopleDesk
 from alerts.register import Volunteer
@@ -22,6 +22,7 @@ from alerts.register_store import RegisterError
 from alerts.report_store import ReportError
 from alerts.views import IncidentError, unknown_incident
 from core.configuration import ConfigurationError
+from core.refusal import RefusalError
 
 _WHO = Field(min_length=1, max_length=80, description="A contact's id, or a name.")
 # A register of a district has some thousand lines.
@@ -231,5 +232,6 @@ async def bounded_body(request: Request, limit: int) -> bytes:
     async for chunk in request.stream():
         data += chunk
         if len(data) > limit:
-            raise HTTPException(413, f"at most {limit} bytes are taken")
+            large = RefusalError(f"at most {limit} bytes are taken", f"内容最多 {limit} 字节")
+            raise HTTPException(413, str(large)) from large
     return bytes(data)

@@ -10,12 +10,12 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
-from alerts.access import Access
-from alerts.cycle_api import answer, guard
+from alerts.access import Access, guard
+from alerts.cycle_api import answer
 from alerts.people import PeopleDesk
 from alerts.people_api import bounded_body, refusals
 from alerts.report_limits import ClientMarks, ReportLimits, client_address
-from alerts.report_store import Saying
+from alerts.report_store import ReportError, Saying
 from core.clock import Clock
 from core.finding import Hazard
 from core.grade import grade_named
@@ -85,10 +85,15 @@ def _add_saying(router: APIRouter, people: PeopleDesk, door: ReportDoor) -> None
         """A resident reports something (JSON of a `ReportBody`). Open to everybody, limited."""
         form = people.response.report
         if not form.enabled:
-            raise HTTPException(404, "there is no form here")
+            closed = ReportError("there is no form here", "这里没有开放上报")
+            raise HTTPException(404, str(closed)) from closed
         mark = door.admit(request)
         if mark is None:
-            raise HTTPException(429, f"too many reports; in danger call {form.phone or '119'}")
+            phone = form.phone or "119"
+            busy = ReportError(
+                f"too many reports; in danger call {phone}", f"上报太多；有危险请拨打 {phone}"
+            )
+            raise HTTPException(429, str(busy)) from busy
         data = await bounded_body(request, MOST_BODY_BYTES)
         try:
             body = msgspec.json.decode(data, type=ReportBody)

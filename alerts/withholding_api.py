@@ -8,8 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Query, Response
 from pydantic import BaseModel, Field
 
-from alerts.access import Access
-from alerts.cycle_api import answer, guard
+from alerts.access import Access, guard
+from alerts.cycle_api import answer
 from alerts.cycle_views import WithholdingPort, WithholdingView
 from alerts.views import IncidentError
 from alerts.withholding import Scope, WithholdingKind

@@ -292,8 +292,10 @@ def abort(
     hub: HubOption = None,
     state: StateOption = Path("state"),
     by: Annotated[str, typer.Option(help="Who asks; by default this account.")] = "",
+    language: LanguageOption = "",
 ) -> None:
     """Break a drill off."""
-    with _client(state, hub) as client:
+    language = language or reader_language()
+    with _client(state, hub, language) as client:
         client.abort(drill, by or account())
-    tell(f"drill {drill} was broken off")
+    tell(f"演练 {drill} 已中止" if language == "zh" else f"drill {drill} was broken off")

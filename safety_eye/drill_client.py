@@ -34,6 +34,7 @@ class DrillClient:
     """
 
     def __init__(self, config: HubConfig, language: str = "en") -> None:
+        self._language = language
         headers = {"accept-language": language}
         if config.http.token_file:
             token = Path(config.http.token_file).read_text(encoding="utf-8").strip()
@@ -104,7 +105,8 @@ class DrillClient:
         try:
             answer = self._http.request(method, path, json=body)
         except httpx.HTTPError as error:
-            raise HubSilentError(f"the hub at {self.url} does not answer ({error})") from error
+            silent = f"does not answer ({error})", f"没有应答（{error}）"
+            raise HubSilentError(self._of_the_hub(*silent)) from error
         if answer.is_success:
             return answer
         try:
@@ -112,5 +114,8 @@ class DrillClient:
         except (ValueError, KeyError, TypeError):
             why = answer.text[:200]
         if answer.status_code >= 500:
-            raise HubSilentError(f"the hub at {self.url}: {why}")
+            raise HubSilentError(self._of_the_hub(f"has trouble: {why}", f"出了故障：{why}"))
         raise HubError(why)
+
+    def _of_the_hub(self, en: str, zh: str) -> str:
+        return f"中枢 {self.url} {zh}" if self._language == "zh" else f"the hub at {self.url} {en}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from core.clock import RunClock
 from core.community import Community
@@ -137,7 +138,9 @@ def _show(found: list[LintFinding], file: str, language: str) -> None:
     for name in ("规则", "哪里", "问题") if zh else ("rule", "where", "what"):
         table.add_column(name, overflow="fold")
     for finding in found:
-        table.add_row(finding.rule, finding.where, finding.text.in_language(language))
+        where = Text(finding.entry.in_language(language))
+        where.append(f"\n{finding.where}", style="dim")  # to find it in the file
+        table.add_row(finding.rule, where, finding.text.in_language(language))
     console.print(table, markup=False)
     count = len(found)
     console.print(f"{file}: {count} 项需要处理" if zh else f"{file}: {count} to mend", markup=False)

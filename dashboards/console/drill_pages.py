@@ -75,8 +75,8 @@ def add_drills(router: APIRouter, site: Site, render: Renderer) -> None:
         try:
             if desk is not None:
                 desk.abort(name, request.cookies.get(WHO_COOKIE, "") or "console")
-        except DrillError:
-            return _one(request, site, render, name, 409, words("drill_refused"))
+        except DrillError as error:
+            return _one(request, site, render, name, 409, error.in_language(words.language))
         return RedirectResponse(f"/drills/{name}", 303)
 
 

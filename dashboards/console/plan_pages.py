@@ -116,4 +116,4 @@ def _act(
     elif typed["act"] == "step" and site.cycle is not None:
         site.cycle.do_step(number, typed.get("step", ""), person)
     else:
-        raise IncidentError("there is no such button")
+        raise IncidentError("there is no such button", "没有这个按钮")

@@ -123,7 +123,7 @@ def _alter(site: Site, port: WithholdingPort, typed: Mapping[str, str], person: 
     elif typed["act"] == "extend":
         port.extend(number, person, _until(site, typed))
     else:
-        raise IncidentError("extend or release is expected")
+        raise IncidentError("extend or release is expected", "只能延长或恢复通知")
 
 
 def _until(site: Site, typed: Mapping[str, str]) -> int:

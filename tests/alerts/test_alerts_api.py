@@ -196,6 +196,19 @@ def test_every_error_is_a_problem_in_json(
     assert answer.json()["status"] == status
 
 
+@pytest.mark.parametrize(
+    ("language", "said"), [("zh-CN,zh;q=0.9", "需要口令"), ("en", "a token is needed")]
+)
+def test_who_may_not_is_told_so_in_their_language(client: Client, language: str, said: str) -> None:
+    web = client(token="a-long-enough-token")
+
+    answer = web.post(
+        "/api/v1/incidents/1/acknowledge", json=WHO, headers={"accept-language": language}
+    )
+
+    assert (answer.status_code, said in answer.json()["detail"]) == (401, True)
+
+
 def test_a_fault_inside_shows_no_trace_to_who_asked(
     client: Client, service: AlertService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,10 +217,10 @@ def test_a_fault_inside_shows_no_trace_to_who_asked(
 
     monkeypatch.setattr(service, "incidents", broken)
 
-    answer = client().get("/api/v1/incidents")
+    answer = client().get("/api/v1/incidents", headers={"accept-language": "zh"})
 
     assert answer.status_code == 500
-    assert "secret" not in answer.text
+    assert answer.json()["detail"] == "这里出了故障，已记入日志"
 
 
 def test_it_lives_but_is_not_ready_without_a_broker(client: Client) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -191,8 +192,9 @@ def test_one_drill_at_a_time(desk: Desk) -> None:
 def test_a_drill_that_makes_no_sense_is_refused(
     desk: Desk, changes: dict[str, object], why: str
 ) -> None:
-    with pytest.raises(DrillError, match=why):
+    with pytest.raises(DrillError, match=why) as refused:
         desk.desk.ask(msgspec.structs.replace(PLAN, **changes))
+    assert re.search(r"[\u4e00-\u9fff]{2}", refused.value.in_language("zh"))
     assert desk.said == []
 
 

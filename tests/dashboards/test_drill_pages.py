@@ -92,7 +92,7 @@ def test_a_click_breaks_it_off(web: Web, desk: Desk) -> None:
     assert desk.now(drill).state is DrillState.ABORTED
     again = web.post(f"/drills/{drill.id}/abort", data={"token": token[1]}, headers=origin)
     assert again.status_code == 409
-    assert "演练已经结束" in again.text
+    assert f"演练 {drill.id} 已经结束" in again.text
 
 
 def test_a_drill_that_is_over_shows_how_it_went_and_its_files(web: Web, desk: Desk) -> None:
