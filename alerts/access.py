@@ -12,9 +12,11 @@ import hmac
 import ipaddress
 import secrets
 import threading
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from fastapi import Request
+from fastapi import Depends, HTTPException, Request
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
 from core.clock import Clock
 
@@ -22,6 +24,12 @@ COOKIE = "se_session"
 SESSION_S = 12 * 3600
 # More open sessions than a community has duty staff; the oldest goes first.
 MAX_SESSIONS = 200
+_BEARER = HTTPBearer(
+    auto_error=False, description="The token; where none is configured, only this machine may."
+)
+_SESSION = APIKeyCookie(
+    name=COOKIE, auto_error=False, description="From POST /api/v1/session, for browsers."
+)
 _PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-real-ip")
 
 
@@ -53,6 +61,23 @@ class Access:
         if self._has_session(request):
             return _from_elsewhere(request)
         return "a token is needed: Authorization: Bearer …, or sign in"
+
+    def permit(
+        self,
+        request: Request,
+        _bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)] = None,
+        _session: Annotated[str | None, Depends(_SESSION)] = None,
+    ) -> None:
+        """Let a request pass that may change something; what routes that change depend on.
+
+        The two ways to prove it are named for OpenAPI; `refusal` judges them.
+
+        Raises:
+            HTTPException: 401, the token is missing; 403, only this machine may.
+        """
+        reason = self.refusal(request)
+        if reason is not None:
+            raise HTTPException(403 if self.open_to_machine else 401, reason)
 
     def token_fits(self, given: str) -> bool:
         """Tell whether *given* is the token, in constant time."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Body, Depends, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, HTTPException, Query, Response
 from pydantic import BaseModel, Field
 
 from alerts.access import Access
@@ -103,16 +103,10 @@ def drill_router(desk: DrillDesk, access: Access, clock: Clock) -> APIRouter:
         access: Who may change something.
         clock: Clock of the run.
     """
-
-    def may_change(request: Request) -> None:
-        reason = access.refusal(request)
-        if reason is not None:
-            raise HTTPException(401 if not access.open_to_machine else 403, reason)
-
     router = APIRouter(tags=["drills"])
     answers = _Answers(desk, clock)
     _add_reading(router, desk, answers)
-    changing = APIRouter(dependencies=[Depends(may_change)])
+    changing = APIRouter(dependencies=[Depends(access.permit)])
     _add_asking(changing, desk, answers)
     _add_playing(changing, desk, answers)
     router.include_router(changing)
