@@ -12,10 +12,11 @@ import hmac
 import ipaddress
 import secrets
 import threading
-from collections.abc import Callable
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from fastapi import HTTPException, Request
+from fastapi import Depends, HTTPException, Request
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
 from core.clock import Clock
 from core.refusal import RefusalError
@@ -24,6 +25,12 @@ COOKIE = "se_session"
 SESSION_S = 12 * 3600
 # More open sessions than a community has duty staff; the oldest goes first.
 MAX_SESSIONS = 200
+_BEARER = HTTPBearer(
+    auto_error=False, description="The token; where none is configured, only this machine may."
+)
+_SESSION = APIKeyCookie(
+    name=COOKIE, auto_error=False, description="From POST /api/v1/session, for browsers."
+)
 _PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-real-ip")
 
 
@@ -59,6 +66,23 @@ class Access:
             "需要口令：请登录，或带上 Authorization: Bearer …",
         )
 
+    def permit(
+        self,
+        request: Request,
+        _bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)] = None,
+        _session: Annotated[str | None, Depends(_SESSION)] = None,
+    ) -> None:
+        """Let a request pass that may change something; what routes that change depend on.
+
+        The two ways to prove it are named for OpenAPI; `refusal` judges them.
+
+        Raises:
+            HTTPException: 401, the token is missing; 403, only this machine may.
+        """
+        why = self.refusal(request)
+        if why is not None:
+            raise HTTPException(403 if self.open_to_machine else 401, str(why)) from why
+
     def token_fits(self, given: str) -> bool:
         """Tell whether *given* is the token, in constant time."""
         return self._token is not None and hmac.compare_digest(given.encode(), self._token)
@@ -82,17 +106,6 @@ class Access:
         with self._lock:
             until_s = self._sessions.get(given)
         return until_s is not None and self._clock.monotonic_s() < until_s
-
-
-def guard(access: Access) -> Callable[[Request], None]:
-    """Return what refuses a request that may not change anything (or read what is private)."""
-
-    def may_change(request: Request) -> None:
-        why = access.refusal(request)
-        if why is not None:
-            raise HTTPException(403 if access.open_to_machine else 401, str(why)) from why
-
-    return may_change
 
 
 def _bearer(request: Request) -> str:

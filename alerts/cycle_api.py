@@ -9,10 +9,11 @@ import msgspec
 from fastapi import APIRouter, Depends, HTTPException, Query, Response
 from pydantic import BaseModel, Field
 
-from alerts.access import Access, guard
+from alerts.access import Access
 from alerts.cycle_views import CyclePort
 from alerts.cycle_wording import MANDATES, OPTIONS
 from alerts.evidence import Lesson
+from alerts.path_types import Number
 from alerts.rollup import roll_up
 from alerts.views import IncidentError, IncidentPort, unknown_incident
 from core.community import Community
@@ -110,7 +111,7 @@ def cycle_router(
         access: Who may change anything.
     """
     router = APIRouter(prefix="/api/v1", tags=["cycle"])
-    change = [Depends(guard(access))]
+    change = [Depends(access.permit)]
     _add_reading(router, cycle, incidents, community)
     _add_acting(router, cycle, change)
     _add_learning(router, cycle, change)
@@ -136,14 +137,14 @@ def _add_reading(
         return answer({"options": OPTIONS, "mandates": MANDATES})
 
     @router.get("/incidents/{number}/cycle", response_model=None)
-    def stage(number: int) -> Response:
+    def stage(number: Number) -> Response:
         """How far people are with one incident, and what is still needed."""
         return _found(cycle, number)
 
 
 def _add_acting(router: APIRouter, cycle: CyclePort, change: Sequence[Any]) -> None:
     @router.post("/incidents/{number}/decide", dependencies=change, response_model=None)
-    def decide(number: int, body: DecisionBody) -> Response:
+    def decide(number: Number, body: DecisionBody) -> Response:
         """Somebody decides; it counts as taking over."""
         return _done(
             cycle,
@@ -154,7 +155,7 @@ def _add_acting(router: APIRouter, cycle: CyclePort, change: Sequence[Any]) -> N
         )
 
     @router.post("/incidents/{number}/steps/{step}", dependencies=change, response_model=None)
-    def do_step(number: int, step: str, body: StepBody) -> Response:
+    def do_step(number: Number, step: str, body: StepBody) -> Response:
         """A step of the plan is done, or skipped with a reason."""
         return _done(
             cycle,
@@ -166,26 +167,26 @@ def _add_acting(router: APIRouter, cycle: CyclePort, change: Sequence[Any]) -> N
         )  # fmt: skip
 
     @router.post("/incidents/{number}/on-site", dependencies=change, response_model=None)
-    def on_site(number: int, body: OnSiteBody) -> Response:
+    def on_site(number: Number, body: OnSiteBody) -> Response:
         """A person on site says whether the danger is over."""
         return _done(
             cycle, number, lambda: cycle.look(number, body.who, safe=body.safe, note=body.note)
         )
 
     @router.post("/incidents/{number}/notes", dependencies=change, response_model=None)
-    def notes(number: int, body: TextBody) -> Response:
+    def notes(number: Number, body: TextBody) -> Response:
         """Somebody writes something down."""
         return _done(cycle, number, lambda: cycle.remark(number, body.who, body.text))
 
     @router.post("/incidents/{number}/end", dependencies=change, response_model=None)
-    def end(number: int, body: TextBody) -> Response:
+    def end(number: Number, body: TextBody) -> Response:
         """A person ends it by hand, with a reason; never while readings show the danger."""
         return _done(cycle, number, lambda: cycle.end(number, body.who, body.text))
 
 
 def _add_learning(router: APIRouter, cycle: CyclePort, change: Sequence[Any]) -> None:
     @router.post("/incidents/{number}/review", dependencies=change, response_model=None)
-    def review(number: int, body: ReviewBody) -> Response:
+    def review(number: Number, body: ReviewBody) -> Response:
         """Somebody signs the review."""
         return _done(
             cycle,
@@ -194,7 +195,7 @@ def _add_learning(router: APIRouter, cycle: CyclePort, change: Sequence[Any]) ->
         )
 
     @router.post("/incidents/{number}/lessons", dependencies=change, response_model=None)
-    def write(number: int, body: LessonBody) -> Response:
+    def write(number: Number, body: LessonBody) -> Response:
         """A lesson, or a new version of one."""
         lesson = Lesson(
             id=body.id, version=0, target=body.target, change=body.change, before=body.before,
@@ -205,7 +206,7 @@ def _add_learning(router: APIRouter, cycle: CyclePort, change: Sequence[Any]) ->
     @router.post(
         "/incidents/{number}/lessons/{lesson}/verdict", dependencies=change, response_model=None
     )
-    def verdict(number: int, lesson: str, body: VerdictBody) -> Response:
+    def verdict(number: Number, lesson: str, body: VerdictBody) -> Response:
         """Somebody else than its writer approves or rejects a lesson."""
         return _done(
             cycle,
@@ -214,7 +215,7 @@ def _add_learning(router: APIRouter, cycle: CyclePort, change: Sequence[Any]) ->
         )
 
     @router.post("/incidents/{number}/close", dependencies=change, response_model=None)
-    def close(number: int, body: PersonBody) -> Response:
+    def close(number: Number, body: PersonBody) -> Response:
         """The review is done; refused with what is missing."""
         return _done(cycle, number, lambda: cycle.close(number, body.who))
 

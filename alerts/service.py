@@ -196,7 +196,7 @@ class AlertService(IncidentDesk):
         )  # fmt: skip
         self.program = Program(
             self._broker, self._database, self._channels, store, clock, acts=self._act_store,
-            reaching=self._reaching, metrics=self.metrics, cycle=self.cycle,
+            reaching=self._reaching, health=self._health, metrics=self.metrics, cycle=self.cycle,
             withholding=self.withholding,
         )  # fmt: skip
         self.desks = Desks(
