@@ -161,6 +161,36 @@ def test_a_pms5003t_in_clean_air_counts_some_particles_and_is_believed() -> None
     assert found["temperature"].value == -5.5
 
 
+def test_a_honeywell_is_read_as_it_speaks_by_itself_and_as_it_answers() -> None:
+    # Honeywell HPM series data sheet 32322550, tables 6 and 7 (compact version).
+    alone = read("honeywell_hpma115c0", plantower([48, 49, 50, 51] + [0] * 9, b""))
+    asked = read("honeywell_hpma115c0", bytes.fromhex("400D0400300031003200330000 0000E9"))
+    assert alone == asked
+    assert [alone[name].value for name in ("pm1", "pm25", "pm4", "pm10")] == [48, 49, 50, 51]
+
+
+def test_a_honeywell_that_was_told_to_wait_is_asked_with_a_command_that_changes_nothing() -> None:
+    driver = make_driver("honeywell_hpma115c0", {"polled": True})
+    assert driver.request().hex(" ") == "68 01 04 93"
+    answer = make_driver("honeywell_hpma115c0", {"polled": True}).respond(
+        driver.request(), {"pm25": 12}
+    )
+    assert answer[:3].hex(" ") == "40 0d 04"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [7, 12, 15, 7, 12, 15, 700, 230, 120, 20, 5, 1, 0x9700],
+        [41, 62, 70, 31, 46, 60, 6636, 1983, 361, 54, 8, 0, 0x9100],
+    ],
+)
+def test_a_plantower_on_the_port_of_a_honeywell_is_refused(words: list[int]) -> None:
+    driver = make_driver("honeywell_hpma115c0")
+    assert driver.feed(plantower(words, b"")) == []
+    assert "Plantower" in driver.counters.last_error
+
+
 def sds011(fine: int, coarse: int) -> bytes:
     body = struct.pack("<HH", fine, coarse) + b"\x58\xd9"
     return b"\xaa\xc0" + body + bytes((sum(body) & 0xFF, 0xAB))
