@@ -17,6 +17,7 @@ from edge.decode import NONE_GOOD, SOME_GOOD, decode_lines
 from edge.drivers import DRIVERS, make_driver
 from edge.drivers.base import Measurement
 from edge.drivers.modbus_device import ModbusDriver
+from edge.drivers.terabee_evo_people_counter import crc8
 from edge.installer import main
 from edge.modbus import EXCEPTION_BIT, with_crc
 
@@ -85,6 +86,19 @@ def test_a_scale_that_no_number_can_hold_gives_no_number(scale: float) -> None:
     raw = with_crc(bytes.fromhex("010302FFFB"))
     (line,) = decode_lines("modbus_registers", raw, {"scale": scale}).lines
     assert (line["value"], line["quality"], line["reasons"]) == (None, "bad", ["range"])
+
+
+@pytest.mark.parametrize(
+    ("tenths", "value"), [(0, 0.0), (214, 21.4), (500, 50.0), (725, None), (0xFFCC, None)]
+)
+def test_a_detector_that_counts_in_fahrenheit_does_not_report_a_fire(
+    tenths: int, value: float | None
+) -> None:
+    # Greystone CMD5B4 manual, page 13: 0 to 50 degrees Celsius, or 32 to 122 Fahrenheit by setting.
+    words = struct.pack(">8H", 0, 3, tenths, 0, 0, 0, 0, 0)
+    found = read("greystone_cmd5b4", with_crc(b"\x01\x03\x10" + words))
+    assert found["temperature"].value == value
+    assert (found["co"].value, found["co"].quality) == (3, Quality.GOOD)
 
 
 # --- gas ------------------------------------------------------------------------------------------
@@ -159,6 +173,36 @@ def test_a_pms5003t_in_clean_air_counts_some_particles_and_is_believed() -> None
     )
     assert (found["pm25"].value, found["pm25"].quality) == (0, Quality.GOOD)
     assert found["temperature"].value == -5.5
+
+
+def test_a_honeywell_is_read_as_it_speaks_by_itself_and_as_it_answers() -> None:
+    # Honeywell HPM series data sheet 32322550, tables 6 and 7 (compact version).
+    alone = read("honeywell_hpma115c0", plantower([48, 49, 50, 51] + [0] * 9, b""))
+    asked = read("honeywell_hpma115c0", bytes.fromhex("400D0400300031003200330000 0000E9"))
+    assert alone == asked
+    assert [alone[name].value for name in ("pm1", "pm25", "pm4", "pm10")] == [48, 49, 50, 51]
+
+
+def test_a_honeywell_that_was_told_to_wait_is_asked_with_a_command_that_changes_nothing() -> None:
+    driver = make_driver("honeywell_hpma115c0", {"polled": True})
+    assert driver.request().hex(" ") == "68 01 04 93"
+    answer = make_driver("honeywell_hpma115c0", {"polled": True}).respond(
+        driver.request(), {"pm25": 12}
+    )
+    assert answer[:3].hex(" ") == "40 0d 04"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [7, 12, 15, 7, 12, 15, 700, 230, 120, 20, 5, 1, 0x9700],
+        [41, 62, 70, 31, 46, 60, 6636, 1983, 361, 54, 8, 0, 0x9100],
+    ],
+)
+def test_a_plantower_on_the_port_of_a_honeywell_is_refused(words: list[int]) -> None:
+    driver = make_driver("honeywell_hpma115c0")
+    assert driver.feed(plantower(words, b"")) == []
+    assert "Plantower" in driver.counters.last_error
 
 
 def sds011(fine: int, coarse: int) -> bytes:
@@ -262,6 +306,15 @@ def test_a_target_that_stands_where_none_can_leaves_nothing_good_in_its_frame() 
     assert {line["quality"] for line in decoded.lines} == {"uncertain", "bad"}
     assert decoded.lines[0]["value"] == 2
     assert decoded.exit_code == NONE_GOOD
+
+
+@pytest.mark.parametrize("content", [0, 1, 0xFFFF])
+def test_a_beam_of_a_people_counter_that_measures_nothing_has_no_distance(content: int) -> None:
+    # The published sample EvoPeopleCounter: too near, not able to measure, too far.
+    body = b"DD" + struct.pack(">HH", content, 1198)
+    found = read("terabee_evo_people_counter", body + bytes((crc8(body),)))
+    assert (found["distance1"].value, found["distance1"].quality) == (None, Quality.BAD)
+    assert (found["distance2"].value, found["distance2"].quality) == (1198, Quality.GOOD)
 
 
 # --- lines and calls ------------------------------------------------------------------------------
