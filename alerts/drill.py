@@ -70,6 +70,7 @@ class DrillPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         pace: How much faster than it would really be the scenario passes.
         aim: What counts as passed.
         with_outputs: True if sirens and lights may be switched.
+        with_residents: True if residents are told, too, where a ladder names them.
         by: Who asked, an id.
     """
 
@@ -82,6 +83,7 @@ class DrillPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     pace: float = 1.0
     aim: DrillAim
     with_outputs: bool = False
+    with_residents: bool = False
     by: str = ""
 
 

@@ -92,6 +92,9 @@ def run(
     with_outputs: Annotated[
         bool, typer.Option("--with-outputs", help="Sirens and lights may be switched.")
     ] = False,
+    with_residents: Annotated[
+        bool, typer.Option("--with-residents", help="Residents whom a ladder names are told, too.")
+    ] = False,
     language: LanguageOption = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -115,6 +118,7 @@ def run(
             take_over_s=None if machine_only else take_over_s,
             short=short,
             with_outputs=with_outputs,
+            with_residents=with_residents,
             language=language or reader_language(),
         )
         drill = DrillRun(options, moved, place, client)

@@ -177,6 +177,7 @@ def _words(material: Material, language: str) -> dict[str, Any]:
             ("节奏" if zh else "Pace", f"×{drill.plan.pace:g}"),
             ("发起人" if zh else "Asked by", names.get(drill.plan.by, drill.plan.by) or "–"),
             ("联动输出" if zh else "Outputs", _outputs(material, zh=zh)),
+            ("居民" if zh else "Residents", _residents(material, zh=zh)),
         ],
         "measures": [_row(one, material, language) for one in _measures(material)],
         "reach": [
@@ -216,6 +217,12 @@ def _outputs(material: Material, *, zh: bool) -> str:
     if material.answer.drill.plan.with_outputs:
         return "允许" if zh else "allowed"
     return "未联动" if zh else "nothing was switched"
+
+
+def _residents(material: Material, *, zh: bool) -> str:
+    if material.answer.drill.plan.with_residents:
+        return "按阶梯通知" if zh else "told where a ladder names them"
+    return "未通知" if zh else "were told nothing"
 
 
 def _measures(material: Material) -> Sequence[Measure]:
