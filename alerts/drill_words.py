@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alerts.drill import Drill
+from alerts.drill import PROGRAMS, Drill
 from alerts.drill_calendar import Line
 from alerts.drill_score import Measure
 from core.community import Name
@@ -23,6 +23,11 @@ _WHY = {
     "asked": Name(zh="人工停止", en="somebody stopped it"),
     "runner": Name(zh="演练程序失去联系", en="the program that plays it is gone"),
     "time": Name(zh="超过最长时间", en="it took too long"),
+    "programs": Name(zh="未能开始：{missing} 没有参加", en="it could not begin without {missing}"),
+    "twins": Name(
+        zh="未能开始：虚拟传感器没有启动",
+        en="it could not begin: the virtual sensors did not start",
+    ),
 }
 MEASURES = {
     "played": Name(zh="演练完整进行", en="played to its end"),
@@ -51,7 +56,8 @@ def why_words(drill: Drill, language: str) -> str:
     """Return why it was broken off, "" if it was not."""
     if not drill.why:
         return ""
-    return _WHY[drill.why].in_language(language).format(number=drill.blocked_by)
+    missing = ", ".join(sorted(PROGRAMS - set(drill.ready)))
+    return _WHY[drill.why].in_language(language).format(number=drill.blocked_by, missing=missing)
 
 
 def measure_line(measure: Measure, drill: Drill, language: str) -> str:

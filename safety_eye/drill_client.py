@@ -8,7 +8,7 @@ from typing import TypeVar
 import httpx
 import msgspec
 
-from alerts.drill import Drill, DrillPlan
+from alerts.drill import BrokenOff, Drill, DrillPlan
 from alerts.drills_api import ClockAnswer, CoverageAnswer, DrillAnswer
 from core.clock import RunClock, parse_clock
 from safety_eye.hub import HubConfig
@@ -68,9 +68,9 @@ class DrillClient:
         """It came to its end."""
         return self._post(f"/{drill}/finish", {"by": by})
 
-    def abort(self, drill: str, by: str) -> DrillAnswer:
+    def abort(self, drill: str, by: str, why: BrokenOff = BrokenOff.ASKED) -> DrillAnswer:
         """Break it off."""
-        return self._post(f"/{drill}/abort", {"by": by})
+        return self._post(f"/{drill}/abort", {"by": by, "why": why})
 
     def add_evidence(self, drill: str, path: str, sha256: str) -> DrillAnswer:
         """Remember a file by its hash."""
