@@ -95,11 +95,21 @@ class DrillClient:
 
     def _post(self, path: str, body: object) -> DrillAnswer:
         answer = self._send("POST", f"/api/v1/drills{path}", body)
-        return msgspec.json.decode(answer.content, type=DrillAnswer)
+        return self._read(answer, DrillAnswer)
 
     def _get(self, path: str, kind: type[_Answer]) -> _Answer:
         answer = self._send("GET", f"/api/v1/drills{path}", None)
-        return msgspec.json.decode(answer.content, type=kind)
+        return self._read(answer, kind)
+
+    def _read(self, answer: httpx.Response, kind: type[_Answer]) -> _Answer:
+        try:
+            return msgspec.json.decode(answer.content, type=kind)
+        except msgspec.MsgspecError as error:
+            other = (
+                f"answers as another version would, restart it after an update ({error})",
+                f"的应答来自另一个版本，更新后请重启中枢（{error}）",
+            )
+            raise HubError(self._of_the_hub(*other)) from error
 
     def _send(self, method: str, path: str, body: object) -> httpx.Response:
         try:

@@ -15,7 +15,7 @@ import msgspec
 from jinja2 import Environment, PackageLoader
 
 from alerts.drill_score import Measure
-from alerts.drill_words import MEASURES, target_words, value_words, why_words
+from alerts.drill_words import MEASURES, target_words, value_words, who_words, why_words
 from alerts.drills_api import DrillAnswer
 from core.community import Community, Name
 from core.quantity import FACTS
@@ -238,10 +238,13 @@ def _measures(material: Material) -> Sequence[Measure]:
 
 def _row(one: Measure, material: Material, language: str) -> tuple[str, str, str, str, str]:
     zh = language == "zh"
+    who = who_words(one, language, material.community)
     verdict = {None: "–", True: "✓ 达标" if zh else "✓ yes", False: "✗ 未达标" if zh else "✗ no"}
     return (
         MEASURES[one.what].in_language(language),
-        value_words(one, material.answer.drill, language),
+        " ".join(
+            (value_words(one, material.answer.drill, language), f"({who})" if who else "")
+        ).strip(),
         target_words(one, language),
         verdict[one.passed],
         {None: "open", True: "good", False: "bad"}[one.passed],

@@ -267,7 +267,7 @@ class DrillRun:
             if one.value is None or one.what in self._told or one.what not in _TOLD_LIVE:
                 continue
             self._told.add(one.what)
-            line = measure_line(one, answer.drill, language)
+            line = measure_line(one, answer.drill, language, self.place.community)
             console.print(f"  {line}", markup=False, soft_wrap=True)
 
 
