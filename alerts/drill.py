@@ -14,7 +14,7 @@ import msgspec
 
 from alerts.incident import Incident
 from core.community import Community
-from core.drill import DrillError, DrillPhase, DrillStatement, drill_community
+from core.drill import FASTEST, DrillError, DrillPhase, DrillStatement, drill_community
 from core.finding import Condition, Hazard
 from core.grade import Grade
 from core.wording import HAZARDS
@@ -37,6 +37,14 @@ class DrillState(StrEnum):
     RUNNING = "running"
     FINISHED = "finished"
     ABORTED = "aborted"
+
+
+class BrokenOff(StrEnum):
+    """Why the program that plays it breaks it off: told to, or it could not begin."""
+
+    ASKED = "asked"
+    PROGRAMS = "programs"
+    TWINS = "twins"
 
 
 class DrillAim(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -70,6 +78,7 @@ class DrillPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         pace: How much faster than it would really be the scenario passes.
         aim: What counts as passed.
         with_outputs: True if sirens and lights may be switched.
+        with_residents: True if residents are told, too, where a ladder names them.
         by: Who asked, an id.
     """
 
@@ -82,6 +91,7 @@ class DrillPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     pace: float = 1.0
     aim: DrillAim
     with_outputs: bool = False
+    with_residents: bool = False
     by: str = ""
 
 
@@ -107,7 +117,8 @@ class Drill(msgspec.Struct, frozen=True, kw_only=True):
         ended_at: When it ended.
         until: When it is over at the latest.
         beat_wall: Last sign of life of the program that plays it, wall ms.
-        why: How it was broken off: `actual`, `asked`, `runner`, `time`, `programs`; else "".
+        why: How it was broken off: `actual`, `asked`, `runner`, `time`, or as `BrokenOff` has it;
+            else "".
         blocked_by: The actual incident that broke it off, 0 if none.
         ended_by: Who ended it, an id; "system" if it ended by itself.
         evidence: Its files, oldest first.
@@ -184,10 +195,10 @@ def check_plan(plan: DrillPlan, community: Community, speed: float) -> None:
             f"it would take {wall_s:.0f} s: expected above 0, at most {LONGEST_WALL_S:.0f} s",
             f"演练要 {wall_s:.0f} 秒：应大于 0，最多 {LONGEST_WALL_S:.0f} 秒",
         )
-    if not 0 <= plan.onset_s <= plan.duration_s or not 0 < plan.pace <= 1000:
+    if not 0 <= plan.onset_s <= plan.duration_s or not 0 < plan.pace <= FASTEST:
         raise DrillError(
-            "onset_s must lie within the drill, pace above 0 and at most 1000",
-            "险情须在演练时间内开始（onset_s），节奏 pace 大于 0、最多 1000",
+            f"onset_s must lie within the drill, pace above 0 and at most {FASTEST:g}",
+            f"险情须在演练时间内开始（onset_s），节奏 pace 大于 0、最多 {FASTEST:g}",
         )
     aim = plan.aim
     if any(

@@ -93,12 +93,14 @@ class DrillDesk(DrillBooks):
         twins = drill_community(self._community, kept.drill.plan.sensors)
         self._kept, self._watch = kept, self._watch_of(kept.drill.id, twins)
         self._planning = Planning(self._watch, self._response, self._community)
-        self._store.announcer.loud = kept.drill.id if kept.drill.plan.with_outputs else ""
+        announcer, plan = self._store.announcer, kept.drill.plan
+        announcer.loud = kept.drill.id if plan.with_outputs else ""
+        announcer.public = kept.drill.id if plan.with_residents else ""
         self._statements.again()
 
     def _put_down(self) -> None:
         self._kept = self._watch = self._planning = None
-        self._store.announcer.loud = ""
+        self._store.announcer.loud = self._store.announcer.public = ""
 
     # --- what people and the program that plays it ask ---
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Body, Depends, HTTPException, Query, Response
 from pydantic import BaseModel, Field
 
 from alerts.access import Access
-from alerts.drill import Drill, DrillPlan, unknown_drill
+from alerts.drill import BrokenOff, Drill, DrillPlan, unknown_drill
 from alerts.drill_calendar import WINDOW_DAYS, Coverage
 from alerts.drill_desk import DrillDesk
 from alerts.drill_entry import DrillEntry
@@ -32,6 +32,12 @@ class Who(BaseModel):
     """Who asks for it: a contact's id, or a name."""
 
     by: str = Field(default="", max_length=80)
+
+
+class Ending(Who):
+    """Who breaks it off, and why."""
+
+    why: BrokenOff = BrokenOff.ASKED
 
 
 class File(BaseModel):
@@ -147,10 +153,10 @@ def _add_asking(router: APIRouter, desk: DrillDesk, answers: _Answers) -> None:
         return answers.changed(lambda: desk.ask(wanted), 201)
 
     @router.post(f"{_ROOT}/{{name}}/abort", response_model=None)
-    def abort(name: str, body: Who) -> Response:
+    def abort(name: str, body: Ending) -> Response:
         """Break it off."""
         answers.found(name)
-        return answers.changed(lambda: desk.abort(name, body.by))
+        return answers.changed(lambda: desk.abort(name, body.by, body.why))
 
     @router.post(f"{_ROOT}/{{name}}/evidence", response_model=None)
     def evidence(name: str, body: File) -> Response:

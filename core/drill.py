@@ -27,6 +27,9 @@ from core.refusal import RefusalError
 PREFIX = "drill-"
 # The one station of a drill: one drill of a site at a time.
 STATION = "drill-1"
+# How much faster than it really would a scenario may pass in a drill: at a thousand times a storm
+# is over within seconds. Choice of this project.
+FASTEST = 1000.0
 _LONGEST = 40
 _MOST = 2**53
 _Whole = Annotated[int, msgspec.Meta(ge=-_MOST, le=_MOST)]

@@ -8,7 +8,7 @@ from typing import TypeVar
 import httpx
 import msgspec
 
-from alerts.drill import Drill, DrillPlan
+from alerts.drill import BrokenOff, Drill, DrillPlan
 from alerts.drills_api import ClockAnswer, CoverageAnswer, DrillAnswer
 from core.clock import RunClock, parse_clock
 from safety_eye.hub import HubConfig
@@ -68,9 +68,9 @@ class DrillClient:
         """It came to its end."""
         return self._post(f"/{drill}/finish", {"by": by})
 
-    def abort(self, drill: str, by: str) -> DrillAnswer:
+    def abort(self, drill: str, by: str, why: BrokenOff = BrokenOff.ASKED) -> DrillAnswer:
         """Break it off."""
-        return self._post(f"/{drill}/abort", {"by": by})
+        return self._post(f"/{drill}/abort", {"by": by, "why": why})
 
     def add_evidence(self, drill: str, path: str, sha256: str) -> DrillAnswer:
         """Remember a file by its hash."""
@@ -95,11 +95,21 @@ class DrillClient:
 
     def _post(self, path: str, body: object) -> DrillAnswer:
         answer = self._send("POST", f"/api/v1/drills{path}", body)
-        return msgspec.json.decode(answer.content, type=DrillAnswer)
+        return self._read(answer, DrillAnswer)
 
     def _get(self, path: str, kind: type[_Answer]) -> _Answer:
         answer = self._send("GET", f"/api/v1/drills{path}", None)
-        return msgspec.json.decode(answer.content, type=kind)
+        return self._read(answer, kind)
+
+    def _read(self, answer: httpx.Response, kind: type[_Answer]) -> _Answer:
+        try:
+            return msgspec.json.decode(answer.content, type=kind)
+        except msgspec.MsgspecError as error:
+            other = (
+                f"answers as another version would, restart it after an update ({error})",
+                f"的应答来自另一个版本，更新后请重启中枢（{error}）",
+            )
+            raise HubError(self._of_the_hub(*other)) from error
 
     def _send(self, method: str, path: str, body: object) -> httpx.Response:
         try:

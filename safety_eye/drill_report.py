@@ -15,7 +15,7 @@ import msgspec
 from jinja2 import Environment, PackageLoader
 
 from alerts.drill_score import Measure
-from alerts.drill_words import MEASURES, target_words, value_words, why_words
+from alerts.drill_words import MEASURES, target_words, value_words, who_words, why_words
 from alerts.drills_api import DrillAnswer
 from core.community import Community, Name
 from core.quantity import FACTS
@@ -177,6 +177,7 @@ def _words(material: Material, language: str) -> dict[str, Any]:
             ("节奏" if zh else "Pace", f"×{drill.plan.pace:g}"),
             ("发起人" if zh else "Asked by", names.get(drill.plan.by, drill.plan.by) or "–"),
             ("联动输出" if zh else "Outputs", _outputs(material, zh=zh)),
+            ("居民" if zh else "Residents", _residents(material, zh=zh)),
         ],
         "measures": [_row(one, material, language) for one in _measures(material)],
         "reach": [
@@ -218,6 +219,12 @@ def _outputs(material: Material, *, zh: bool) -> str:
     return "未联动" if zh else "nothing was switched"
 
 
+def _residents(material: Material, *, zh: bool) -> str:
+    if material.answer.drill.plan.with_residents:
+        return "按阶梯通知" if zh else "told where a ladder names them"
+    return "未通知" if zh else "were told nothing"
+
+
 def _measures(material: Material) -> Sequence[Measure]:
     readings = material.readings
     ledger = Measure(what="ledger", passed=False)
@@ -231,10 +238,13 @@ def _measures(material: Material) -> Sequence[Measure]:
 
 def _row(one: Measure, material: Material, language: str) -> tuple[str, str, str, str, str]:
     zh = language == "zh"
+    who = who_words(one, language, material.community)
     verdict = {None: "–", True: "✓ 达标" if zh else "✓ yes", False: "✗ 未达标" if zh else "✗ no"}
     return (
         MEASURES[one.what].in_language(language),
-        value_words(one, material.answer.drill, language),
+        " ".join(
+            (value_words(one, material.answer.drill, language), f"({who})" if who else "")
+        ).strip(),
         target_words(one, language),
         verdict[one.passed],
         {None: "open", True: "good", False: "bad"}[one.passed],

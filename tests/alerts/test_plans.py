@@ -132,7 +132,8 @@ def test_the_shipped_sample_has_no_findings() -> None:
     made = load_response(SAMPLE / "response.toml", place)
     people = load_registers(SAMPLE / "volunteers.csv", place).volunteer
 
-    found = Lint(made, place, people, made.supply, DAY, {"duty-webhook"}).run()
+    channels = {"duty-webhook", "residents-webhook"}
+    found = Lint(made, place, people, made.supply, DAY, channels).run()
 
     assert found == []
     assert len(made.plan) >= 10
