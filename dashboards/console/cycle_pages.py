@@ -42,6 +42,7 @@ def incident_page(
         "journal": site.incidents.journal(view.number),
         "problem": problem if cycle is None else "",
         "cycle": cycle,
+        "plan_name": _plan_name(site, cycle.plan, words) if cycle else "",
         "cycle_problem": problem,
         "typed": typed or {},
         "stages": [str(stage) for stage in Stage],
@@ -52,6 +53,14 @@ def incident_page(
             if slug != "default-blue"
         },
     }
+
+
+def _plan_name(site: Site, plan: str, words: Words) -> str:
+    """Return what a plan is called, with its version; what has left the file keeps its id."""
+    name, _, version = plan.partition(" ")
+    found = site.people.response.plan_of(name) if site.people else None
+    called = found.name.in_language(words.language) if found else ""
+    return f"{called or name} {version}".strip()
 
 
 def add_cycle(router: APIRouter, site: Site, render: Renderer) -> None:

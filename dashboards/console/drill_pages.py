@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -95,7 +95,7 @@ def _overview(request: Request, site: Site, render: Renderer) -> Response:
         "drills.html",
         running=next((row for row in rows if not row.drill.over), None),
         rows=[row for row in rows if row.drill.over],
-        cover=_cover(desk.coverage(), words),
+        cover=_cover(desk.coverage(), site, words),
     )
 
 
@@ -106,21 +106,33 @@ def _row(drill: Drill, desk: DrillDesk, site: Site, words: Words) -> DrillRow:
     return DrillRow(drill, place, state_line(drill, words.language), tone)
 
 
-def _cover(found: Coverage, words: Words) -> list[tuple[str, list[CoverRow]]]:
+def _cover(found: Coverage, site: Site, words: Words) -> list[tuple[str, list[CoverRow]]]:
+    shifts = site.people.response.shift if site.people else ()
+    names = {shift.id: shift.name.in_language(words.language) for shift in shifts}
     parts: tuple[tuple[str, Sequence[Line]], ...] = (
         ("drill_calendar", found.entries),
         ("drill_hazards", found.hazards),
         ("drill_watches", found.watches),
         ("drill_channels", found.channels),
     )
-    return [(key, [_line(one, found.now, words) for one in lines]) for key, lines in parts]
+    return [
+        (
+            key,
+            [
+                _line(one, found.now, names if key == "drill_watches" else {}, words)
+                for one in lines
+            ],
+        )
+        for key, lines in parts
+    ]
 
 
-def _line(line: Line, now: int, words: Words) -> CoverRow:
+def _line(line: Line, now: int, names: Mapping[str, str], words: Words) -> CoverRow:
     last = words("drill_never")
     if line.last is not None:
         last = words("drill_ago", max(now - line.last.at, 0) // _DAY_MS)
-    return CoverRow(line_name(line.name, words.language), line.passed, line.count, last, line.due)
+    name = names.get(line.name) or line_name(line.name, words.language)
+    return CoverRow(name, line.passed, line.count, last, line.due)
 
 
 def _one(
