@@ -30,7 +30,13 @@ _BEARER = HTTPBearer(
 _SESSION = APIKeyCookie(
     name=COOKIE, auto_error=False, description="From POST /api/v1/session, for browsers."
 )
-_PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-real-ip")
+# What proxies and tunnels add. HTTP/1.0 is what nginx speaks to what stands behind it, and nobody
+# else speaks any more.
+_PROXY_HEADERS = (
+    "forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip",
+    "cf-connecting-ip", "true-client-ip",
+)  # fmt: skip
+_PROXY_VERSION = "1.0"
 
 
 class Access:
@@ -111,9 +117,12 @@ def _bearer(request: Request) -> str:
 
 def _not_from_here(request: Request) -> str | None:
     host = request.client.host if request.client else ""
-    if not _is_loopback(host) or any(name in request.headers for name in _PROXY_HEADERS):
+    forwarded = request.scope.get("http_version") == _PROXY_VERSION or any(
+        name in request.headers for name in _PROXY_HEADERS
+    )
+    if forwarded or not _is_loopback(host):
         return "without a token only this machine may change anything; configure http.token_file"
-    name = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    name = _host_name(request.headers.get("host", ""))
     if name != "localhost" and not _is_loopback(name):
         return f"host {name!r} is not this machine's own name"
     return None
@@ -124,9 +133,24 @@ def _from_elsewhere(request: Request) -> str | None:
     if site not in (None, "same-origin", "none"):
         return "the request comes from a page of another site"
     origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host", ""):
+    if origin is not None and not is_own_origin(request, origin):
         return "the request comes from a page of another origin"
     return None
+
+
+def is_own_origin(request: Request, origin: str) -> bool:
+    """Tell whether a page of *origin* is one of those that this host serves."""
+    try:
+        return urlsplit(origin).netloc == request.headers.get("host", "")
+    except ValueError:
+        return False
+
+
+def _host_name(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _is_loopback(host: str) -> bool:

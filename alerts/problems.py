@@ -65,7 +65,7 @@ def _page(request: Request) -> Response | None:
     """Return the page that says *there is none* to a person in a browser, where there are pages."""
     page: Callable[[Request], Response] | None
     page = getattr(request.app.state, "missing_page", None)
-    asks = request.method == "GET" and "text/html" in request.headers.get("accept", "")
+    asks = "text/html" in request.headers.get("accept", "")
     return page(request) if page and asks and not request.url.path.startswith("/api/") else None
 
 

@@ -12,6 +12,7 @@ from fastapi.responses import RedirectResponse
 from alerts.cycle_views import CyclePort
 from alerts.cycle_wording import MANDATES, OPTIONS
 from alerts.evidence import Lesson, Stage
+from alerts.path_types import Number
 from alerts.views import IncidentError, IncidentView
 from dashboards.console.forms import objection, remembered, typed_fields, who
 from dashboards.console.incident_views import incident_card
@@ -67,7 +68,7 @@ def add_cycle(router: APIRouter, site: Site, render: Renderer) -> None:
     """Add the one address that the form of an incident's page posts to."""
 
     @router.post("/incidents/{number}/cycle/{act}")
-    async def act(request: Request, number: int, act: str, which: str = "") -> Response:
+    async def act(request: Request, number: Number, act: str, which: str = "") -> Response:
         typed = await typed_fields(request, 60)
         return await run_in_threadpool(_act, request, site, render, number, act, which, typed)
 
