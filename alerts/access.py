@@ -31,7 +31,13 @@ _BEARER = HTTPBearer(
 _SESSION = APIKeyCookie(
     name=COOKIE, auto_error=False, description="From POST /api/v1/session, for browsers."
 )
-_PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-real-ip")
+# What proxies and tunnels add. HTTP/1.0 is what nginx speaks to what stands behind it, and nobody
+# else speaks any more.
+_PROXY_HEADERS = (
+    "forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip",
+    "cf-connecting-ip", "true-client-ip",
+)  # fmt: skip
+_PROXY_VERSION = "1.0"
 
 
 class Access:
@@ -115,12 +121,15 @@ def _bearer(request: Request) -> str:
 
 def _not_from_here(request: Request) -> RefusalError | None:
     host = request.client.host if request.client else ""
-    if not _is_loopback(host) or any(name in request.headers for name in _PROXY_HEADERS):
+    forwarded = request.scope.get("http_version") == _PROXY_VERSION or any(
+        name in request.headers for name in _PROXY_HEADERS
+    )
+    if forwarded or not _is_loopback(host):
         return RefusalError(
             "without a token only this machine may change anything; configure http.token_file",
             "没有设置口令，只有本机可以操作；请在 hub.toml 配置 http.token_file",
         )
-    name = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    name = _host_name(request.headers.get("host", ""))
     if name != "localhost" and not _is_loopback(name):
         return RefusalError(
             f"host {name!r} is not this machine's own name", f"{name!r} 不是本机的名称"
@@ -135,11 +144,26 @@ def _from_elsewhere(request: Request) -> RefusalError | None:
             "the request comes from a page of another site", "请求来自另一个网站的页面"
         )
     origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host", ""):
+    if origin is not None and not is_own_origin(request, origin):
         return RefusalError(
             "the request comes from a page of another origin", "请求来自另一个地址的页面"
         )
     return None
+
+
+def is_own_origin(request: Request, origin: str) -> bool:
+    """Tell whether a page of *origin* is one of those that this host serves."""
+    try:
+        return urlsplit(origin).netloc == request.headers.get("host", "")
+    except ValueError:
+        return False
+
+
+def _host_name(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _is_loopback(host: str) -> bool:

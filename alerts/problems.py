@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 import structlog
@@ -69,6 +69,14 @@ def _allowed(request: Request) -> str:
     return ", ".join(["HEAD", *methods] if "GET" in methods else methods)
 
 
+def _page(request: Request) -> Response | None:
+    """Return the page that says *there is none* to a person in a browser, where there are pages."""
+    page: Callable[[Request], Response] | None
+    page = getattr(request.app.state, "missing_page", None)
+    asks = "text/html" in request.headers.get("accept", "")
+    return page(request) if page and asks and not request.url.path.startswith("/api/") else None
+
+
 def add_problems(app: FastAPI) -> None:
     """Answer everything that is refused, or fails, in *app* with problem JSON."""
 
@@ -77,12 +85,16 @@ def add_problems(app: FastAPI) -> None:
         detail, cause = str(error.detail), error.__cause__
         if isinstance(cause, RefusalError):
             detail = _in_language_of(request, cause)
+        if error.status_code in (404, 405) and (page := _page(request)) is not None:
+            return page
         headers = {"allow": _allowed(request)} if error.status_code == 405 else error.headers
         return problem(error.status_code, "refused", detail, headers)
 
     @app.exception_handler(RequestValidationError)
-    def invalid(_request: Request, error: RequestValidationError) -> Response:
+    def invalid(request: Request, error: RequestValidationError) -> Response:
         wrong = error.errors()
+        if any(one["loc"][0] == "path" for one in wrong) and (page := _page(request)) is not None:
+            return page
         if all(one["loc"][0] == "path" and one["type"] in _BEYOND for one in wrong):
             return problem(404, "refused", "there is none of this number")
         texts = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in wrong]

@@ -12,6 +12,7 @@ from fastapi.responses import RedirectResponse
 from alerts.cycle_views import CyclePort
 from alerts.cycle_wording import MANDATES, OPTIONS
 from alerts.evidence import Lesson, Stage
+from alerts.path_types import Number
 from alerts.views import IncidentError, IncidentView
 from dashboards.console.forms import objection, remembered, typed_fields, who
 from dashboards.console.incident_views import incident_card
@@ -42,6 +43,7 @@ def incident_page(
         "journal": site.incidents.journal(view.number),
         "problem": problem if cycle is None else "",
         "cycle": cycle,
+        "plan_name": _plan_name(site, cycle.plan, words) if cycle else "",
         "cycle_problem": problem,
         "typed": typed or {},
         "stages": [str(stage) for stage in Stage],
@@ -54,11 +56,19 @@ def incident_page(
     }
 
 
+def _plan_name(site: Site, plan: str, words: Words) -> str:
+    """Return what a plan is called, with its version; what has left the file keeps its id."""
+    name, _, version = plan.partition(" ")
+    found = site.people.response.plan_of(name) if site.people else None
+    called = found.name.in_language(words.language) if found else ""
+    return f"{called or name} {version}".strip()
+
+
 def add_cycle(router: APIRouter, site: Site, render: Renderer) -> None:
     """Add the one address that the form of an incident's page posts to."""
 
     @router.post("/incidents/{number}/cycle/{act}")
-    async def act(request: Request, number: int, act: str, which: str = "") -> Response:
+    async def act(request: Request, number: Number, act: str, which: str = "") -> Response:
         typed = await typed_fields(request, 60)
         return await run_in_threadpool(_act, request, site, render, number, act, which, typed)
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 
+from alerts.access import Access
 from alerts.api import build_api
 from alerts.health import SILENT_AFTER_S
 from alerts.service import AlertService, AlertSettings
@@ -131,6 +132,10 @@ def test_somebody_on_this_machine_takes_over(client: Client) -> None:
         ("127.0.0.1", {"host": "evil.example"}),
         ("127.0.0.1", {"origin": "http://evil.example"}),
         ("127.0.0.1", {"sec-fetch-site": "cross-site"}),
+        ("127.0.0.1", {"via": "1.1 gate"}),
+        ("127.0.0.1", {"cf-connecting-ip": "192.0.2.7"}),
+        ("127.0.0.1", {"host": "[::1"}),
+        ("127.0.0.1", {"origin": "http://[::1"}),
     ],
 )
 def test_without_a_token_nobody_else_may_change_anything(
@@ -302,3 +307,15 @@ def test_a_locked_state_is_told_of_before_a_monitor_gives_up(
     finally:
         locked.close()
     assert client().get("/health/ready").json()["checks"]["database"] is True
+
+
+def test_a_proxy_that_adds_nothing_is_known_by_its_old_http() -> None:
+    def refused(version: str) -> bool:
+        scope = {
+            "type": "http", "http_version": version, "client": ("127.0.0.1", 50_000),
+            "headers": [(b"host", b"127.0.0.1:8765")],
+        }  # fmt: skip
+        return Access(None, ManualClock()).refusal(Request(scope)) is not None
+
+    assert refused("1.0")
+    assert not refused("1.1")

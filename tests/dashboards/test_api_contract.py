@@ -236,3 +236,17 @@ def test_every_answer_keeps_browsers_and_caches_from_guessing(inspector: Inspect
         assert headers["x-content-type-options"] == "nosniff", path
         assert headers["cache-control"] == "no-store", path
         assert "default-src 'none'" in headers["content-security-policy"], path
+
+
+@pytest.mark.parametrize("number", ["0", "99999999999999999999", "-9223372036854775809"])
+def test_a_form_for_a_number_that_nothing_has_is_refused_without_a_fault(
+    inspector: Inspector, number: str
+) -> None:
+    made = inspector.desk
+    made.page("/incidents/1")
+    for path in (
+        f"/incidents/{number}/cycle/note", f"/incidents/{number}/plan/step",
+        f"/incidents/{number}/acknowledge", f"/duty/reports/{number}/confirm",
+        f"/duty/reports/{number}/erase", f"/withheld/{number}/release",
+    ):  # fmt: skip
+        assert (path, made.click(path, note="x").status_code) == (path, 404)
