@@ -47,6 +47,7 @@ class Announcer:
         delivery: Ladders, digest, quiet hours.
 
     Attributes:
+        bystanders: Ids of contacts who could take nothing over: sirens, residents.
         plans: What response plans say to do first, and to residents; None for general advice.
         takes: Whether a channel is made for a message: nobody is telephoned for an all-clear.
         outputs: Names of the channels that switch something in the building.
@@ -64,6 +65,8 @@ class Announcer:
         self._configured = frozenset(configured)
         self._ladders = ladders(delivery.escalation)
         self._waiting = Waiting(community, delivery)
+        unable = (*routing.MACHINES, *routing.PUBLIC)
+        self.bystanders = frozenset(one.id for one in community.contact if one.role in unable)
         self._audiences = {contact.id: audience_of(contact.role) for contact in community.contact}
         self.plans: Advise | None = None
         self.takes: Callable[[str, Notification], bool] = lambda _channel, _note: True

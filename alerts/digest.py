@@ -125,6 +125,9 @@ class Digests:
             headline=incident.judgement.headline,
             since=incident.judgement.since,
             over=bool(incident.cleared_at) or not incident.open,
+            zone=incident.zone,
+            hazard=incident.hazard,
+            opened_at=incident.opened_at,
         )
 
     def _note(
@@ -140,6 +143,7 @@ class Digests:
             kind=Kind.DIGEST,
             grade=worst,
             peak=worst,
+            opened_at=0,
             zone=self._community.site.id,
             place=self._community.site.name,
             since=min(item.since for item in items),

@@ -67,7 +67,7 @@ def enqueue(
         withhold: Decides what waits for a digest.
         shared: Channels that several contacts read together: one message is enough for all of them.
     """
-    leads: dict[str, dict[str, object]] = {}
+    leads: dict[tuple[object, Audience], dict[str, object]] = {}
     rows: list[dict[str, object]] = []
     events: list[tuple[int, Event]] = []
     for address in addresses:
@@ -90,7 +90,7 @@ def enqueue(
             row |= {"state": SUPPRESSED, "detail": held.reason, "digest_at": held.until}
             events.append(_event(row, Happening.HELD, times.now))
         if row["state"] == PENDING and row["channel"] in shared:
-            _read_together(leads.setdefault(str(row["channel"]), row), row)
+            _read_together(leads.setdefault((row["channel"], audience), row), row)
         rows.append(row)
     if rows:
         connection.execute(insert(tables.outbox), rows)

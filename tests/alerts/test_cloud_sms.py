@@ -350,6 +350,30 @@ def test_after_half_an_hour_nobody_is_asked_any_more(made: Made, vendor: Vendor)
     assert len(cloud.calls) == before == 2
 
 
+def test_one_question_that_goes_wrong_keeps_no_other_from_being_asked(
+    made: Made, vendor: Vendor
+) -> None:
+    """Else whatever was accepted after it is never known to have arrived, or not."""
+
+    class Broken(Told):
+        def delivered(self, notification: str, detail: str) -> None:
+            if notification == "1" * 32:
+                raise RuntimeError("a bug")
+            super().delivered(notification, detail)
+
+    vendor.reply = cloud = TencentCloud({KEY: SECRET}, NOW_S)
+    channel, told = made("tencent-sms", LI), Broken()
+    assert isinstance(channel, TencentSms)
+    channel.start(told)  # type: ignore[arg-type]  # these two words are all it needs
+    for digit in "12":
+        channel.send(note(id=digit * 32), NOW_S)
+    cloud.reports[LI] = "SUCCESS"
+
+    channel.follow_ups.ask(NOW_S + 10)
+
+    assert told.words == [("delivered", "2" * 32)]
+
+
 def test_aliyun_takes_a_number_abroad_without_its_plus(made: Made, vendor: Vendor) -> None:
     vendor.reply = cloud = aliyun()
 

@@ -13,6 +13,7 @@ from alerts import dispatch, outbox, settling, tables
 from alerts.channels.base import Outcome, OutcomeKind
 from alerts.delivery import Delivery, DigestEntry
 from alerts.dispatch import Claimed, Room
+from alerts.notification import Audience
 from alerts.routing import Address
 from core.grade import Grade
 from tests.alerts.scenery import Scene, level
@@ -440,3 +441,19 @@ def test_a_limit_of_a_second_holds_for_all_workers_and_for_red(tmp_path: Path) -
 
     assert taken == [4, 0, 4]
     scene.close()
+
+
+def test_who_reads_another_text_gets_it_in_the_same_group(scene: Scene, desk: Desk) -> None:
+    scene.say(level(Grade.BLUE))
+    payload = msgspec.structs.replace(desk.claim()[0].note, seq=2)
+    addresses = [Address(name, "group") for name in ("house-1", "duty-1", "deputy-1")]
+    with scene.database.write() as connection:
+        outbox.enqueue(
+            connection, payload, addresses, ("group",), scene.watch.times(), shared={"group"},
+            audiences={"house-1": Audience.RESIDENT},
+        )  # fmt: skip
+
+    rows = desk.claim({"group": Room(100)})
+
+    told = [(row.note.contact, row.note.audience) for row in rows]
+    assert told == [("house-1", Audience.RESIDENT), ("duty-1", Audience.DUTY)]
