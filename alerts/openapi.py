@@ -1,4 +1,4 @@
-"""The OpenAPI document: the shapes of answers that msgspec, not pydantic, writes."""
+"""The OpenAPI document: the shapes of what msgspec, not pydantic, writes and reads."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from alerts.act_store import KeptAct
 from alerts.cap.upstream import Standing, Taken
+from alerts.cycle_api import BackTestBody
 from alerts.cycle_views import CycleView, LessonView, Preview, WithholdingView
 from alerts.kpi import Kpis
 from alerts.privacy import Statement
@@ -29,6 +30,7 @@ SHAPES: tuple[tuple[str, str, Any], ...] = (
     ("/api/v1/areas", "get", list[AreaView]),
     ("/api/v1/lessons", "get", list[LessonView]),
     ("/api/v1/incidents/{number}/cycle", "get", CycleView),
+    ("/api/v1/incidents/{number}/lessons/{lesson}/backtest", "post", CycleView),
     ("/api/v1/withholdings", "get", list[WithholdingView]),
     ("/api/v1/withholdings/preview", "post", Preview),
     ("/api/v1/cap", "post", Taken),
@@ -38,23 +40,29 @@ SHAPES: tuple[tuple[str, str, Any], ...] = (
     ("/api/v1/persons/{person}", "delete", Statement),
 )
 
+# Path, verb, and what is sent there.
+BODIES: tuple[tuple[str, str, Any], ...] = (
+    ("/api/v1/incidents/{number}/lessons/{lesson}/backtest", "post", BackTestBody),
+)
+
 
 def describe(app: FastAPI) -> None:
-    """Put the shapes of the answers into the OpenAPI document."""
+    """Put the shapes of what msgspec reads and writes into the OpenAPI document."""
     original = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema:
             return app.openapi_schema
         document = original()
-        known = [entry for entry in SHAPES if entry[0] in document["paths"]]
+        known = [entry for entry in (*SHAPES, *BODIES) if entry[0] in document["paths"]]
         shapes, components = msgspec.json.schema_components(
             [shape for *_, shape in known], ref_template="#/components/schemas/{name}"
         )
         document.setdefault("components", {}).setdefault("schemas", {}).update(components)
-        for (path, verb, _), shape in zip(known, shapes, strict=True):
-            answer = document["paths"][path][verb]["responses"]["200"]
-            answer["content"] = {"application/json": {"schema": shape}}
+        for entry, shape in zip(known, shapes, strict=True):
+            told = document["paths"][entry[0]][entry[1]]
+            where = told["requestBody"] if entry in BODIES else told["responses"]["200"]
+            where["content"] = {"application/json": {"schema": shape}}
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's documentation does it
