@@ -73,21 +73,23 @@ def version_at_review(target: str, known: Lesson | None, versions: Mapping[str, 
 def applied(lesson: Lesson, versions: Mapping[str, str]) -> Applied | None:
     """Return how far a lesson is; None if it is not approved, or if no file can tell."""
     file = file_of(lesson.target, versions)
-    if lesson.state is not LessonState.APPROVED or not lesson.loaded or not versions.get(file):
-        return None
-    expected, loaded, old = named_version(lesson), versions[file], {lesson.loaded}
+    tested, before = "", lesson.loaded
     if lesson.tested is not None:
-        old.add(short(lesson.tested.before))
-    done = loaded == expected if expected else loaded != lesson.loaded
+        tested, before = short(lesson.tested.proposed), short(lesson.tested.before)
+    reviewed = lesson.loaded or before
+    if lesson.state is not LessonState.APPROVED or not reviewed or not versions.get(file):
+        return None
+    expected, loaded, old = named_version(lesson), versions[file], {reviewed, before}
+    done = loaded == expected if expected else loaded != reviewed
     if lesson.applied_at and loaded not in old:
         done = True  # changed again since, not back
     return Applied(
         file=file,
-        reviewed=lesson.loaded,
+        reviewed=reviewed,
         loaded=loaded,
         expected=expected,
         applied=done,
-        tested=short(lesson.tested.proposed) if lesson.tested is not None else "",
+        tested=tested,
         since=lesson.applied_at,
     )
 

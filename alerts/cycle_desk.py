@@ -168,7 +168,10 @@ class CycleDesk:
                 "回测的封签不符：不是为本系统所做，或者做完后被改动过。请重新回测",
             )
         by = person(self._store, who)
-        self._change(number, lambda incident, now: learning.attach(incident, which, by, test, now))
+        self._change(
+            number,
+            lambda incident, now: learning.attach(incident, which, by, test, now, self._versions),
+        )
 
     def judge_lesson(
         self, number: int, which: str, who: str, *, approve: bool, version: int = 0, file: str = ""

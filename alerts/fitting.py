@@ -15,8 +15,14 @@ from alerts.views import IncidentError
 _FILES = {PROFILE_FILE: "", PLANS_FILE: ""}
 
 
-def check(incident: Incident, lesson: Lesson, test: BackTest) -> None:
+def check(incident: Incident, lesson: Lesson, test: BackTest, loaded: str) -> None:
     """Check that a back-test is one of this lesson.
+
+    Args:
+        incident: Which taught it.
+        lesson: Its newest version.
+        test: Genuine.
+        loaded: Version of the file that the hub has loaded now; "" if it does not know.
 
     Raises:
         IncidentError: It is not.
@@ -39,7 +45,7 @@ def check(incident: Incident, lesson: Lesson, test: BackTest) -> None:
         )
     if (named := named_version(lesson)) and named != short(test.proposed) and not lesson.tested:
         raise _other("lesson", lesson, named, test)
-    _compared_with(lesson, test)
+    _compared_with(lesson, test, loaded)
     if test.replay is not None:
         _contains(incident, test)
 
@@ -91,15 +97,17 @@ def _other(what: str, lesson: Lesson, named: str, test: BackTest) -> IncidentErr
     )
 
 
-def _compared_with(lesson: Lesson, test: BackTest) -> None:
-    """The file before must be the one that was in use, or the test flatters the proposed one."""
-    before, proposed = short(test.before), short(test.proposed)
-    if lesson.loaded and lesson.loaded not in (before, proposed):
+def _compared_with(lesson: Lesson, test: BackTest, loaded: str) -> None:
+    """The file before must be one that was in use, or the test flatters the proposed one."""
+    before, in_use = short(test.before), [one for one in (lesson.loaded, loaded) if one]
+    # What was changed in the night and reviewed in the morning is loaded already.
+    if in_use and before not in in_use and short(test.proposed) not in in_use:
+        listed = ", ".join(dict.fromkeys(in_use))
         raise IncidentError(
-            f"the back-test compares with version {before} of {test.file}; at the review the hub "
-            f"had loaded {lesson.loaded}: compare with that one",
-            f"这份回测对比的是 {test.file} 的版本 {before}；复盘时系统载入的是 {lesson.loaded}："
-            "请与该版本对比",
+            f"the back-test compares with version {before} of {test.file}; what the hub had loaded "
+            f"at the review, or has now, is {listed}: compare with the file in use",
+            f"这份回测对比的是 {test.file} 的版本 {before}；复盘时或现在系统载入的是 {listed}："
+            "请与现用文件对比",
         )
 
 

@@ -79,7 +79,14 @@ def write_lesson(
     return [Event(at=now, actor=who, what=Happening.LESSON, lesson=written)]
 
 
-def attach(incident: Incident, which: str, who: str, test: BackTest, now: int) -> list[Event]:
+def attach(
+    incident: Incident,
+    which: str,
+    who: str,
+    test: BackTest,
+    now: int,
+    versions: Mapping[str, str],
+) -> list[Event]:
     """Return that a back-test of the program is put on the newest version of a lesson.
 
     Args:
@@ -88,6 +95,7 @@ def attach(incident: Incident, which: str, who: str, test: BackTest, now: int) -
         who: Who attaches it; the words stay those of their writer.
         test: Genuine (`alerts.backtest`).
         now: Run time (ms).
+        versions: Of the files that are loaded, by name.
 
     Raises:
         IncidentError: It is not of this incident, of another file or version than the lesson, or
@@ -95,7 +103,7 @@ def attach(incident: Incident, which: str, who: str, test: BackTest, now: int) -
     """
     may(incident, Happening.LESSON)
     lesson = _known(incident, which)
-    fitting.check(incident, lesson, test)
+    fitting.check(incident, lesson, test, versions.get(test.file, ""))
     revised = msgspec.structs.replace(
         lesson,
         version=lesson.version + 1,

@@ -87,6 +87,11 @@ def back_test(asked: Asked) -> tuple[BackTest, list[str]]:
 def _of_profile(
     asked: Asked, profile: Community, config: HubConfig, lesson: Taught, files: Files
 ) -> tuple[BackTest, list[str]]:
+    if lesson.incident.exercise:
+        raise LessonError(
+            f"incident {lesson.incident.number} belongs to a drill; no history keeps its readings:"
+            " say so in the lesson (why it can't be back-tested)"
+        )
     zone, usual = profile.site.timezone, lesson.usual_span
     span = (
         backtest.instant(asked.start, zone) if asked.start else usual[0],

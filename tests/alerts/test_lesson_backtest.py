@@ -166,7 +166,7 @@ def test_a_seal_holds_over_the_file_that_it_was_written_to(scene: Scene) -> None
         ({"incident": 2}, "incident 2, not of 1"),
         ({"file": "response.toml"}, "lesson-1 changes 'community.toml'"),
         ({"proposed": OLD}, "very one"),
-        ({"before": OTHER}, f"had loaded {OLD[:12]}"),
+        ({"before": OTHER}, f"has now, is {OLD[:12]}: compare"),
         ({"replay": Replayed(start=0, end=1000, readings=5)}, "does not contain incident 1"),
         ({"replay": Replayed(start=0, end=1 << 52, readings=0)}, "nothing was replayed"),
     ],
@@ -179,6 +179,34 @@ def test_a_back_test_of_something_else_is_refused_in_words(
 
     assert refused.value.in_language("zh") != str(refused.value)
     assert kept(scene).tested is None
+
+
+def test_the_file_before_is_that_of_the_review_or_the_one_that_holds_now(scene: Scene) -> None:
+    scene.versions["community.toml"] = OTHER[:12]  # another lesson came first
+
+    scene.cycle.attach_backtest(1, "lesson-1", "duty-1", profile_test(scene, before=OTHER))
+    scene.cycle.attach_backtest(1, "lesson-1", "duty-1", profile_test(scene))
+
+    tested = kept(scene).tested
+    assert tested is not None
+    assert tested.before == OLD
+
+
+def test_what_was_changed_in_the_night_and_reviewed_in_the_morning_is_applied(
+    tmp_path: Path,
+) -> None:
+    scene = Scene(tmp_path)
+    scene.versions["community.toml"] = NEW[:12]
+    scene.say(level(Grade.RED))
+    scene.later(3000, level(Grade.GREEN))
+    propose(scene)
+    scene.cycle.attach_backtest(1, "lesson-1", "duty-1", profile_test(scene))
+    approve(scene)
+
+    assert (applied(scene).applied, applied(scene).reviewed) == (True, NEW[:12])
+    loads(scene, OLD)
+    assert applied(scene).applied is False
+    scene.close()
 
 
 def test_a_lesson_that_names_another_version_or_no_file_of_the_hub_takes_none(scene: Scene) -> None:
