@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Depends, HTTPException, Query, Response
+from fastapi import APIRouter, Body, Depends, HTTPException, Query, Response
 from pydantic import BaseModel, Field
 
 from alerts.access import Access
+from alerts.backtest import BackTest
 from alerts.cycle_views import CyclePort
 from alerts.cycle_wording import MANDATES, OPTIONS
 from alerts.evidence import Lesson
@@ -78,10 +79,30 @@ class LessonBody(BaseModel):
 
 
 class VerdictBody(BaseModel):
-    """Whether a lesson is approved."""
+    """Whether a lesson is approved; refused if what was read is not what would be signed."""
 
     who: str = _WHO
     approve: bool
+    version: int = Field(
+        default=0, ge=0, description="Version of the lesson that was read; 0 leaves it open."
+    )
+    file: str = Field(
+        default="",
+        max_length=64,
+        description="Version or SHA-256 of the file that is approved; empty leaves it open.",
+    )
+
+
+class BackTestBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A back-test that `safety-eye backtest --lesson` made, and who attaches it.
+
+    Attributes:
+        who: A contact's id, or a name.
+        backtest: As it was written, seal included.
+    """
+
+    who: Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
+    backtest: BackTest
 
 
 class PersonBody(BaseModel):
@@ -204,6 +225,19 @@ def _add_learning(router: APIRouter, cycle: CyclePort, change: Sequence[Any]) ->
         return _done(cycle, number, lambda: cycle.write_lesson(number, body.who, lesson))
 
     @router.post(
+        "/incidents/{number}/lessons/{lesson}/backtest", dependencies=change, response_model=None
+    )
+    def attach(number: int, lesson: str, body: Annotated[dict[str, Any], Body()]) -> Response:
+        """A back-test of the program is put on a lesson; refused if it is of another file."""
+        try:
+            given = msgspec.convert(body, BackTestBody)
+        except msgspec.ValidationError as error:
+            raise HTTPException(422, str(error)) from error
+        return _done(
+            cycle, number, lambda: cycle.attach_backtest(number, lesson, given.who, given.backtest)
+        )
+
+    @router.post(
         "/incidents/{number}/lessons/{lesson}/verdict", dependencies=change, response_model=None
     )
     def verdict(number: Number, lesson: str, body: VerdictBody) -> Response:
@@ -211,7 +245,9 @@ def _add_learning(router: APIRouter, cycle: CyclePort, change: Sequence[Any]) ->
         return _done(
             cycle,
             number,
-            lambda: cycle.judge_lesson(number, lesson, body.who, approve=body.approve),
+            lambda: cycle.judge_lesson(
+                number, lesson, body.who, approve=body.approve, version=body.version, file=body.file
+            ),
         )
 
     @router.post("/incidents/{number}/close", dependencies=change, response_model=None)

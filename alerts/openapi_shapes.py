@@ -6,6 +6,7 @@ from typing import Any
 
 from alerts.act_store import KeptAct
 from alerts.cap.upstream import Standing, Taken
+from alerts.cycle_api import BackTestBody
 from alerts.cycle_views import CycleView, LessonView, Preview, WithholdingView
 from alerts.delivery_views import ChannelView
 from alerts.drill import Drill, DrillPlan
@@ -51,6 +52,7 @@ ANSWERS: tuple[tuple[str, str, int, Any], ...] = (
     (f"{_INCIDENT}/end", "post", 200, CycleView),
     (f"{_INCIDENT}/review", "post", 200, CycleView),
     (f"{_INCIDENT}/lessons", "post", 200, CycleView),
+    (f"{_INCIDENT}/lessons/{{lesson}}/backtest", "post", 200, CycleView),
     (f"{_INCIDENT}/lessons/{{lesson}}/verdict", "post", 200, CycleView),
     (f"{_INCIDENT}/close", "post", 200, CycleView),
     ("/api/v1/withholdings", "get", 200, list[WithholdingView]),
@@ -105,6 +107,7 @@ ANSWERS: tuple[tuple[str, str, int, Any], ...] = (
 BODIES: tuple[tuple[str, tuple[str, ...], Any], ...] = (
     ("/api/v1/reports", (_JSON,), ReportBody),
     ("/api/v1/drills", (_JSON,), DrillPlan),
+    (f"{_INCIDENT}/lessons/{{lesson}}/backtest", (_JSON,), BackTestBody),
     ("/api/v1/hooks/{name}", (_JSON,), dict[str, Any]),
     ("/api/v1/cap", ("application/cap+xml", "application/xml"), str),
     ("/api/v1/registers", ("text/csv", "application/toml"), str),
