@@ -19,7 +19,6 @@ from alerts.views import IncidentError, IncidentView
 from dashboards.console.backtest_table import comparison
 from dashboards.console.forms import objection, remembered, typed_fields, who
 from dashboards.console.incident_views import incident_card
-from dashboards.console.phrases import PHRASES
 from dashboards.console.site import Renderer, Site
 from dashboards.console.words import Words
 
@@ -156,8 +155,11 @@ def _backtest(typed: str) -> BackTest:
     try:
         return msgspec.json.decode(typed, type=BackTest)
     except msgspec.MsgspecError as error:
-        zh, en = (text.format(str(error)[:200]) for text in PHRASES["lesson_no_json"])
-        raise IncidentError(en, zh) from error
+        why = str(error)[:200]
+        raise IncidentError(
+            f"this is no file that safety-eye backtest --out wrote: {why}",
+            f"这不是 safety-eye backtest --out 写出的文件：{why}",
+        ) from error
 
 
 def _judge(port: CyclePort, number: int, which: str, by: str, *, approve: bool) -> None:

@@ -76,10 +76,6 @@ CYCLE_PHRASES: dict[str, tuple[str, str]] = {
     "lesson_run": ("在系统主机上回测：", "Back-test it on the hub's machine:"),
     "lesson_attach": ("附上回测文件（--out 写出的 JSON）", "Attach a back-test (JSON of --out)"),
     "lesson_attach_do": ("附上", "Attach"),
-    "lesson_no_json": (
-        "这不是 safety-eye backtest --out 写出的文件：{}",
-        "This is no file that safety-eye backtest --out wrote: {}",
-    ),
     "lesson_applied": ("已落实：{} 已更换（{} → {}）", "applied: {} is another one now ({} → {})"),
     "lesson_applied_then": (
         "已落实：{} 复盘时已是改后版本（{}）",
