@@ -90,7 +90,9 @@ def _of_profile(
     if lesson.incident.exercise:
         raise LessonError(
             f"incident {lesson.incident.number} belongs to a drill; no history keeps its readings:"
-            " say so in the lesson (why it can't be back-tested)"
+            " say so in the lesson (why it can't be back-tested)",
+            f"事件 {lesson.incident.number} 属于演练，历史数据不保存演练读数："
+            "请在教训中写明无法回测的理由",
         )
     zone, usual = profile.site.timezone, lesson.usual_span
     span = (
@@ -98,7 +100,10 @@ def _of_profile(
         backtest.instant(asked.end, zone) if asked.end else usual[1],
     )
     if span[0] >= span[1]:
-        raise LessonError(f"--from {asked.start} must lie before --to {asked.end}")
+        raise LessonError(
+            f"--from {asked.start} must lie before --to {asked.end}",
+            f"--from {asked.start} 必须早于 --to {asked.end}",
+        )
     clock = RunClock()
     report = backtest.run_backtest(
         profile, load_community(asked.against), history_settings(config, asked.state), asked.state,

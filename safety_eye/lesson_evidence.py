@@ -39,6 +39,7 @@ from core.clock import Clock
 from core.community import Community
 from core.finding import Hazard
 from core.grade import Grade
+from core.refusal import RefusalError
 from detectors.comparison import Change
 from safety_eye.backtest import About, Report
 
@@ -50,7 +51,7 @@ BEFORE_MS, AFTER_MS = 7 * _DAY_MS, _HOUR_MS
 _DRILLS = 200
 
 
-class LessonError(ValueError):
+class LessonError(RefusalError):
     """The lesson can't be tested like this; the message says why."""
 
 
@@ -96,7 +97,10 @@ class Files:
         self._paths = before, proposed
         self.hashes = self._hashes()
         if self.hashes[0] == self.hashes[1]:
-            raise LessonError(f"{proposed} is the same file as {before}: nothing would change")
+            raise LessonError(
+                f"{proposed} is the same file as {before}: nothing would change",
+                f"{proposed} 与 {before} 完全相同：不会有任何变化",
+            )
 
     def _hashes(self) -> tuple[str, str]:
         return file_hash(self._paths[0]), file_hash(self._paths[1])
@@ -108,7 +112,10 @@ class Files:
             LessonError: One did.
         """
         if self._hashes() != self.hashes:
-            raise LessonError("a file was changed while it was tested: run it again")
+            raise LessonError(
+                "a file was changed while it was tested: run it again",
+                "测试过程中文件被改动：请重新回测",
+            )
 
 
 def taught(database: Database, community: Community, name: str) -> Taught:
@@ -119,13 +126,22 @@ def taught(database: Database, community: Community, name: str) -> Taught:
     """
     number, _, lesson = name.partition("/")
     if not (number.isascii() and number.isdigit() and lesson) or int(number) >= 1 << 31:
-        raise LessonError(f"lesson {name[:60]!r}: expected INCIDENT/ID, as in 12/lesson-1")
+        raise LessonError(
+            f"lesson {name[:60]!r}: expected INCIDENT/ID, as in 12/lesson-1",
+            f"教训 {name[:60]!r}：应为 事件号/教训编号，例如 12/lesson-1",
+        )
     kept = Store(database, community, "", ()).kept(int(number))
     if kept is None:
-        raise LessonError(f"incident {number}: there is none at this hub")
+        raise LessonError(
+            f"incident {number}: there is none at this hub", f"本系统没有事件 {number}"
+        )
     if lesson not in kept.incident.lessons:
-        known = ", ".join(kept.incident.lessons) or "none: propose it on the incident's page"
-        raise LessonError(f"incident {number} has no lesson {lesson[:40]!r}; it has {known}")
+        known = ", ".join(kept.incident.lessons)
+        raise LessonError(
+            f"incident {number} has no lesson {lesson[:40]!r}; it has "
+            f"{known or 'none: propose it on the page of the incident'}",
+            f"事件 {number} 没有教训 {lesson[:40]!r}；{known or '尚无教训：请先在事件页面提出'}",
+        )
     return Taught(kept.incident, lesson, shared_key(database, KEY_NAME))
 
 
@@ -136,11 +152,17 @@ def profile_test(report: Report, files: Files, lesson: Taught, now_wall_ms: int)
         LessonError: The stretch does not contain the incident, is empty, or a file changed.
     """
     if not report.start_ms <= lesson.incident.opened_at < report.end_ms:
-        raise LessonError(f"--from and --to must contain incident {lesson.incident.number}")
+        number = lesson.incident.number
+        raise LessonError(
+            f"--from and --to must contain incident {number}",
+            f"--from 与 --to 之间必须包含事件 {number}",
+        )
     if not report.near:
         raise LessonError(
             f"the history has no readings of incident {lesson.incident.number}: nothing was tested."
-            " If they are gone for good, say so in the lesson (why it can't be back-tested)"
+            " If they are gone for good, say so in the lesson (why it can't be back-tested)",
+            f"历史数据中没有事件 {lesson.incident.number} 的读数，无法回测。"
+            "如果数据已不存在，请在教训中写明无法回测的理由",
         )
     found, outcomes = report.occasion, [_outcome(change) for change in report.changes]
     # What changes comes first, should there be too many places.

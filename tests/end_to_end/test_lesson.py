@@ -234,6 +234,7 @@ phone = "119"
 """
 
 
+@pytest.mark.timeout(240)
 def test_new_plans_are_linted_beside_the_old_ones_into_a_file(site: Site, tmp_path: Path) -> None:
     old, new, out = (tmp_path / name for name in ("old.toml", "new.toml", "evidence.json"))
     old.write_text(PLAN.format(role=""), encoding="utf-8")
