@@ -139,7 +139,6 @@ def lesson_of(client: httpx.Client) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.timeout(240)
 def test_a_flood_is_learned_from_tested_approved_and_applied(site: Site) -> None:
     with site.running(site.old) as client:
         proposed = {"who": "duty-1", "target": "community.toml", "change": "+ yellow = 0.35"}
@@ -234,7 +233,6 @@ phone = "119"
 """
 
 
-@pytest.mark.timeout(240)
 def test_new_plans_are_linted_beside_the_old_ones_into_a_file(site: Site, tmp_path: Path) -> None:
     old, new, out = (tmp_path / name for name in ("old.toml", "new.toml", "evidence.json"))
     old.write_text(PLAN.format(role=""), encoding="utf-8")
