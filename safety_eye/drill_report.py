@@ -17,6 +17,7 @@ from jinja2 import Environment, PackageLoader
 from alerts.drill_score import Measure
 from alerts.drill_words import MEASURES, target_words, value_words, who_words, why_words
 from alerts.drills_api import DrillAnswer
+from alerts.outcome_words import outcome_words
 from core.community import Community, Name
 from core.quantity import FACTS
 from edge.simulator.transplant import Transplant, truths
@@ -195,7 +196,7 @@ def _words(material: Material, language: str) -> dict[str, Any]:
                 one.channel,
                 f"{one.accepted} / {one.sent}",
                 "–" if one.first_s is None else f"{one.first_s:.1f} s",
-                one.detail,
+                outcome_words(one.detail, language),
             )
             for one in score.reach
         ],
