@@ -5,6 +5,7 @@ from __future__ import annotations
 from alerts.drill import PROGRAMS, Drill
 from alerts.drill_calendar import Line
 from alerts.drill_score import Measure
+from alerts.journal_words import spoken
 from core.community import Community, Name
 from core.finding import Hazard
 from core.grade import Grade
@@ -82,7 +83,7 @@ def who_words(measure: Measure, language: str, community: Community | None = Non
     named = [community.contact_name(one) if community else one for one in measure.detail]
     if measure.what == "reached":
         return f"未通知到：{'、'.join(named)}" if language == "zh" else f"not: {', '.join(named)}"
-    return ", ".join((named[0], *measure.detail[1:]))
+    return ", ".join((named[0], *(spoken(one, language) for one in measure.detail[1:])))
 
 
 def value_words(measure: Measure, drill: Drill, language: str) -> str:

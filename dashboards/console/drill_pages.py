@@ -21,6 +21,7 @@ from alerts.drill_words import (
     value_words,
     who_words,
 )
+from alerts.outcome_words import outcome_words
 from core.drill import DrillError
 from dashboards.console.guard import refusal
 from dashboards.console.site import WHO_COOKIE, Renderer, Site
@@ -150,7 +151,7 @@ def _one(
         status=status,
         row=_row(drill, desk, site, words),
         measures=[_measure(one, drill, site, words) for one in score.measures],
-        reach=_reach(score, site),
+        reach=_reach(score, site, words.language),
         numbers=score.incidents,
         problem=problem,
     )
@@ -167,7 +168,7 @@ def _measure(one: Measure, drill: Drill, site: Site, words: Words) -> MeasureRow
     return MeasureRow(name, value, target_words(one, language), tone)
 
 
-def _reach(score: DrillScore, site: Site) -> list[dict[str, Any]]:
+def _reach(score: DrillScore, site: Site, language: str) -> list[dict[str, Any]]:
     return [
         {
             "who": site.community.contact_name(one.contact),
@@ -175,7 +176,7 @@ def _reach(score: DrillScore, site: Site) -> list[dict[str, Any]]:
             "accepted": one.accepted,
             "sent": one.sent,
             "first_s": one.first_s,
-            "detail": one.detail,
+            "detail": outcome_words(one.detail, language),
             "tone": "ok" if one.accepted else "failed",
         }
         for one in score.reach

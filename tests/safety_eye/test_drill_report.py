@@ -81,6 +81,7 @@ def test_a_report_says_in_both_languages_how_it_went_and_is_known_by_its_hash(
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     for words in ("未通过", "Not passed", "提前 1.5 秒", "1.5 s early", "400.0 s", "值班员", "×10"):
         assert words in page
+    assert page.count("data:image/png;base64,") == 2  # a chart for each reader
     assert "400.0 秒 (值班员)" in page  # by name, not by id
     assert "1/2 (未通知到：副值班)" in page
     assert "1/2 (not: 副值班)" in page
