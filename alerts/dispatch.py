@@ -160,7 +160,7 @@ def _budgets(
     for name in limited:
         size = rooms[name].per_minute or 0
         top[name] = size - used.get(name, 0)
-        lower[name] = int(size * LOWER_SHARE) - used.get(name, 0)
+        lower[name] = max(int(size * LOWER_SHARE), 1) - used.get(name, 0)
         each_second = rooms[name].per_second
         if each_second is not None:
             now = each_second - lately.get(name, 0)

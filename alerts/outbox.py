@@ -27,6 +27,9 @@ PENDING, ACCEPTED, FAILED = "pending", "accepted", "failed"
 DEAD, SUPERSEDED, SUPPRESSED = "dead", "superseded", "suppressed"
 # (transaction, note, contact, urgency, run ms) -> why it waits for a digest, or None.
 Withhold = Callable[[Connection, Notification, str, Grade, int], Held | None]
+# A digest that no channel took is told by another one after so long, run milliseconds, as long as
+# what it tells is not older than this. Our choice: a channel is mended in half an hour or tomorrow.
+HELD_AGAIN_MS, LONGEST_HELD_MS = 1_800_000, 86_400_000
 _NOTE = msgspec.json.Decoder(Notification)
 _KINDS = frozenset(str(kind) for kind in Kind)
 _o = tables.outbox.c
@@ -233,29 +236,47 @@ def consequences(
     if state in (PENDING, SUPERSEDED):
         return []
     row = dict(connection.execute(select(tables.outbox).where(_o.row == number)).mappings().one())
-    _fall_back(connection, row, times)
+    goes_on = _fall_back(connection, row, times)
     with_it = select(tables.outbox).where(_o.digest == row["id"], _o.state == SUPERSEDED)
     for member in connection.execute(with_it).mappings().all():
         _fall_back(connection, dict(member), times)
+    if row["kind"] == Kind.DIGEST and not goes_on:
+        _hold_again(connection, str(row["id"]), times)
     return [undelivered(row, times.now)] if row["kind"] in _KINDS else []
 
 
-def _fall_back(connection: Connection, row: dict[str, object], times: Times) -> None:
-    """Write the row for the next channel of the same contact, at once."""
+def _fall_back(connection: Connection, row: dict[str, object], times: Times) -> bool:
+    """Write the row for the next channel of the same contact, at once; False if there is none."""
     rest = json.loads(str(row["fallback"]))
     if not rest:
-        return
+        return False
     try:
         note = _NOTE.decode(str(row["payload"]))
     except msgspec.MsgspecError:  # of another version: it must hold up nobody
-        return
+        return False
     if _told_newer(connection, note, rest, Grade(int(str(row["urgency"])))):
-        return
+        return True
     address = Address(note.contact, rest[0], tuple(rest[1:]))
     fresh = new_row(note, address, Grade(int(str(row["urgency"]))), times)
-    known = connection.execute(select(_o.row).where(_o.dedup == fresh["dedup"])).first()
-    if known is None:
+    if not note.incident:  # a digest: nothing but its row tells it from yesterday's
+        fresh["dedup"] = f"{row['id']}:{rest[0]}"
+    if connection.execute(select(_o.row).where(_o.dedup == fresh["dedup"])).first() is None:
         connection.execute(insert(tables.outbox), [fresh])
+        if not note.incident:  # it is this one now that tells them
+            held = update(tables.outbox).where(_o.digest == row["id"], _o.state == SUPPRESSED)
+            connection.execute(held.values(digest=fresh["id"]))
+    return True
+
+
+def _hold_again(connection: Connection, digest: str, times: Times) -> None:
+    """Let the next digest tell what no channel took; what is a day old nobody waits for."""
+    connection.execute(
+        update(tables.outbox)
+        .where(
+            _o.digest == digest, _o.state == SUPPRESSED, _o.created_at > times.now - LONGEST_HELD_MS
+        )
+        .values(digest="", digest_at=times.now + HELD_AGAIN_MS, changed_at=times.now)
+    )
 
 
 def _told_newer(

@@ -11,8 +11,12 @@ import queue
 import threading
 from collections.abc import Callable, Mapping
 
+import structlog
+
 from alerts.channels.base import Channel
 from alerts.dispatch import Claimed
+
+log = structlog.get_logger()
 
 
 class Senders:
@@ -20,7 +24,7 @@ class Senders:
 
     Args:
         channels: By name; `concurrency` threads each.
-        send: Sends one row; must not raise.
+        send: Sends one row; what it raises is a bug, and ends no thread.
     """
 
     def __init__(self, channels: Mapping[str, Channel], send: Callable[[Claimed], None]) -> None:
@@ -66,4 +70,7 @@ class Senders:
             row = self._queues[name].get()[-1]
             if row is None:
                 return
-            self._send(row)
+            try:
+                self._send(row)
+            except Exception:
+                log.exception("sending failed; the thread goes on", channel=name)

@@ -337,16 +337,18 @@ class AlertService(IncidentDesk):
         if now_s < self._due_s:
             return
         self._due_s = now_s + TICK_S
-        for finding in (
-            *self._health.findings(),
-            *self.standards.findings(),
-        ):
-            self._watch.take(finding, None)
-        self._acts.tick()
+        # What goes wrong with what we say of ourselves, or with what stations did, stops no ladder.
+        failure = attempt_each(lambda step: step(), (self._say_own, self._acts.tick))
         self._watch.tick()
         self.drills.tick()
         self._heartbeat.beat()
         self.people.tick()
+        if failure is not None:
+            raise failure
+
+    def _say_own(self) -> None:
+        for finding in (*self._health.findings(), *self.standards.findings()):
+            self._watch.take(finding, None)
 
     def _tell_others(self) -> None:
         changes, exercises = self._watch.changes(), self.drills.changes()

@@ -349,8 +349,11 @@ class Worker:
         return events
 
     def _send(self, row: Claimed) -> None:
-        outcome = self._attempts.send(row)
-        if outcome.disable:
-            self._disabled.add(row.channel)
-        self._inbox.put(_Done(row, outcome))
+        outcome = Outcome(OutcomeKind.UNKNOWN, vendor_code="bug", detail="the attempt failed")
+        try:
+            outcome = self._attempts.send(row)
+        finally:  # whatever happened, the row is not ours any more
+            if outcome.disable:
+                self._disabled.add(row.channel)
+            self._inbox.put(_Done(row, outcome))
         self._health(row.channel, outcome)

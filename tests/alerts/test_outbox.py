@@ -457,3 +457,10 @@ def test_who_reads_another_text_gets_it_in_the_same_group(scene: Scene, desk: De
 
     told = [(row.note.contact, row.note.audience) for row in rows]
     assert told == [("house-1", Audience.RESIDENT), ("duty-1", Audience.DUTY)]
+
+
+def test_the_smallest_budget_lets_lower_grades_through_too(scene: Scene, desk: Desk) -> None:
+    scene.say(level(Grade.BLUE))
+
+    assert len(desk.claim({"hook": Room(100, per_minute=1)})) == 1
+    assert desk.claim({"hook": Room(100, per_minute=1)}) == []

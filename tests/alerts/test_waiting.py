@@ -70,6 +70,12 @@ class Night(Scene):
             events = settling.accept(connection, [(row, ACCEPTED)], self.watch.times())
         return [(number, str(event.what)) for number, event in events]
 
+    def refuse(self, row: Claimed) -> None:
+        refused = Outcome(OutcomeKind.PERMANENT, vendor_code="404")
+        times = self.watch.times()
+        with self.database.write() as connection:
+            settling.settle(connection, row, refused, resend_unknown=False, times=times)
+
 
 @pytest.fixture
 def night(tmp_path: Path) -> Iterator[Night]:
@@ -239,11 +245,7 @@ def test_the_digest_goes_the_way_that_its_messages_would_have_gone(tmp_path: Pat
     [digest] = night.take()
     assert digest.channel == "hook"
 
-    refused = Outcome(OutcomeKind.PERMANENT, vendor_code="404")
-    with night.database.write() as connection:
-        settling.settle(
-            connection, digest, refused, resend_unknown=False, times=night.watch.times()
-        )
+    night.refuse(digest)
 
     [again] = night.take()
     assert (again.channel, again.note.kind) == ("second", "digest")
@@ -263,3 +265,42 @@ def test_a_held_row_of_another_version_holds_up_nobodys_digest(night: Night) -> 
 
     [digest] = night.take()
     assert [item.incident for item in digest.note.items] == [2]
+
+
+def test_the_digests_of_two_mornings_both_go_the_second_way(tmp_path: Path) -> None:
+    night = Night(tmp_path, place=QUIET.replace('["hook"]', '["hook", "second"]', 1))
+    told = []
+    for day, grade in ((2, Grade.BLUE), (3, Grade.YELLOW)):
+        night.clock.ms = ms(2026, 7, day - 1, 23, 0)
+        night.zone("north", grade)
+        night.clock.ms = ms(2026, 7, day, 7, 10)
+        night.write_digests()
+        [digest] = night.take()
+        night.refuse(digest)
+        [again] = night.take()
+        told.append((again.channel, again.note.kind, again.note.items[0].grade))
+        night.accept(again)
+
+    assert told == [("second", "digest", Grade.BLUE), ("second", "digest", Grade.YELLOW)]
+    night.close()
+
+
+def test_what_no_channel_takes_in_the_morning_is_told_by_a_later_digest(night: Night) -> None:
+    night.zone("north", Grade.YELLOW)
+    night.clock.ms = ms(2026, 7, 2, 7, 10)
+    night.write_digests()
+    [digest] = night.take()
+
+    night.refuse(digest)
+    night.write_digests()
+    assert night.take() == []
+
+    night.clock.advance(1801)
+    night.write_digests()
+    [again] = night.take()
+    assert [item.incident for item in again.note.items] == [1]
+    assert again.note.id != digest.note.id
+    night.accept(again)
+    night.clock.advance(7200)
+    night.write_digests()
+    assert len(night.rows("digest")) == 2

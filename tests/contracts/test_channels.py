@@ -519,6 +519,8 @@ def test_only_public_addresses_are_called_by_default(kind: str, url: str, opened
         ({"secret_file": "", "secret_env": "SAFETY_EYE_NO_SUCH"}, "empty"),
         ({"secret_file": ""}, "secret_file or secret_env"),
         ({"timeout_s": 300.0}, "timeout_s"),
+        ({"per_minute": 0}, "per_minute 0: expected at least 1"),
+        ({"per_minute": -5}, "per_minute"),
     ],
 )  # fmt: skip
 def test_a_wrong_entry_is_refused_with_its_name_and_what_to_mend(
