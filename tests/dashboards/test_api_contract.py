@@ -28,7 +28,7 @@ STRANGE_NAMES = (
     "\u0000\u202e<b>",
 )
 STRANGE_VALUES: tuple[object, ...] = (
-    None, True, -(10**30), 1e308, float("nan"), "", "中文🚨\u202e<script>", "\u0000", "x" * 30_000,
+    None, True, -(10**30), 1e308, float("nan"), "", "中文🚨\u202e<script>", "\u0000", "x" * 30_000, "\ud800",
     [[]], {},
 )  # fmt: skip
 STRANGE_BODIES = (
