@@ -28,8 +28,8 @@ STRANGE_NAMES = (
     "\u0000\u202e<b>",
 )
 STRANGE_VALUES: tuple[object, ...] = (
-    None, True, -(10**30), 1e308, float("nan"), "", "中文🚨\u202e<script>", "\u0000", "x" * 30_000, "\ud800",
-    [[]], {},
+    None, True, -(10**30), 1e308, float("nan"), "", "中文🚨\u202e<script>", "\u0000", "x" * 30_000,
+    "\ud800", [[]], {},
 )  # fmt: skip
 STRANGE_BODIES = (
     b"", b"{", b"null", b"NaN", b"\xff\xfe{", b"[" * 50_000, b'{"a":' * 3_000,
