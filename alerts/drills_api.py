@@ -148,7 +148,7 @@ def _add_asking(router: APIRouter, desk: DrillDesk, answers: _Answers) -> None:
         """Register a drill: every program is told, and its twins may begin to report."""
         try:
             wanted = msgspec.convert(plan, DrillPlan)
-        except msgspec.ValidationError as error:
+        except (msgspec.ValidationError, UnicodeError) as error:  # half a sign is no text
             raise HTTPException(422, str(error)) from error
         return answers.changed(lambda: desk.ask(wanted), 201)
 

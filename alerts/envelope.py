@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Final
 
 from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # The largest door takes 2 MB (a register of a district, `alerts.people_api`); beyond it nobody may
@@ -39,7 +41,8 @@ class Envelope:
         inner = scope
         if scope["method"] == "HEAD":
             inner, send = {**scope, "method": "GET"}, _without_body(send)
-        await self._app(inner, _bounded(scope, receive), _with_headers(scope["path"], send))
+        with contextlib.suppress(ClientDisconnect):  # nobody is left to be answered
+            await self._app(inner, _bounded(scope, receive), _with_headers(scope["path"], send))
 
 
 def _bounded(scope: Scope, receive: Receive) -> Receive:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ STRANGE_NAMES = (
 )
 STRANGE_VALUES: tuple[object, ...] = (
     None, True, -(10**30), 1e308, float("nan"), "", "中文🚨\u202e<script>", "\u0000", "x" * 30_000,
-    [[]], {},
+    "\ud800", [[]], {},
 )  # fmt: skip
 STRANGE_BODIES = (
     b"", b"{", b"null", b"NaN", b"\xff\xfe{", b"[" * 50_000, b'{"a":' * 3_000,
@@ -250,3 +251,24 @@ def test_a_form_for_a_number_that_nothing_has_is_refused_without_a_fault(
         f"/duty/reports/{number}/erase", f"/withheld/{number}/release",
     ):  # fmt: skip
         assert (path, made.click(path, note="x").status_code) == (path, 404)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/hooks/x", "/api/v1/reports", "/api/v1/voice/x/y"])
+def test_who_goes_away_in_the_middle_of_a_request_leaves_no_trace(
+    inspector: Inspector, path: str
+) -> None:
+    said: list[Any] = []
+
+    async def receive() -> dict[str, str]:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    scope = {
+        "type": "http", "http_version": "1.1", "method": "POST", "path": path, "raw_path": b"",
+        "query_string": b"", "headers": [], "scheme": "http", "root_path": "",
+        "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8765),
+    }  # fmt: skip
+    asyncio.run(inspector.desk.app(scope, receive, send))
+    assert all(message.get("status", 400) < 500 for message in said)
