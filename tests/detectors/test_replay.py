@@ -305,3 +305,11 @@ def test_the_ripple_of_a_falling_flood_is_no_surge_towards_a_limit_that_is_passe
 
     assert down == sorted(down, key=["yellow", "blue"].index), "once down, it stays down"
     assert "blue" in down
+
+
+def test_a_reading_that_no_rule_can_judge_yet_is_quiet_and_has_a_score(tmp_path: Path) -> None:
+    tank = write(tmp_path, "tank", {"level": [0.5, 0.6, 0.7]})
+
+    scores = [line["score"] for line in replay([tank], every=True)]
+
+    assert scores == [0.0, 0.0, 0.0]
