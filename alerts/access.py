@@ -12,17 +12,32 @@ import hmac
 import ipaddress
 import secrets
 import threading
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from fastapi import Request
+from fastapi import Depends, HTTPException, Request
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
 from core.clock import Clock
+from core.refusal import RefusalError
 
 COOKIE = "se_session"
 SESSION_S = 12 * 3600
 # More open sessions than a community has duty staff; the oldest goes first.
 MAX_SESSIONS = 200
-_PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-real-ip")
+_BEARER = HTTPBearer(
+    auto_error=False, description="The token; where none is configured, only this machine may."
+)
+_SESSION = APIKeyCookie(
+    name=COOKIE, auto_error=False, description="From POST /api/v1/session, for browsers."
+)
+# What proxies and tunnels add. HTTP/1.0 is what nginx speaks to what stands behind it, and nobody
+# else speaks any more.
+_PROXY_HEADERS = (
+    "forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip",
+    "cf-connecting-ip", "true-client-ip",
+)  # fmt: skip
+_PROXY_VERSION = "1.0"
 
 
 class Access:
@@ -44,7 +59,7 @@ class Access:
         """True if no token is configured, so that only this machine may change anything."""
         return self._token is None
 
-    def refusal(self, request: Request) -> str | None:
+    def refusal(self, request: Request) -> RefusalError | None:
         """Return why this request may not change anything, or None if it may."""
         if self._token is None:
             return _not_from_here(request) or _from_elsewhere(request)
@@ -52,7 +67,27 @@ class Access:
             return None
         if self._has_session(request):
             return _from_elsewhere(request)
-        return "a token is needed: Authorization: Bearer …, or sign in"
+        return RefusalError(
+            "a token is needed: Authorization: Bearer …, or sign in",
+            "需要口令：请登录，或带上 Authorization: Bearer …",
+        )
+
+    def permit(
+        self,
+        request: Request,
+        _bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)] = None,
+        _session: Annotated[str | None, Depends(_SESSION)] = None,
+    ) -> None:
+        """Let a request pass that may change something; what routes that change depend on.
+
+        The two ways to prove it are named for OpenAPI; `refusal` judges them.
+
+        Raises:
+            HTTPException: 401, the token is missing; 403, only this machine may.
+        """
+        why = self.refusal(request)
+        if why is not None:
+            raise HTTPException(403 if self.open_to_machine else 401, str(why)) from why
 
     def token_fits(self, given: str) -> bool:
         """Tell whether *given* is the token, in constant time."""
@@ -84,24 +119,51 @@ def _bearer(request: Request) -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-def _not_from_here(request: Request) -> str | None:
+def _not_from_here(request: Request) -> RefusalError | None:
     host = request.client.host if request.client else ""
-    if not _is_loopback(host) or any(name in request.headers for name in _PROXY_HEADERS):
-        return "without a token only this machine may change anything; configure http.token_file"
-    name = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    forwarded = request.scope.get("http_version") == _PROXY_VERSION or any(
+        name in request.headers for name in _PROXY_HEADERS
+    )
+    if forwarded or not _is_loopback(host):
+        return RefusalError(
+            "without a token only this machine may change anything; configure http.token_file",
+            "没有设置口令，只有本机可以操作；请在 hub.toml 配置 http.token_file",
+        )
+    name = _host_name(request.headers.get("host", ""))
     if name != "localhost" and not _is_loopback(name):
-        return f"host {name!r} is not this machine's own name"
+        return RefusalError(
+            f"host {name!r} is not this machine's own name", f"{name!r} 不是本机的名称"
+        )
     return None
 
 
-def _from_elsewhere(request: Request) -> str | None:
+def _from_elsewhere(request: Request) -> RefusalError | None:
     site = request.headers.get("sec-fetch-site")
     if site not in (None, "same-origin", "none"):
-        return "the request comes from a page of another site"
+        return RefusalError(
+            "the request comes from a page of another site", "请求来自另一个网站的页面"
+        )
     origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host", ""):
-        return "the request comes from a page of another origin"
+    if origin is not None and not is_own_origin(request, origin):
+        return RefusalError(
+            "the request comes from a page of another origin", "请求来自另一个地址的页面"
+        )
     return None
+
+
+def is_own_origin(request: Request, origin: str) -> bool:
+    """Tell whether a page of *origin* is one of those that this host serves."""
+    try:
+        return urlsplit(origin).netloc == request.headers.get("host", "")
+    except ValueError:
+        return False
+
+
+def _host_name(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _is_loopback(host: str) -> bool:

@@ -14,7 +14,7 @@ from alerts.guidance import Advise, advice
 from alerts.incident import Event, Happening, Incident, Kind
 from alerts.journal import Head
 from alerts.ladder import FIRST, Step, ladders
-from alerts.notification import Notification, audience_of, notification
+from alerts.notification import Audience, Notification, audience_of, notification
 from alerts.outbox import Times
 from alerts.routing import Address
 from alerts.waiting import Waiting
@@ -53,6 +53,7 @@ class Announcer:
         outputs: Names of the channels that switch something in the building.
         shared: Names of the channels that several contacts read together.
         loud: Id of the drill that may switch them; "" for none.
+        public: Id of the drill that residents hear of; "" for none.
         duty: The profile with those who are on duty at a run time (ms); None: everybody always is.
     """
 
@@ -72,6 +73,7 @@ class Announcer:
         self.outputs: frozenset[str] = frozenset()
         self.shared: frozenset[str] = frozenset()
         self.loud = ""
+        self.public = ""
         self.duty: Callable[[int], Community] | None = None
 
     def arm(self, events: Sequence[Event]) -> list[Event]:
@@ -128,6 +130,8 @@ class Announcer:
         )
         if not self._may_switch(incident):
             whom = routing.without(whom, self.outputs)
+        if incident.exercise and incident.drill != self.public:
+            whom = [one for one in whom if self._audiences[one.contact] is not Audience.RESIDENT]
         return outbox.enqueue(
             connection,
             note,

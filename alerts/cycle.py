@@ -127,7 +127,10 @@ def adopt_plan(
     may(incident, Happening.PLANNED)
     ids = [step.id for step in steps]
     if len(set(ids)) != len(ids) or len(ids) > _MOST_STEPS:
-        raise IncidentError(f"plan {plan}: at most {_MOST_STEPS} steps with ids of their own")
+        raise IncidentError(
+            f"plan {plan}: at most {_MOST_STEPS} steps with ids of their own",
+            f"预案 {plan}：最多 {_MOST_STEPS} 步，编号不能重复",
+        )
     if (incident.plan, incident.steps) == (plan, tuple(steps)):
         return []
     return [Event(at=now, actor=who, what=Happening.PLANNED, plan=plan, steps=tuple(steps))]

@@ -14,9 +14,10 @@ import msgspec
 
 from alerts.incident import Incident
 from core.community import Community
-from core.drill import DrillError, DrillPhase, DrillStatement, drill_community
+from core.drill import FASTEST, DrillError, DrillPhase, DrillStatement, drill_community
 from core.finding import Condition, Hazard
 from core.grade import Grade
+from core.wording import HAZARDS
 
 # Programs whose part in the live chain a drill needs; each says so before the scenario starts.
 PROGRAMS = frozenset({"ingest", "detectors"})
@@ -36,6 +37,14 @@ class DrillState(StrEnum):
     RUNNING = "running"
     FINISHED = "finished"
     ABORTED = "aborted"
+
+
+class BrokenOff(StrEnum):
+    """Why the program that plays it breaks it off: told to, or it could not begin."""
+
+    ASKED = "asked"
+    PROGRAMS = "programs"
+    TWINS = "twins"
 
 
 class DrillAim(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,6 +78,7 @@ class DrillPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         pace: How much faster than it would really be the scenario passes.
         aim: What counts as passed.
         with_outputs: True if sirens and lights may be switched.
+        with_residents: True if residents are told, too, where a ladder names them.
         by: Who asked, an id.
     """
 
@@ -81,6 +91,7 @@ class DrillPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     pace: float = 1.0
     aim: DrillAim
     with_outputs: bool = False
+    with_residents: bool = False
     by: str = ""
 
 
@@ -106,7 +117,8 @@ class Drill(msgspec.Struct, frozen=True, kw_only=True):
         ended_at: When it ended.
         until: When it is over at the latest.
         beat_wall: Last sign of life of the program that plays it, wall ms.
-        why: How it was broken off: `actual`, `asked`, `runner`, `time`, `programs`; else "".
+        why: How it was broken off: `actual`, `asked`, `runner`, `time`, or as `BrokenOff` has it;
+            else "".
         blocked_by: The actual incident that broke it off, 0 if none.
         ended_by: Who ended it, an id; "system" if it ended by itself.
         evidence: Its files, oldest first.
@@ -167,22 +179,40 @@ def check_plan(plan: DrillPlan, community: Community, speed: float) -> None:
     """
     if community.zone_of(plan.zone) is None:
         known = ", ".join(zone.id for zone in community.zone)
-        raise DrillError(f"zone {plan.zone!r}: expected one of {known}")
+        raise DrillError(
+            f"zone {plan.zone!r}: expected one of {known}",
+            f"没有区域 {plan.zone!r}，应为 {known} 之一",
+        )
     twins = drill_community(community, plan.sensors)
     if not any((one.zone, one.hazard) == (plan.zone, plan.hazard) for one in twins.sensor):
-        raise DrillError(f"zone {plan.zone!r}: none of the sensors watches for {plan.hazard}")
+        raise DrillError(
+            f"zone {plan.zone!r}: none of the sensors watches for {plan.hazard}",
+            f"{community.place(plan.zone, 'zh')}：参加的传感器都不监测{HAZARDS[plan.hazard][0]}",
+        )
     wall_s = plan.duration_s / speed
     if not 0 < wall_s <= LONGEST_WALL_S:
         raise DrillError(
-            f"it would take {wall_s:.0f} s: expected above 0, at most {LONGEST_WALL_S:.0f} s"
+            f"it would take {wall_s:.0f} s: expected above 0, at most {LONGEST_WALL_S:.0f} s",
+            f"演练要 {wall_s:.0f} 秒：应大于 0，最多 {LONGEST_WALL_S:.0f} 秒",
         )
-    if not 0 <= plan.onset_s <= plan.duration_s or not 0 < plan.pace <= 1000:
-        raise DrillError("onset_s must lie within the drill, pace above 0 and at most 1000")
+    if not 0 <= plan.onset_s <= plan.duration_s or not 0 < plan.pace <= FASTEST:
+        raise DrillError(
+            f"onset_s must lie within the drill, pace above 0 and at most {FASTEST:g}",
+            f"险情须在演练时间内开始（onset_s），节奏 pace 大于 0、最多 {FASTEST:g}",
+        )
     aim = plan.aim
     if any(
         one is not None and not 0 < one <= LONGEST_WALL_S for one in (aim.notify_s, aim.take_over_s)
     ):
-        raise DrillError(f"aim: seconds above 0 and at most {LONGEST_WALL_S:.0f} are expected")
+        raise DrillError(
+            f"aim: seconds above 0 and at most {LONGEST_WALL_S:.0f} are expected",
+            f"目标时间须大于 0、最多 {LONGEST_WALL_S:.0f} 秒",
+        )
+
+
+def unknown_drill(name: str) -> DrillError:
+    """Return the refusal of an id that no drill has."""
+    return DrillError(f"drill {name[:60]}: there is none", f"没有编号为 {name[:60]} 的演练")
 
 
 def joined(drill: Drill, program: str) -> Drill:
@@ -199,10 +229,16 @@ def begun(drill: Drill, at: int) -> Drill:
         DrillError: It is over, has begun already, or not every program takes part.
     """
     if drill.state is not DrillState.PREPARING:
-        raise DrillError(f"drill {drill.id} is {drill.state}: it can't begin")
+        raise DrillError(
+            f"drill {drill.id} is {drill.state}: it can't begin",
+            f"演练 {drill.id} 已过准备阶段，不能再开始",
+        )
     if not drill.complete:
         missing = ", ".join(sorted(PROGRAMS - set(drill.ready)))
-        raise DrillError(f"drill {drill.id}: {missing} does not take part (yet)")
+        raise DrillError(
+            f"drill {drill.id}: {missing} does not take part (yet)",
+            f"演练 {drill.id}：程序 {missing} 还没有参加",
+        )
     return msgspec.structs.replace(drill, state=DrillState.RUNNING, began_at=at)
 
 
@@ -213,7 +249,10 @@ def finished(drill: Drill, by: str, at: int) -> Drill:
         DrillError: It does not run.
     """
     if drill.state is not DrillState.RUNNING:
-        raise DrillError(f"drill {drill.id} is {drill.state}: it can't come to its end")
+        raise DrillError(
+            f"drill {drill.id} is {drill.state}: it can't come to its end",
+            f"演练 {drill.id} 不在进行中，不能结束",
+        )
     return msgspec.structs.replace(drill, state=DrillState.FINISHED, ended_at=at, ended_by=by)
 
 
@@ -224,7 +263,7 @@ def aborted(drill: Drill, why: str, at: int, *, by: str = "system", blocked_by: 
         DrillError: It is over already.
     """
     if drill.over:
-        raise DrillError(f"drill {drill.id} is {drill.state} already")
+        raise DrillError(f"drill {drill.id} is {drill.state} already", f"演练 {drill.id} 已经结束")
     return msgspec.structs.replace(
         drill,
         state=DrillState.ABORTED,

@@ -7,6 +7,7 @@ from alerts.drill_calendar import WINDOW_DAYS, Coverage, Names, coverage, held, 
 from alerts.drill_entry import WATCHES, DrillEntry
 from alerts.drill_score import DrillScore, Story, score
 from alerts.drill_store import DrillStore
+from alerts.drill_words import WATCH_TITLES
 from alerts.response import Response
 from alerts.roster import Roster
 from alerts.routing import channel_name
@@ -95,7 +96,11 @@ class DrillBooks:
             self._response.drill,
             [one for one in drills_held if one is not None],
             self._community,
-            Names(watches=shifts or tuple(name for name, _ in WATCHES), channels=channels),
+            Names(
+                watches=shifts or tuple(name for name, _ in WATCHES),
+                channels=channels,
+                titles={shift.id: shift.name for shift in self._response.shift} or WATCH_TITLES,
+            ),
             self._clock.now_ms(),
             days,
         )

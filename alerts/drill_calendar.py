@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import datetime as dt
 import zoneinfo
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from alerts.drill import Drill, DrillState
 from alerts.drill_entry import WATCHES, DrillEntry
 from alerts.drill_score import DrillScore
-from core.community import Community
+from core.community import Community, Name
 from core.drill import DrillError
 from core.finding import Hazard
+from core.wording import HAZARDS
 
 # Coverage looks back so far: each season once, because floods and fires have theirs.
 WINDOW_DAYS = 365
@@ -40,6 +41,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: Id of the entry, hazard, watch or channel.
+        title: What people call it; empty where that is the name, or a word that all texts share.
         count, passed: Drills within the window, and how many of them passed.
         last: The last one of all, None if there was none.
         due_at: Run time (ms) at which the next one is due; 0 where nothing says how often.
@@ -47,6 +49,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     name: str
+    title: Name = Name()
     count: int
     passed: int
     last: Held | None = None
@@ -55,10 +58,16 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Names(msgspec.Struct, frozen=True, kw_only=True):
-    """What coverage is counted by: the watches, and the channels by which people are told."""
+    """What coverage is counted by: the watches, and the channels by which people are told.
+
+    Attributes:
+        watches, channels: Their ids.
+        titles: What people call a watch.
+    """
 
     watches: tuple[str, ...]
     channels: frozenset[str]
+    titles: Mapping[str, Name] = {}
 
 
 class Coverage(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,38 +141,63 @@ def coverage(
         DrillError: The window makes no sense.
     """
     if not 1 <= days <= 3650:
-        raise DrillError(f"days {days}: expected 1 to 3650")
+        raise DrillError(f"days {days}: expected 1 to 3650", f"天数 {days:g}：应为 1 到 3650")
     since = now - round(days * _DAY_MS)
     hazards = sorted({s.hazard for s in community.sensor if s.hazard is not Hazard.EQUIPMENT})
 
-    def line(name: str, among: list[Held], every_days: float = 0.0) -> Line:
+    def line(
+        name: str, among: list[Held], every_days: float = 0.0, title: Name | None = None
+    ) -> Line:
         within = [one for one in among if one.at >= since]
         last = max(among, key=lambda one: one.at, default=None)
         due_at = last.at + round(every_days * _DAY_MS) if last and every_days else 0
         overdue = due_at <= now if every_days else not any(one.passed for one in within)
         return Line(
-            name=name, count=len(within), passed=sum(one.passed for one in within), last=last,
-            due_at=due_at, due=last is None or overdue,
-        )  # fmt: skip
+            name=name,
+            title=title or Name(),
+            count=len(within),
+            passed=sum(one.passed for one in within),
+            last=last,
+            due_at=due_at,
+            due=last is None or overdue,
+        )
 
     return Coverage(
         since=since,
         now=now,
         entries=tuple(
-            line(entry.id, [one for one in drills if _fits(one, entry)], entry.every_days)
+            line(
+                entry.id,
+                [one for one in drills if _fits(one, entry)],
+                entry.every_days,
+                _title(entry, community, names),
+            )
             for entry in entries
         ),
         hazards=tuple(
             line(str(hazard), [one for one in drills if one.hazard is hazard]) for hazard in hazards
         ),
         watches=tuple(
-            line(name, [one for one in drills if name in one.watches]) for name in names.watches
+            line(name, [one for one in drills if name in one.watches], title=names.titles.get(name))
+            for name in names.watches
         ),
         channels=tuple(
             line(name, [one for one in drills if name in one.channels])
             for name in sorted(names.channels)
         ),
     )
+
+
+def _title(entry: DrillEntry, community: Community, names: Names) -> Name:
+    """Return where and what, and in which watch, in both languages."""
+
+    def said(language: str) -> str:
+        place = community.place(entry.zone or community.site.id, language)
+        hazard = HAZARDS[entry.hazard][0 if language == "zh" else 1]
+        watch = names.titles.get(entry.watch, Name()).in_language(language)
+        return " · ".join(part for part in (place, hazard, watch) if part)
+
+    return Name(zh=said("zh"), en=said("en"))
 
 
 def _fits(one: Held, entry: DrillEntry) -> bool:

@@ -17,7 +17,7 @@ import msgspec
 import structlog
 
 from alerts import drill as drills
-from alerts.drill import Drill, DrillPlan, DrillState, Evidence
+from alerts.drill import Drill, DrillPlan, DrillState, Evidence, unknown_drill
 from alerts.drill_books import DrillBooks
 from alerts.drill_statements import DrillStatements
 from alerts.drill_store import DrillStore, KeptDrill
@@ -29,6 +29,7 @@ from core.clock import Clock
 from core.community import Community
 from core.drill import DrillError, DrillStatement, drill_community
 from core.finding import Finding
+from core.wording import grade_words
 
 log = structlog.get_logger()
 
@@ -92,12 +93,14 @@ class DrillDesk(DrillBooks):
         twins = drill_community(self._community, kept.drill.plan.sensors)
         self._kept, self._watch = kept, self._watch_of(kept.drill.id, twins)
         self._planning = Planning(self._watch, self._response, self._community)
-        self._store.announcer.loud = kept.drill.id if kept.drill.plan.with_outputs else ""
+        announcer, plan = self._store.announcer, kept.drill.plan
+        announcer.loud = kept.drill.id if plan.with_outputs else ""
+        announcer.public = kept.drill.id if plan.with_residents else ""
         self._statements.again()
 
     def _put_down(self) -> None:
         self._kept = self._watch = self._planning = None
-        self._store.announcer.loud = ""
+        self._store.announcer.loud = self._store.announcer.public = ""
 
     # --- what people and the program that plays it ask ---
 
@@ -114,8 +117,8 @@ class DrillDesk(DrillBooks):
                     raise DrillError(
                         f"incident {kept.incident.number} is actual and {kept.incident.grade.word}:"
                         " no drill while it lasts",
-                        f"事件 {kept.incident.number} 是真实的（{kept.incident.grade.word}），"
-                        "期间不能演练",
+                        f"事件 {kept.incident.number} 是真实的"
+                        f"（{grade_words(kept.incident.grade, 'zh')}），期间不能演练",
                     )
             speed, now = self._clock.speed, self._clock.now_ms()
             people_s = (plan.aim.take_over_s or 0.0) + drills.READY_WITHIN_S + _GRACE_S
@@ -179,9 +182,15 @@ class DrillDesk(DrillBooks):
 
         def with_it(now: Drill) -> Drill:
             if not now.over:
-                raise DrillError(f"drill {now.id} is {now.state}: its evidence comes at its end")
+                raise DrillError(
+                    f"drill {now.id} is {now.state}: its evidence comes at its end",
+                    f"演练 {now.id} 还没有结束，结束后才能存证",
+                )
             if len(now.evidence) >= MOST_EVIDENCE:
-                raise DrillError(f"drill {now.id} has {MOST_EVIDENCE} files already")
+                raise DrillError(
+                    f"drill {now.id} has {MOST_EVIDENCE} files already",
+                    f"演练 {now.id} 已有 {MOST_EVIDENCE} 个存证文件，不能再加",
+                )
             return msgspec.structs.replace(now, evidence=(*now.evidence, evidence))
 
         return self._change(drill, with_it)
@@ -276,7 +285,7 @@ class DrillDesk(DrillBooks):
         with self._lock:
             kept = self._register.kept(drill)
             if kept is None:
-                raise DrillError(f"drill {drill}: there is none")
+                raise unknown_drill(drill)
             over = step(kept.drill, self._clock.now_ms())
             watch = self.watch(drill)
             if watch is not None:

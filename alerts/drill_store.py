@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from alerts import tables
 from alerts.database import Database
-from alerts.drill import Drill
+from alerts.drill import Drill, unknown_drill
 from core.drill import DrillError
 
 _d = tables.drill.c
@@ -82,14 +82,17 @@ class DrillStore:
         for _ in range(_TRIES):
             kept = self.kept(drill)
             if kept is None:
-                raise DrillError(f"drill {drill}: there is none")
+                raise unknown_drill(drill)
             fresh = step(kept.drill)
             if fresh == kept.drill:
                 return kept
             written = self.put(kept, fresh)
             if written is not None:
                 return written
-        raise DrillError(f"drill {drill} is being changed by another program; try again")
+        raise DrillError(
+            f"drill {drill} is being changed by another program; try again",
+            f"演练 {drill} 正被另一个程序修改，请再试一次",
+        )
 
     def running(self) -> KeptDrill | None:
         """Return the drill that prepares or runs."""

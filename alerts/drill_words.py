@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from alerts.drill import Drill
+from alerts.drill import PROGRAMS, Drill
 from alerts.drill_calendar import Line
 from alerts.drill_score import Measure
-from core.community import Name
+from alerts.journal_words import spoken
+from core.community import Community, Name
 from core.finding import Hazard
 from core.grade import Grade
 from core.wording import HAZARDS, grade_words
@@ -23,6 +24,11 @@ _WHY = {
     "asked": Name(zh="人工停止", en="somebody stopped it"),
     "runner": Name(zh="演练程序失去联系", en="the program that plays it is gone"),
     "time": Name(zh="超过最长时间", en="it took too long"),
+    "programs": Name(zh="未能开始：{missing} 没有参加", en="it could not begin without {missing}"),
+    "twins": Name(
+        zh="未能开始：虚拟传感器没有启动",
+        en="it could not begin: the virtual sensors did not start",
+    ),
 }
 MEASURES = {
     "played": Name(zh="演练完整进行", en="played to its end"),
@@ -51,16 +57,33 @@ def why_words(drill: Drill, language: str) -> str:
     """Return why it was broken off, "" if it was not."""
     if not drill.why:
         return ""
-    return _WHY[drill.why].in_language(language).format(number=drill.blocked_by)
+    missing = ", ".join(sorted(PROGRAMS - set(drill.ready)))
+    return _WHY[drill.why].in_language(language).format(number=drill.blocked_by, missing=missing)
 
 
-def measure_line(measure: Measure, drill: Drill, language: str) -> str:
+def measure_line(
+    measure: Measure, drill: Drill, language: str, community: Community | None = None
+) -> str:
     """Return one measure in one line: what, how much, of how much, by whom."""
     name = MEASURES[measure.what].in_language(language)
-    parts = [f"{name}: {value_words(measure, drill, language)}"]
-    if measure.what in ("notified", "taken-over") and measure.detail:
-        parts.append(f"({', '.join(measure.detail)})")
-    return " ".join(parts)
+    who = who_words(measure, language, community)
+    return f"{name}: {value_words(measure, drill, language)}{f' ({who})' if who else ''}"
+
+
+def who_words(measure: Measure, language: str, community: Community | None = None) -> str:
+    """Return who did it and how, or who was not reached; "" where that is not known.
+
+    Args:
+        measure: Of a drill.
+        language: zh or en.
+        community: For names; None leaves the ids.
+    """
+    if measure.what not in ("notified", "taken-over", "reached") or not measure.detail:
+        return ""
+    named = [community.contact_name(one) if community else one for one in measure.detail]
+    if measure.what == "reached":
+        return f"未通知到：{'、'.join(named)}" if language == "zh" else f"not: {', '.join(named)}"
+    return ", ".join((named[0], *(spoken(one, language) for one in measure.detail[1:])))
 
 
 def value_words(measure: Measure, drill: Drill, language: str) -> str:
@@ -102,19 +125,19 @@ COVERAGE = {
     "watches": Name(zh="按班次", en="by watch"),
     "channels": Name(zh="按通道", en="by channel"),
 }
-_WATCH_WORDS = {
+# Watches of a place without a roster.
+WATCH_TITLES = {
     "night-watch": Name(zh="夜班 0-8 时", en="night, 0 to 8 h"),
     "day-watch": Name(zh="白班 8-16 时", en="day, 8 to 16 h"),
     "evening-watch": Name(zh="晚班 16-24 时", en="evening, 16 to 24 h"),
 }
 
 
-def line_name(name: str, language: str) -> str:
+def line_name(line: Line, language: str) -> str:
     """Return what a line of the coverage is about."""
-    if name in _WATCH_WORDS:
-        return _WATCH_WORDS[name].in_language(language)
-    hazard = next((one for one in Hazard if one == name), None)
-    return HAZARDS[hazard][0 if language == "zh" else 1] if hazard else name
+    hazard = next((one for one in Hazard if one == line.name), None)
+    word = HAZARDS[hazard][0 if language == "zh" else 1] if hazard else line.name
+    return line.title.in_language(language) or word
 
 
 def line_words(line: Line, now: int, language: str) -> str:
@@ -127,4 +150,4 @@ def line_words(line: Line, now: int, language: str) -> str:
         last = f"上次 {days:.0f} 天前" if zh else f"last {days:.0f} days ago"
     mark = ("！到期" if zh else "! due") if line.due else "✓"
     count = f"{line.passed}/{line.count}"
-    return f"{mark}  {line_name(line.name, language)}: {count}, {last}"
+    return f"{mark}  {line_name(line, language)}: {count}, {last}"

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Body, Depends, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, HTTPException, Query, Response
 from pydantic import BaseModel, Field
 
 from alerts.access import Access
-from alerts.drill import Drill, DrillPlan
+from alerts.drill import BrokenOff, Drill, DrillPlan, unknown_drill
 from alerts.drill_calendar import WINDOW_DAYS, Coverage
 from alerts.drill_desk import DrillDesk
 from alerts.drill_entry import DrillEntry
@@ -32,6 +32,12 @@ class Who(BaseModel):
     """Who asks for it: a contact's id, or a name."""
 
     by: str = Field(default="", max_length=80)
+
+
+class Ending(Who):
+    """Who breaks it off, and why."""
+
+    why: BrokenOff = BrokenOff.ASKED
 
 
 class File(BaseModel):
@@ -81,7 +87,8 @@ class _Answers:
     def found(self, name: str) -> Drill:
         drill = self._desk.drill(name)
         if drill is None:
-            raise HTTPException(404, f"drill {name}: there is none")
+            unknown = unknown_drill(name)
+            raise HTTPException(404, str(unknown)) from unknown
         return drill
 
     def of(self, drill: Drill, status: int = 200) -> Response:
@@ -103,16 +110,10 @@ def drill_router(desk: DrillDesk, access: Access, clock: Clock) -> APIRouter:
         access: Who may change something.
         clock: Clock of the run.
     """
-
-    def may_change(request: Request) -> None:
-        reason = access.refusal(request)
-        if reason is not None:
-            raise HTTPException(401 if not access.open_to_machine else 403, reason)
-
     router = APIRouter(tags=["drills"])
     answers = _Answers(desk, clock)
     _add_reading(router, desk, answers)
-    changing = APIRouter(dependencies=[Depends(may_change)])
+    changing = APIRouter(dependencies=[Depends(access.permit)])
     _add_asking(changing, desk, answers)
     _add_playing(changing, desk, answers)
     router.include_router(changing)
@@ -147,15 +148,15 @@ def _add_asking(router: APIRouter, desk: DrillDesk, answers: _Answers) -> None:
         """Register a drill: every program is told, and its twins may begin to report."""
         try:
             wanted = msgspec.convert(plan, DrillPlan)
-        except msgspec.ValidationError as error:
+        except (msgspec.ValidationError, UnicodeError) as error:  # half a sign is no text
             raise HTTPException(422, str(error)) from error
         return answers.changed(lambda: desk.ask(wanted), 201)
 
     @router.post(f"{_ROOT}/{{name}}/abort", response_model=None)
-    def abort(name: str, body: Who) -> Response:
+    def abort(name: str, body: Ending) -> Response:
         """Break it off."""
         answers.found(name)
-        return answers.changed(lambda: desk.abort(name, body.by))
+        return answers.changed(lambda: desk.abort(name, body.by, body.why))
 
     @router.post(f"{_ROOT}/{{name}}/evidence", response_model=None)
     def evidence(name: str, body: File) -> Response:

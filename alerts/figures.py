@@ -28,6 +28,7 @@ from alerts.response import Response
 from core.clock import Clock
 from core.community import Community, Name
 from core.finding import Condition, Hazard
+from core.refusal import RefusalError
 
 DAY_MS = 86_400_000
 # A longer period would be read for minutes; ask for parts of it.
@@ -100,13 +101,14 @@ class Figures:
         would make every rate look low.
 
         Raises:
-            ValueError: It is empty, lies in the future, or is longer than 400 days.
+            RefusalError: It is empty, lies in the future, or is longer than 400 days.
         """
         until = min(until, self._clock.now_ms())
         if (began := self._began()) is not None and since < began < until:
             since = began
         if until - since > LONGEST_MS:
-            raise ValueError(f"the period is longer than {LONGEST_MS // DAY_MS} days")
+            days = LONGEST_MS // DAY_MS
+            raise RefusalError(f"the period is longer than {days} days", f"时段最长 {days} 天")
         return kpis(self._stories(since, until), since, until)
 
     def last_days(self, days: int) -> Kpis:

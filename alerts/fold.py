@@ -37,12 +37,17 @@ def apply(incident: Incident | None, event: Event, number: int = 0) -> Incident:
     if incident is None:
         return _open(event, number)
     if event.drill and event.what is not Happening.OPENED:
-        raise IncidentError(f"incident {incident.number}: only an opening names a drill")
+        raise IncidentError(
+            f"incident {incident.number}: only an opening names a drill",
+            f"事件 {incident.number}：属于哪场演练，只在开始时写明",
+        )
     if event.what in UNCHANGING:
         return incident  # may come after the closing, too
     reason = refusal(incident, event.what)
     if reason:
-        raise IncidentError(f"incident {incident.number}: {reason}")
+        raise IncidentError(
+            f"incident {incident.number}: {reason}", f"事件 {incident.number} 现在不能这样做"
+        )
     step = _STEPS.get(event.what, _noted if event.judgement is None else _judged)
     after = step(incident, event)
     if event.actor != SYSTEM:
@@ -92,7 +97,10 @@ def _out_of_place(incident: Incident, what: Happening) -> str:
 
 def _open(event: Event, number: int) -> Incident:
     if event.what is not Happening.OPENED or event.judgement is None or event.hazard is None:
-        raise IncidentError(f"an incident begins with its opening, not with {event.what}")
+        raise IncidentError(
+            f"an incident begins with its opening, not with {event.what}",
+            f"事件须从“开始”记起，不能从 {event.what} 记起",
+        )
     return Incident(
         number=number,
         zone=event.zone,
@@ -113,7 +121,9 @@ def _open(event: Event, number: int) -> Incident:
 def _part(value: T | None, event: Event) -> T:
     """Return what an event of this kind can't do without."""
     if value is None:
-        raise IncidentError(f"{event.what}: the event lacks what it is about")
+        raise IncidentError(
+            f"{event.what}: the event lacks what it is about", f"{event.what}：这条记录缺少内容"
+        )
     return value
 
 

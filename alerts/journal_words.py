@@ -127,11 +127,20 @@ _WORDS = {
 }
 
 
+def spoken(text: str, language: str) -> str:
+    """Return the word for how something was done or ended; what has none stays as it is.
+
+    >>> spoken("sms", "zh"), spoken("duty-webhook", "zh")
+    ('短信回复', 'duty-webhook')
+    """
+    return _WORDS[text][0 if language == "zh" else 1] if text in _WORDS else text
+
+
 def _journal_line(event: Event, grade: Grade | None, headline: Name, language: str) -> str:
     index = 0 if language == "zh" else 1
 
     def word(text: str) -> str:
-        return _WORDS[text][index] if text in _WORDS else text
+        return spoken(text, language)
 
     return (
         _JOURNAL[event.what][index]

@@ -16,6 +16,7 @@ import msgspec
 from alerts.kpi_facts import Alarm, Facts, Story, facts_of
 from core.finding import Hazard
 from core.grade import WARNING_GRADES, Grade
+from core.refusal import RefusalError
 
 TEN_MINUTES_MS = 600_000
 # A flood begins with more than 10 alarms in 10 minutes and ends with fewer than 5 [T].
@@ -107,10 +108,10 @@ def kpis(stories: Iterable[Story], since: int, until: int) -> Kpis:
         until: Its end, left out.
 
     Raises:
-        ValueError: The period is empty.
+        RefusalError: The period is empty.
     """
     if until <= since:
-        raise ValueError("the period ends before it begins")
+        raise RefusalError("the period ends before it begins", "时段的结束早于开始")
     facts = facts_of(stories, since, until)
     periods = [0] * math.ceil((until - since) / TEN_MINUTES_MS)
     for alarm in facts.alarms:

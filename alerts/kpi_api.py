@@ -10,6 +10,7 @@ from fastapi import APIRouter, HTTPException, Query, Response
 
 from alerts.figures import DAY_MS, Figures
 from core.clock import Clock
+from core.refusal import RefusalError
 
 DEFAULT_DAYS = 30
 
@@ -29,7 +30,7 @@ def kpi_router(figures: Figures, clock: Clock) -> APIRouter:
         begin = _ms(since) if since else end - DEFAULT_DAYS * DAY_MS
         try:
             found = figures.kpis(begin, end)
-        except ValueError as error:
+        except RefusalError as error:
             raise HTTPException(422, str(error)) from error
         return _json(found)
 
@@ -43,7 +44,11 @@ def kpi_router(figures: Figures, clock: Clock) -> APIRouter:
 
 def _ms(time: dt.datetime) -> int:
     if time.tzinfo is None:
-        raise HTTPException(422, "a time needs its offset, e.g. 2026-05-01T00:00:00+08:00")
+        example = "2026-05-01T00:00:00+08:00"
+        vague = RefusalError(
+            f"a time needs its offset, e.g. {example}", f"时间须带时区，例如 {example}"
+        )
+        raise HTTPException(422, str(vague)) from vague
     return round(time.timestamp() * 1000)
 
 

@@ -17,6 +17,7 @@ import msgspec
 
 from alerts.copying import COPIED, copied_share
 from alerts.ladder import Ladder
+from alerts.lint_entry import entry_ids, entry_words
 from alerts.lint_wording import lint_text
 from alerts.plans import doors_of, needs_of, plan_for, template, zone_and_around
 from alerts.register import Volunteer, usable
@@ -47,12 +48,14 @@ class LintFinding(msgspec.Struct, frozen=True):
 
     Attributes:
         rule: Slug of the rule.
-        where: Which entry, e.g. `plan flood-garage: step barrier`.
+        where: Which entry, by its ids: `plan flood-garage: step barrier`.
+        entry: The same as people call it, in both languages.
         text: What is wrong and what to do, in both languages.
     """
 
     rule: str
     where: str
+    entry: Name
     text: Name
 
 
@@ -82,6 +85,11 @@ class Lint:
         """Return everything that is found, rule by rule."""
         return [found for rule in RULES for found in rule(self)]
 
+    def found(self, rule: str, *entry: tuple[str, str], **values: object) -> LintFinding:
+        """Return a finding about an entry (see `lint_entry`) of these files."""
+        words = entry_words(entry, self.response, self.community)
+        return LintFinding(rule, entry_ids(entry), words, lint_text(rule, **values))
+
 
 def _copied(lint: Lint) -> Iterator[LintFinding]:
     general = [text for plan in template().plan for _, text in _texts(plan)]
@@ -93,30 +101,30 @@ def _copied(lint: Lint) -> Iterator[LintFinding]:
                 for text, other in ((own.zh, name.zh), (own.en, name.en))
             )
             if share >= COPIED:
-                yield _found("copied", f"plan {plan.id}: {where}", share=f"{100 * share:.0f} %")
+                yield lint.found("copied", ("plan", plan.id), where, share=f"{100 * share:.0f} %")
 
 
 def _placeholder(lint: Lint) -> Iterator[LintFinding]:
     for plan in lint.response.plan:
         for where, name in _texts(plan):
             if (left := _PLACEHOLDER.search(f"{name.zh}\n{name.en}")) is not None:
-                yield _found("placeholder", f"plan {plan.id}: {where}", left=left[0])
+                yield lint.found("placeholder", ("plan", plan.id), where, left=left[0])
 
 
 def _language(lint: Lint) -> Iterator[LintFinding]:
     for plan in lint.response.plan:
         if not (plan.public.zh or plan.public.en):
-            yield _found("no-public-words", f"plan {plan.id}: public")
+            yield lint.found("no-public-words", ("plan", plan.id), ("public", "public"))
         for where, name in _texts(plan):
             if bool(name.zh) != bool(name.en):
                 missing = "en" if name.zh else "zh"
-                yield _found("one-language", f"plan {plan.id}: {where}", missing=missing)
+                yield lint.found("one-language", ("plan", plan.id), where, missing=missing)
 
 
 def _ownerless(lint: Lint) -> Iterator[LintFinding]:
     for plan, step in _steps(lint.response):
         if not step.role:
-            yield _found("no-owner", f"plan {plan.id}: step {step.id}")
+            yield lint.found("no-owner", ("plan", plan.id), ("step", step.id))
 
 
 def _unowned(lint: Lint) -> Iterator[LintFinding]:
@@ -126,12 +134,12 @@ def _unowned(lint: Lint) -> Iterator[LintFinding]:
     for role, names in _steps_by_role(lint.response, duty=roster.exists).items():
         steps = ", ".join(names[:3]) + (" …" if len(names) > 3 else "") or "–"
         if not any(contact.role == role for contact in lint.community.contact):
-            yield _found("no-role", f"role {role}", steps=steps)
+            yield lint.found("no-role", ("role", role), steps=steps)
         elif holes := roster.unmanned(role, begin, end):
             first = dt.datetime.fromtimestamp(holes[0].begin / 1000, zone)
             hours = sum(hole.end - hole.begin for hole in holes) / 3_600_000
-            yield _found(
-                "unowned", f"role {role}", days=ROSTER_DAYS, hours=f"{hours:g}",
+            yield lint.found(
+                "unowned", ("role", role), days=ROSTER_DAYS, hours=f"{hours:g}",
                 first=f"{first:%Y-%m-%d %H:%M}", steps=steps,
             )  # fmt: skip
 
@@ -155,7 +163,7 @@ def _unskilled(lint: Lint) -> Iterator[LintFinding]:
             for one in willing
         ):
             skills = ", ".join(step.skills) or "–"
-            yield _found("no-volunteer", f"plan {plan.id}: step {step.id}", skills=skills)
+            yield lint.found("no-volunteer", ("plan", plan.id), ("step", step.id), skills=skills)
 
 
 def _no_plan(lint: Lint) -> Iterator[LintFinding]:
@@ -170,8 +178,8 @@ def _no_plan(lint: Lint) -> Iterator[LintFinding]:
         ]
         if missing:
             zh, en = HAZARDS[hazard]
-            yield _found(
-                "no-plan", f"zone {zone}: {hazard}", zh=zh, en=en,
+            yield lint.found(
+                "no-plan", ("zone", zone), ("hazard", hazard), zh=zh, en=en,
                 grades_zh="、".join(grade_words(grade, "zh") for grade in missing),
                 grades_en=", ".join(grade_words(grade, "en") for grade in missing),
             )  # fmt: skip
@@ -194,79 +202,83 @@ def _residents(lint: Lint) -> Iterator[LintFinding]:
         if hazard is not Hazard.EQUIPMENT and not knocked:
             silent.setdefault(zone, []).append(hazard)
     for zone, hazards in silent.items():
-        yield _found(
-            "residents", f"zone {zone}", zh="、".join(HAZARDS[one][0] for one in hazards),
+        yield lint.found(
+            "residents", ("zone", zone), zh="、".join(HAZARDS[one][0] for one in hazards),
             en=", ".join(HAZARDS[one][1] for one in hazards),
         )  # fmt: skip
 
 
 def _reviews(lint: Lint) -> Iterator[LintFinding]:
     for plan in lint.response.plan:
-        where = f"plan {plan.id}"
+        where = "plan", plan.id
         if not plan.reason.strip():
-            yield _found("plan-reason", where)
+            yield lint.found("plan-reason", where)
         if not plan.step:
-            yield _found("no-steps", where)
+            yield lint.found("no-steps", where)
         if not plan.call:
-            yield _found("no-calls", where)
-        yield from _reviewed(where, plan.reviewed, lint.day)
+            yield lint.found("no-calls", where)
+        yield from _reviewed(lint, where, plan.reviewed)
 
 
 def _limits(lint: Lint) -> Iterator[LintFinding]:
     for limit in lint.community.limit:
-        where = f"limit {limit.zone}/{limit.quantity}"
+        where = "limit", f"{limit.zone}/{limit.quantity}"
         if not limit.reason.strip():
-            yield _found("limit-reason", where)
-        yield from _reviewed(where, limit.reviewed, lint.day)
+            yield lint.found("limit-reason", where)
+        yield from _reviewed(lint, where, limit.reviewed)
 
 
-def _reviewed(where: str, day: dt.date | None, today: dt.date) -> Iterator[LintFinding]:
+def _reviewed(lint: Lint, where: tuple[str, str], day: dt.date | None) -> Iterator[LintFinding]:
     if day is None:
-        yield _found("never-reviewed", where)
-    elif (today - day).days > REVIEW_DAYS:
-        yield _found("review-overdue", where, day=day)
+        yield lint.found("never-reviewed", where)
+    elif (lint.day - day).days > REVIEW_DAYS:
+        yield lint.found("review-overdue", where, day=day)
 
 
 def _contacts(lint: Lint) -> Iterator[LintFinding]:
     if not any(contact.role == "duty" for contact in lint.community.contact):
-        yield _found("no-duty", "contacts")
+        yield lint.found("no-duty", ("contacts", "contacts"))
     for contact in lint.community.contact:
-        where = f"contact {contact.id}"
+        where = "contact", contact.id
         names = [channel_name(name) for name in contact.channels]
         if not names:
-            yield _found("no-channel", where)
+            yield lint.found("no-channel", where)
         elif lint.channels is not None:
             missing = [name for name in names if name not in lint.channels]
             if missing:
                 rule = "unreachable" if len(missing) == len(names) else "channel"
-                yield _found(rule, where, missing=", ".join(missing))
+                yield lint.found(rule, where, missing=", ".join(missing))
 
 
 def _supplies(lint: Lint) -> Iterator[LintFinding]:
     for supply in lint.supplies:
-        where = f"supply {supply.id}"
+        where = "supply", supply.id
         if supply.expires is not None and supply.expires < lint.day:
-            yield _found("expired", where, day=supply.expires)
+            yield lint.found("expired", where, day=supply.expires)
         if supply.quantity < supply.minimum:
-            yield _found("short", where, needed=f"{supply.minimum:g}", there=f"{supply.quantity:g}")
+            yield lint.found(
+                "short", where, needed=f"{supply.minimum:g}", there=f"{supply.quantity:g}"
+            )
     for plan in lint.response.plan:
         for item, needed in needs_of(plan).items():
             there = sum(one.quantity for one in usable(lint.supplies, item, lint.day))
             if there < needed:
-                where = f"plan {plan.id}: {item}"
-                yield _found("short", where, needed=f"{needed:g}", there=f"{there:g}")
+                yield lint.found(
+                    "short", ("plan", plan.id), ("item", item),
+                    needed=f"{needed:g}", there=f"{there:g}",
+                )  # fmt: skip
 
 
 def _households(lint: Lint) -> Iterator[LintFinding]:
     for zone in dict.fromkeys(zone for plan in lint.response.plan for zone in plan.roll_call):
         if not doors_of(lint.response, lint.community, zone):
-            yield _found("households", f"zone {zone}")
+            yield lint.found("households", ("zone", zone))
 
 
 def _volunteers(lint: Lint) -> Iterator[LintFinding]:
     for one in lint.volunteers:
         if one.consent is not None and not one.phone:
-            yield _found("no-phone", f"volunteer {one.id}")
+            yield lint.found("no-phone", ("volunteer", one.id))
 
 
 def _steps(response: Response) -> Iterator[tuple[Plan, Step]]:
@@ -275,13 +287,9 @@ def _steps(response: Response) -> Iterator[tuple[Plan, Step]]:
             yield plan, step
 
 
-def _texts(plan: Plan) -> list[tuple[str, Name]]:
-    words = [("public", plan.public)] if plan.public != Name() else []
-    return [*((f"step {step.id}", step.text) for step in plan.step), *words]
-
-
-def _found(rule: str, where: str, **values: object) -> LintFinding:
-    return LintFinding(rule, where, lint_text(rule, **values))
+def _texts(plan: Plan) -> list[tuple[tuple[str, str], Name]]:
+    words = [(("public", "public"), plan.public)] if plan.public != Name() else []
+    return [*((("step", step.id), step.text) for step in plan.step), *words]
 
 
 RULES: tuple[Callable[[Lint], Iterator[LintFinding]], ...] = (

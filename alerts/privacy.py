@@ -29,14 +29,22 @@ from alerts.personal import JOURNAL_KEPT, PLACES, Place
 from alerts.standards_tables import erasure
 from core.clock import Clock
 from core.community import Community, Name
+from core.refusal import RefusalError
 
 _j = tables.journal.c
 # What stands in a text of somebody else where the name of who was erased stood.
 ERASED_MARK = "[已删除 erased]"
 
 
-class PersonError(ValueError):
+class PersonError(RefusalError):
     """Nobody of this id is known; no retry helps."""
+
+
+def _nobody(person: str) -> PersonError:
+    return PersonError(
+        f"person {person!r}: nothing is held about anybody of this id",
+        f"{person!r}：没有此人的任何资料",
+    )
 
 
 class Touched(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,7 +120,7 @@ class Privacy:
         if contact is not None:
             found["community.toml"] = msgspec.to_builtins(contact)
         if not found:
-            raise PersonError(f"person {person!r}: nothing is held about anybody of this id")
+            raise _nobody(person)
         return {"person": person, "held": found}
 
     def erase(self, person: str) -> Statement:
@@ -129,7 +137,7 @@ class Privacy:
                 by_hand=self._by_hand(person),
             )  # fmt: skip
             if not statement.touched and not statement.by_hand:
-                raise PersonError(f"person {person!r}: nothing is held about anybody of this id")
+                raise _nobody(person)
             text = msgspec.json.encode(statement).decode()
             connection.execute(insert(erasure).values(person=person, at=now, statement=text))
         return statement

@@ -44,6 +44,7 @@ from alerts.routing import unreachable
 from alerts.standards import Standards, StandardsSettings
 from alerts.statuses import Statuses
 from alerts.store import StaleError, Store
+from alerts.views import IncidentError
 from alerts.watch import Watch
 from alerts.withholding_desk import WithholdingDesk
 from alerts.withholding_store import WithholdingStore
@@ -196,7 +197,7 @@ class AlertService(IncidentDesk):
         )  # fmt: skip
         self.program = Program(
             self._broker, self._database, self._channels, store, clock, acts=self._act_store,
-            reaching=self._reaching, metrics=self.metrics, cycle=self.cycle,
+            reaching=self._reaching, health=self._health, metrics=self.metrics, cycle=self.cycle,
             withholding=self.withholding,
         )  # fmt: skip
         self.desks = Desks(
@@ -216,6 +217,7 @@ class AlertService(IncidentDesk):
             log.warning("not everybody can be told", problem=problem)
         for step in self.people.response.unowned:
             log.warning("nobody owns a step of a plan", step=step)
+        self._note_applied()
         for channel in self._channels.values():
             if isinstance(channel, OrdersStations):
                 channel.use_stations(self._orders)
@@ -224,6 +226,14 @@ class AlertService(IncidentDesk):
         self._thread.start()
         self.standards.start()
         self._broker.start()
+
+    def _note_applied(self) -> None:
+        """A lesson that can't be written down must not keep people from being told."""
+        try:
+            for lesson in self.cycle.note_applied():
+                log.info("a lesson is applied", lesson=lesson)
+        except (IncidentError, StaleError, SQLAlchemyError) as error:
+            log.warning("whether lessons are applied is not written down", error=str(error)[:200])
 
     def stop(self) -> None:
         """End cleanly: settle what is under way, keep the rest in the outbox."""

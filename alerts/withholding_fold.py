@@ -17,7 +17,9 @@ def apply_withholding(one: Withholding | None, event: Event) -> Withholding:
     """
     if one is None or event.what is Happening.WITHHELD:
         if one is not None or event.what is not Happening.WITHHELD or event.withholding is None:
-            raise IncidentError(f"a withholding begins once, with {Happening.WITHHELD}")
+            raise IncidentError(
+                f"a withholding begins once, with {Happening.WITHHELD}", "暂不通知只能开始一次"
+            )
         return event.withholding
     if not one.open:
         raise IncidentError(f"withholding {one.number} has ended", "已经恢复通知")
@@ -31,5 +33,8 @@ def apply_withholding(one: Withholding | None, event: Event) -> Withholding:
         },
     }
     if event.what not in changes:
-        raise IncidentError(f"withholding {one.number}: {event.what} does not concern it")
+        raise IncidentError(
+            f"withholding {one.number}: {event.what} does not concern it",
+            f"暂不通知 {one.number}：{event.what} 与它无关",
+        )
     return msgspec.structs.replace(one, **changes[event.what])

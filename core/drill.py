@@ -27,6 +27,9 @@ from core.refusal import RefusalError
 PREFIX = "drill-"
 # The one station of a drill: one drill of a site at a time.
 STATION = "drill-1"
+# How much faster than it really would a scenario may pass in a drill: at a thousand times a storm
+# is over within seconds. Choice of this project.
+FASTEST = 1000.0
 _LONGEST = 40
 _MOST = 2**53
 _Whole = Annotated[int, msgspec.Meta(ge=-_MOST, le=_MOST)]
@@ -84,9 +87,12 @@ def decode_drill(payload: bytes) -> DrillStatement:
     try:
         statement = _DECODER.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise DrillError(f"drill: {error}") from error
+        raise DrillError(f"drill: {error}", f"演练声明读不懂：{error}") from error
     if not is_slug(statement.id):
-        raise DrillError(f"drill: id {statement.id[:60]!r} is not a slug")
+        raise DrillError(
+            f"drill: id {statement.id[:60]!r} is not a slug",
+            f"演练编号 {statement.id[:60]!r} 不合规则（小写字母、数字、连字符）",
+        )
     return statement
 
 
@@ -125,12 +131,15 @@ def drill_community(community: Community, sensors: Iterable[str]) -> Community:
     """
     chosen = tuple(dict.fromkeys(sensors))
     if not chosen:
-        raise DrillError("drill: no sensor takes part")
+        raise DrillError("drill: no sensor takes part", "没有传感器参加演练")
     twins = []
     for name in chosen:
         sensor = community.sensor_of(name)
         if sensor is None:
-            raise DrillError(f"drill: sensor {name!r} is not in the profile")
+            raise DrillError(
+                f"drill: sensor {name!r} is not in the profile",
+                f"社区档案 community.toml 里没有传感器 {name!r}",
+            )
         twins.append(_twin(sensor, chosen))
     neighbours = tuple(
         NeighboursEntry(entry.quantity, tuple(twin_name(name) for name in entry.sensors))

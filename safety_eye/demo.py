@@ -28,7 +28,7 @@ from core.configuration import ConfigurationError
 from edge.simulator import derive_community
 from safety_eye.demo_options import DemoOptions, scenario_of
 from safety_eye.demo_play import Play
-from safety_eye.demo_site import SAMPLE, webhook_channel, write_hub, write_stations
+from safety_eye.demo_site import RED, SAMPLE, webhook_channels, write_hub, write_stations
 from safety_eye.embedded_broker import free_port, is_free
 from safety_eye.hub import BrokerEntry, HttpEntry, HubConfig
 from safety_eye.output import say
@@ -73,7 +73,8 @@ def _run(options: DemoOptions, state: Path, stop: threading.Event) -> dict[str, 
         config = HubConfig(
             broker=BrokerEntry(kind=options.broker, port=free_port()),
             http=HttpEntry(port=_page_port(options.port)),
-            channel=(webhook_channel(state, listening.url, secret),),
+            channel=webhook_channels(state, listening.url, secret),
+            escalation=(RED,),
             # Days pass in minutes here: a test a day would be one every few seconds.
             selftest=SelfTestEntry(at=""),
         )

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from alerts.channels.entry import ChannelEntry
 from alerts.database import open_database
+from alerts.ladder import DEFAULTS, Step
 from alerts.register_file import Registers, load_registers
 from alerts.register_store import RegisterStore
 from alerts.response import Response, within_zones
 from alerts.response_file import FILE
+from alerts.routing import PUBLIC
 from core.broker import BrokerAddress
 from core.clock import RunClock
 from core.community import Community
 from core.community_file import load_community
+from core.grade import Grade
 from edge.configuration import PortEntry, StationConfig, StationEntry
 from edge.simulator import PortPlan, ports_of
 from safety_eye.house import House
@@ -26,17 +31,32 @@ from safety_eye.siren import NO_SIREN, siren_of
 SAMPLE = Path(__file__).parent / "sample" / "community.toml"
 
 
-def webhook_channel(state: Path, url: str, secret: str) -> ChannelEntry:
-    """Return the channel of a receiver on this machine; its secret goes into a file of *state*."""
+# The usual ladder of red, and residents are told with it: not waking the house is a choice that a
+# place may make, but no example to follow.
+RED = msgspec.structs.replace(
+    DEFAULTS[Grade.RED],
+    step=tuple(
+        sorted((*DEFAULTS[Grade.RED].step, Step(0.0, PUBLIC)), key=lambda step: step.after_s)
+    ),
+)
+# Whom the contacts of the sample are told by; residents read apart from the duty.
+_CHANNELS = ("duty-webhook", "residents-webhook")
+
+
+def webhook_channels(state: Path, url: str, secret: str) -> tuple[ChannelEntry, ...]:
+    """Return channels to a receiver on this machine; their secret goes into a file of *state*."""
     secret_file = state / "webhook.secret"
     secret_file.touch(mode=0o600)
     secret_file.write_text(secret)
-    return ChannelEntry(
-        name="duty-webhook",
-        kind="webhook",
-        url=url,
-        secret_file=str(secret_file),
-        allow_private=True,
+    return tuple(
+        ChannelEntry(
+            name=name,
+            kind="webhook",
+            url=url,
+            secret_file=str(secret_file),
+            allow_private=True,
+        )
+        for name in _CHANNELS
     )
 
 

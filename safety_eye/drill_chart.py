@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib import font_manager
@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from alerts.drill_score import Measure
 from core.grade import WARNING_GRADES, Grade
 from core.limits import LimitRule
+from core.wording import grade_words
 
 # Colours that stay apart for colour-blind readers (Okabe & Ito 2008); each line has its word, too.
 COLOURS = {
@@ -44,6 +45,7 @@ class Course:
         label: Of the axis, with the unit.
         rules: The limits of the place.
         moments: What people and programs did.
+        language: Of the words, zh or en.
     """
 
     minutes: Sequence[float]
@@ -51,6 +53,7 @@ class Course:
     label: str
     rules: Sequence[LimitRule]
     moments: Sequence[Moment]
+    language: str
 
 
 def chinese_font() -> str:
@@ -60,20 +63,17 @@ def chinese_font() -> str:
 
 
 def draw_drill(
-    course: Course, times: Sequence[tuple[str, Measure]], title: str, axis: str, path: Path
-) -> None:
-    """Draw a drill as a PNG at *path*.
+    course: Course, times: Sequence[tuple[str, Measure]], title: str, axis: str
+) -> bytes:
+    """Draw a drill; return the PNG.
 
     Args:
         course: What happened.
         times: Measures in seconds with their names, top to bottom.
         title: Above the chart.
         axis: Words for the time axis.
-        path: Where it goes.
-
-    Raises:
-        OSError: The file can't be written.
     """
+    drawn = io.BytesIO()
     font = chinese_font()
     families = [font, "DejaVu Sans"] if font else ["DejaVu Sans"]
     with mpl.rc_context({"font.size": 9, "font.family": families}):
@@ -82,19 +82,22 @@ def draw_drill(
         _draw_course(top, course, axis)
         _draw_times(bottom, times)
         figure.suptitle(title)
-        figure.savefig(path, dpi=120)
+        figure.savefig(drawn, dpi=120)
+    return drawn.getvalue()
 
 
 def _draw_course(axes: Axes, course: Course, axis: str) -> None:
     axes.plot(course.minutes, course.values, color=_LINE, linewidth=1.4)
     for rule in course.rules:
-        for grade in WARNING_GRADES:
+        for number, grade in enumerate(WARNING_GRADES):
             limit = rule.limit_of(grade)
             if limit is not None:
                 axes.axhline(limit, color=COLOURS[grade], linewidth=1, linestyle="--")
                 axes.annotate(
-                    f"{grade.word} {limit:g}", (1.0, limit), xycoords=("axes fraction", "data"),
-                    ha="right", va="bottom", color=COLOURS[grade], fontsize=8,
+                    f"{grade_words(grade, course.language)} {limit:g}",
+                    (1.0 - 0.12 * number, limit),  # where limits are close, side by side
+                    xycoords=("axes fraction", "data"), xytext=(-4, 1),
+                    textcoords="offset points", ha="right", va="bottom", color=_LINE, fontsize=8,
                 )  # fmt: skip
     _, high = axes.get_ylim()
     for number, moment in enumerate(course.moments):

@@ -48,7 +48,7 @@ LanguageOption = Annotated[
 @contextmanager
 def _refusals(language: str) -> Iterator[None]:
     """Turn refusals into one line of the reader's language and exit code 2."""
-    from safety_eye.drill_client import HubError  # noqa: PLC0415  # slow imports
+    from safety_eye.hub_client import HubError  # noqa: PLC0415  # slow imports
 
     try:
         yield
@@ -92,6 +92,9 @@ def run(
     with_outputs: Annotated[
         bool, typer.Option("--with-outputs", help="Sirens and lights may be switched.")
     ] = False,
+    with_residents: Annotated[
+        bool, typer.Option("--with-residents", help="Residents whom a ladder names are told, too.")
+    ] = False,
     language: LanguageOption = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -115,6 +118,7 @@ def run(
             take_over_s=None if machine_only else take_over_s,
             short=short,
             with_outputs=with_outputs,
+            with_residents=with_residents,
             language=language or reader_language(),
         )
         drill = DrillRun(options, moved, place, client)
@@ -122,7 +126,7 @@ def run(
             signal.signal(number, lambda *_: drill.stop.set())
         outcome = drill.run()
         _report(outcome, drill, client)
-        _conclude(outcome, options, as_json=as_json)
+        _conclude(outcome, options, place.community, as_json=as_json)
     raise typer.Exit(0 if outcome.passed else 1)
 
 
@@ -146,13 +150,15 @@ def _report(outcome: Outcome, drill: DrillRun, client: DrillClient) -> None:
         client.add_evidence(outcome.answer.drill.id, str(file.path), file.sha256)
 
 
-def _conclude(outcome: Outcome, options: DrillOptions, *, as_json: bool) -> None:
+def _conclude(
+    outcome: Outcome, options: DrillOptions, profile: Community, *, as_json: bool
+) -> None:
     from alerts.drill_words import measure_line, state_line  # noqa: PLC0415  # slow imports
 
     answer, language = outcome.answer, options.language
     for one in answer.score.measures:
         mark = {None: "·", True: "✓", False: "✗"}[one.passed]
-        tell(f"  {mark} {measure_line(one, answer.drill, language)}")
+        tell(f"  {mark} {measure_line(one, answer.drill, language, profile)}")
     mark = "✓" if outcome.balanced else "✗"
     tell(f"  {mark} {'数据账目' if language == 'zh' else 'readings'}: {_readings(outcome)}")
     verdict = (
@@ -262,13 +268,14 @@ def report(
     language = language or reader_language()
     with _client(state, hub, language) as client:
         answer = client.drill(drill)
+        profile = _profile(state, None)
     if as_json:
         print(msgspec.json.encode(answer).decode())
         return
     tell(state_line(answer.drill, language))
     for one in answer.score.measures:
         mark = {None: "·", True: "✓", False: "✗"}[one.passed]
-        tell(f"  {mark} {measure_line(one, answer.drill, language)}")
+        tell(f"  {mark} {measure_line(one, answer.drill, language, profile)}")
     for file in answer.drill.evidence:
         tell(f"  {_file_state(Path(file.path), file.sha256, language)}  {file.path}")
 
@@ -292,8 +299,10 @@ def abort(
     hub: HubOption = None,
     state: StateOption = Path("state"),
     by: Annotated[str, typer.Option(help="Who asks; by default this account.")] = "",
+    language: LanguageOption = "",
 ) -> None:
     """Break a drill off."""
-    with _client(state, hub) as client:
+    language = language or reader_language()
+    with _client(state, hub, language) as client:
         client.abort(drill, by or account())
-    tell(f"drill {drill} was broken off")
+    tell(f"演练 {drill} 已中止" if language == "zh" else f"drill {drill} was broken off")

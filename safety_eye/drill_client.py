@@ -2,50 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TypeVar
 
-import httpx
 import msgspec
 
-from alerts.drill import Drill, DrillPlan
+from alerts.drill import BrokenOff, Drill, DrillPlan
 from alerts.drills_api import ClockAnswer, CoverageAnswer, DrillAnswer
 from core.clock import RunClock, parse_clock
-from safety_eye.hub import HubConfig
+from safety_eye.hub_client import HubClient
 
-_TIMEOUT_S = 10.0
 _Answer = TypeVar("_Answer")
 
 
-class HubError(RuntimeError):
-    """The hub does not answer, or refuses; the message says why."""
-
-
-class HubSilentError(HubError):
-    """The hub does not answer at present; trying again may help."""
-
-
-class DrillClient:
-    """One hub.
-
-    Args:
-        config: Where its API is, and its token.
-        language: In which the hub says what it refuses: zh or en.
-    """
-
-    def __init__(self, config: HubConfig, language: str = "en") -> None:
-        headers = {"accept-language": language}
-        if config.http.token_file:
-            token = Path(config.http.token_file).read_text(encoding="utf-8").strip()
-            headers["authorization"] = f"Bearer {token}"
-        self.url = f"http://{config.http.host}:{config.http.port}"
-        self._http = httpx.Client(
-            base_url=self.url, headers=headers, timeout=_TIMEOUT_S, trust_env=False
-        )
-
-    def close(self) -> None:
-        """End the connection."""
-        self._http.close()
+class DrillClient(HubClient):
+    """The drills of one hub."""
 
     def clock(self) -> RunClock:
         """Return the clock of the hub's run."""
@@ -67,9 +37,9 @@ class DrillClient:
         """It came to its end."""
         return self._post(f"/{drill}/finish", {"by": by})
 
-    def abort(self, drill: str, by: str) -> DrillAnswer:
+    def abort(self, drill: str, by: str, why: BrokenOff = BrokenOff.ASKED) -> DrillAnswer:
         """Break it off."""
-        return self._post(f"/{drill}/abort", {"by": by})
+        return self._post(f"/{drill}/abort", {"by": by, "why": why})
 
     def add_evidence(self, drill: str, path: str, sha256: str) -> DrillAnswer:
         """Remember a file by its hash."""
@@ -89,28 +59,12 @@ class DrillClient:
 
     def pending(self) -> int:
         """Return how many messages wait to be sent."""
-        answer = self._send("GET", "/api/v1/outbox", None)
+        answer = self.send("GET", "/api/v1/outbox", None)
         return int(answer.json()["pending"])
 
     def _post(self, path: str, body: object) -> DrillAnswer:
-        answer = self._send("POST", f"/api/v1/drills{path}", body)
-        return msgspec.json.decode(answer.content, type=DrillAnswer)
+        answer = self.send("POST", f"/api/v1/drills{path}", body)
+        return self.read(answer, DrillAnswer)
 
     def _get(self, path: str, kind: type[_Answer]) -> _Answer:
-        answer = self._send("GET", f"/api/v1/drills{path}", None)
-        return msgspec.json.decode(answer.content, type=kind)
-
-    def _send(self, method: str, path: str, body: object) -> httpx.Response:
-        try:
-            answer = self._http.request(method, path, json=body)
-        except httpx.HTTPError as error:
-            raise HubSilentError(f"the hub at {self.url} does not answer ({error})") from error
-        if answer.is_success:
-            return answer
-        try:
-            why = str(answer.json()["detail"])
-        except (ValueError, KeyError, TypeError):
-            why = answer.text[:200]
-        if answer.status_code >= 500:
-            raise HubSilentError(f"the hub at {self.url}: {why}")
-        raise HubError(why)
+        return self.read(self.send("GET", f"/api/v1/drills{path}"), kind)

@@ -31,6 +31,7 @@ class DrillOptions:
         take_over_s: Wall seconds until somebody has taken over; None: nobody is expected to.
         short: End as soon as everything is measured.
         with_outputs: Sirens and lights may be switched.
+        with_residents: Residents are told, too, where a ladder names them.
         language: Of the printed lines.
     """
 
@@ -42,6 +43,7 @@ class DrillOptions:
     take_over_s: float | None
     short: bool
     with_outputs: bool
+    with_residents: bool
     language: str
 
 
@@ -94,5 +96,6 @@ def plan_of(options: DrillOptions, moved: Transplant, speed: float) -> DrillPlan
             take_over_s=options.take_over_s,
         ),
         with_outputs=options.with_outputs,
+        with_residents=options.with_residents,
         by=options.by,
     )

@@ -6,7 +6,7 @@ import base64
 import datetime as dt
 import hashlib
 import zoneinfo
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ import msgspec
 from jinja2 import Environment, PackageLoader
 
 from alerts.drill_score import Measure
-from alerts.drill_words import MEASURES, target_words, value_words, why_words
+from alerts.drill_words import MEASURES, target_words, value_words, who_words, why_words
 from alerts.drills_api import DrillAnswer
+from alerts.outcome_words import outcome_words
 from core.community import Community, Name
 from core.quantity import FACTS
 from edge.simulator.transplant import Transplant, truths
@@ -62,10 +63,11 @@ def write_report(material: Material, directory: Path) -> list[ReportFile]:
     """
     files = [directory / _JSON, directory / _HTML]
     (directory / _JSON).write_bytes(_as_json(material))
-    chart = _chart(material, directory / _PNG)
-    if chart:
+    charts = _charts(material)
+    if charts:
+        (directory / _PNG).write_bytes(charts[LANGUAGES[0]])
         files.append(directory / _PNG)
-    page = _page(material, chart)
+    page = _page(material, charts)
     (directory / _HTML).write_text(page, encoding="utf-8")
     return [ReportFile(file, hashlib.sha256(file.read_bytes()).hexdigest()) for file in files]
 
@@ -85,14 +87,23 @@ def _as_json(material: Material) -> bytes:
     return msgspec.json.format(msgspec.json.encode(whole), indent=2) + b"\n"
 
 
-def _chart(material: Material, path: Path) -> bytes:
-    """Draw the chart; return its bytes, none where there is nothing to draw with."""
+def _charts(material: Material) -> dict[str, bytes]:
+    """Draw the chart in each language; return none where there is nothing to draw with.
+
+    Without a font that has Chinese signs every reader gets the English one.
+    """
     try:
-        from safety_eye.drill_chart import Course, Moment, chinese_font, draw_drill  # noqa: PLC0415
+        from safety_eye.drill_chart import chinese_font  # noqa: PLC0415  # slow imports
     except ImportError:
-        return b""
+        return {}
+    english = _chart(material, "en")
+    return {"zh": _chart(material, "zh") if chinese_font() else english, "en": english}
+
+
+def _chart(material: Material, language: str) -> bytes:
+    from safety_eye.drill_chart import Course, Moment, draw_drill  # noqa: PLC0415  # slow imports
+
     drill, moved = material.answer.drill, material.moved
-    language = "zh" if chinese_font() else "en"
     expected, pace = moved.expected, drill.plan.pace
     twin = moved.community.sensor_of(expected.sensor)
     assert twin is not None
@@ -108,20 +119,19 @@ def _chart(material: Material, path: Path) -> bytes:
         for what in _TIMES
         if (measure := material.answer.score.measure(what)) is not None
     ]
-    draw_drill(
+    return draw_drill(
         Course(
             [step_min * number for number in range(len(values))],
             values,
             f"{name} / {FACTS[expected.quantity].unit}",
             moved.community.rules_of(twin, expected.quantity),
             moments,
+            language,
         ),
         times,
         f"{'【演练】' if language == 'zh' else '[DRILL] '}{_title(material, language)}",
         "演练开始后的分钟数" if language == "zh" else "minutes since the drill began",
-        path,
     )
-    return path.read_bytes()
 
 
 def _moments(material: Material) -> dict[str, float]:
@@ -146,14 +156,14 @@ def _title(material: Material, language: str) -> str:
     return f"{place} · {scenario}"
 
 
-def _page(material: Material, chart: bytes) -> str:
+def _page(material: Material, charts: Mapping[str, bytes]) -> str:
     environment = Environment(
         loader=PackageLoader("safety_eye", "templates"), autoescape=True, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
     return environment.get_template("drill-report.html").render(
         languages=[_words(material, language) for language in LANGUAGES],
-        chart=base64.b64encode(chart).decode(),
+        charts={name: base64.b64encode(chart).decode() for name, chart in charts.items()},
         passed=material.passed,
         drill=material.answer.drill,
     )
@@ -177,6 +187,7 @@ def _words(material: Material, language: str) -> dict[str, Any]:
             ("节奏" if zh else "Pace", f"×{drill.plan.pace:g}"),
             ("发起人" if zh else "Asked by", names.get(drill.plan.by, drill.plan.by) or "–"),
             ("联动输出" if zh else "Outputs", _outputs(material, zh=zh)),
+            ("居民" if zh else "Residents", _residents(material, zh=zh)),
         ],
         "measures": [_row(one, material, language) for one in _measures(material)],
         "reach": [
@@ -185,7 +196,7 @@ def _words(material: Material, language: str) -> dict[str, Any]:
                 one.channel,
                 f"{one.accepted} / {one.sent}",
                 "–" if one.first_s is None else f"{one.first_s:.1f} s",
-                one.detail,
+                outcome_words(one.detail, language),
             )
             for one in score.reach
         ],
@@ -218,6 +229,12 @@ def _outputs(material: Material, *, zh: bool) -> str:
     return "未联动" if zh else "nothing was switched"
 
 
+def _residents(material: Material, *, zh: bool) -> str:
+    if material.answer.drill.plan.with_residents:
+        return "按阶梯通知" if zh else "told where a ladder names them"
+    return "未通知" if zh else "were told nothing"
+
+
 def _measures(material: Material) -> Sequence[Measure]:
     readings = material.readings
     ledger = Measure(what="ledger", passed=False)
@@ -231,10 +248,13 @@ def _measures(material: Material) -> Sequence[Measure]:
 
 def _row(one: Measure, material: Material, language: str) -> tuple[str, str, str, str, str]:
     zh = language == "zh"
+    who = who_words(one, language, material.community)
     verdict = {None: "–", True: "✓ 达标" if zh else "✓ yes", False: "✗ 未达标" if zh else "✗ no"}
     return (
         MEASURES[one.what].in_language(language),
-        value_words(one, material.answer.drill, language),
+        " ".join(
+            (value_words(one, material.answer.drill, language), f"({who})" if who else "")
+        ).strip(),
         target_words(one, language),
         verdict[one.passed],
         {None: "open", True: "good", False: "bad"}[one.passed],

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from alerts.drill import READY_WITHIN_S, DrillState
+from alerts.drill import READY_WITHIN_S, BrokenOff, DrillState
 from alerts.drill_score import Measure
 from alerts.drill_words import measure_line, state_line
 from alerts.drills_api import DrillAnswer
@@ -24,9 +24,10 @@ from edge import read_spool
 from edge.simulator.transplant import Transplant
 from ingest.ledger_file import LedgerError
 from ingest.station_ledger import read_ledger
-from safety_eye.drill_client import DrillClient, HubSilentError
+from safety_eye.drill_client import DrillClient
 from safety_eye.drill_options import DrillOptions, Outcome, Place, plan_of
 from safety_eye.drill_site import DrillSite
+from safety_eye.hub_client import HubSilentError
 from safety_eye.output import console, say
 from safety_eye.summary import ReadingTotals
 from safety_eye.supervisor import Supervisor
@@ -39,6 +40,8 @@ _BEAT_S = 2.0
 _PORTS_S = 30.0
 _SETTLE_S = 30.0
 _SILENT_S = 40.0
+# Wall seconds before a hub that did not answer is asked again.
+_AGAIN_S = 1.0
 
 
 @dataclass(slots=True)
@@ -105,7 +108,9 @@ class DrillRun:
         supervisor.start(dataclasses.replace(simulator, on_line=self._simulator_line))
         answer = self._until(answer, _PORTS_S, lambda _now: self._ready.is_set())
         if not (self._ready.is_set() or answer.drill.over or self.stop.is_set()):
-            console.print(f"the twins did not start; see {site.directory / 'logs'}", markup=False)
+            zh = self.options.language == "zh"
+            said = "虚拟传感器没有启动，请看" if zh else "the virtual sensors did not start; see"
+            console.print(f"{said} {site.directory / 'logs'}", markup=False, soft_wrap=True)
         if answer.drill.over or not self._ready.is_set():
             return answer
         supervisor.start(site.station())
@@ -175,20 +180,35 @@ class DrillRun:
     # --- the end ---
 
     def _end(self, answer: DrillAnswer) -> DrillAnswer:
-        """Say that it is over; the hub may have ended it already."""
+        """Say that it is over; the hub may have ended it already.
+
+        A hub that is being restarted is waited for, or a drill that was played to its end would
+        count as broken off. Each time it is asked first: what it did not answer it may have done.
+        """
+        for _ in range(int(_SILENT_S / _AGAIN_S)):
+            with suppress(HubSilentError):
+                return self._ended_as(self.client.drill(answer.drill.id))
+            threading.Event().wait(_AGAIN_S)
+        return self._ended_as(self.client.drill(answer.drill.id))
+
+    def _ended_as(self, answer: DrillAnswer) -> DrillAnswer:
         drill = answer.drill
         if drill.over:
             return answer
         if drill.state is DrillState.RUNNING and not self.stop.is_set():
             return self.client.finish(drill.id, self.options.by)
-        return self.client.abort(drill.id, self.options.by)
+        why = BrokenOff.TWINS if drill.complete else BrokenOff.PROGRAMS
+        return self.client.abort(
+            drill.id, self.options.by, BrokenOff.ASKED if self.stop.is_set() else why
+        )
 
     def _settle(self, answer: DrillAnswer) -> DrillAnswer:
         """Wait until no message waits any more, so that it is known who was reached."""
         for _ in range(int(_SETTLE_S / _TICK_S)):
-            answer = self.client.drill(answer.drill.id)
-            if self.client.pending() == 0:
-                break
+            with suppress(HubSilentError):
+                answer = self.client.drill(answer.drill.id)
+                if self.client.pending() == 0:
+                    break
             threading.Event().wait(_TICK_S)
         return answer
 
@@ -233,8 +253,9 @@ class DrillRun:
         name = self.moved.scenario.name.in_language(language)
         mark = "【演练】" if language == "zh" else "[DRILL]"
         console.print(f"{mark} {place} · {name} · {answer.drill.id}", style="bold", markup=False)
-        console.print(f"  hub        {self.client.url}", markup=False)
-        console.print(f"  files      {directory}", markup=False, soft_wrap=True)
+        hub, files = ("中枢", "文件") if language == "zh" else ("hub  ", "files")
+        console.print(f"  {hub}  {self.client.url}", markup=False)
+        console.print(f"  {files}  {directory}", markup=False, soft_wrap=True)
 
     def _tell(self, answer: DrillAnswer) -> None:
         """Print what has just become known."""
@@ -247,7 +268,7 @@ class DrillRun:
             if one.value is None or one.what in self._told or one.what not in _TOLD_LIVE:
                 continue
             self._told.add(one.what)
-            line = measure_line(one, answer.drill, language)
+            line = measure_line(one, answer.drill, language, self.place.community)
             console.print(f"  {line}", markup=False, soft_wrap=True)
 
 

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from core.clock import Clock, ManualClock
 from core.community import Community, Name
+from core.refusal import RefusalError, told
 from safety_eye.hub import load_hub, response_file
 from safety_eye.hub_state import StateError, open_state
 from safety_eye.options import ClockOption, CommunityOption, HubOption, StateOption, run_clock
@@ -64,7 +65,7 @@ def kpi(
         figures.plans = _plans(community, hub, profile)
         found, parts = figures.kpis(begin, end), figures.resilience()
     except ValueError as error:
-        raise refuse(error) from error
+        raise refuse(told(error, language or profile.site.language)) from error
     finally:
         database.close()
     if as_json:
@@ -85,7 +86,11 @@ def _plans(community: Path, hub: Path | None, profile: Community) -> dict[str, d
 def _ms(text: str) -> int:
     time = dt.datetime.fromisoformat(text)
     if time.tzinfo is None:
-        raise ValueError(f"time {text!r}: it needs its offset, e.g. 2026-05-01T00:00:00+08:00")
+        example = "2026-05-01T00:00:00+08:00"
+        raise RefusalError(
+            f"time {text!r}: it needs its offset, e.g. {example}",
+            f"时间 {text!r}：须带时区，例如 {example}",
+        )
     return round(time.timestamp() * 1000)
 
 

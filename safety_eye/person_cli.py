@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from core.refusal import told
 from safety_eye.hub_state import StateError, open_state
 from safety_eye.options import ClockOption, CommunityOption, HubOption, StateOption, run_clock
-from safety_eye.output import refuse
+from safety_eye.output import reader_language, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,7 +81,7 @@ def _ask(
     try:
         return question(Privacy(database, profile, given))
     except PersonError as error:
-        raise refuse(error, 1) from error
+        raise refuse(told(error, reader_language()), 1) from error
     finally:
         database.close()
 

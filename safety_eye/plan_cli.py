@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from core.clock import RunClock
 from core.community import Community
@@ -51,11 +52,9 @@ def lint(
     language: Annotated[str, typer.Option(help="zh or en")] = "",
 ) -> None:
     """Say what would fail in the night; 0 if nothing, 1 if something, 2 if a file can't be used."""
-    from alerts.ladder import ladders  # noqa: PLC0415  # slow imports
-    from alerts.plan_lint import Lint  # noqa: PLC0415  # slow imports
-    from alerts.register import today  # noqa: PLC0415
-    from alerts.register_file import Registers, load_registers  # noqa: PLC0415
-    from alerts.response_file import FILE, load_response  # noqa: PLC0415
+    from alerts.register_file import Registers, load_registers  # noqa: PLC0415  # slow imports
+    from alerts.response_file import FILE, load_response  # noqa: PLC0415  # same
+    from safety_eye.plan_check import lint_plans  # noqa: PLC0415  # same
 
     try:
         profile, config = load_community(community), load_hub(hub)
@@ -69,12 +68,8 @@ def lint(
             )
         elif state is not None:
             kept = _kept(config, state, profile, plans.supply)
-        day = today(RunClock().wall_ms(), profile.site.timezone)
-        channels = {entry.name for entry in config.channel} if hub is not None else None
-        called = ladders(config.escalation) if hub is not None else None
-        found = Lint(
-            plans, profile, kept.volunteer, kept.supply, day, channels, ladders=called
-        ).run()
+        known = config if hub is not None else None
+        found = lint_plans(plans, profile, kept, known, RunClock().wall_ms())
     except (ConfigurationError, StateError) as error:
         raise refuse(error) from error
     if as_json:
@@ -116,14 +111,11 @@ def _kept(
     config: HubConfig, state: Path, profile: Community, written: tuple[Supply, ...]
 ) -> Registers:
     """Return a hub's registers; stocks that it has not taken up yet are as written."""
-    from alerts.register_file import Registers  # noqa: PLC0415  # slow imports
-    from alerts.register_store import RegisterStore  # noqa: PLC0415
+    from safety_eye.plan_check import kept_registers  # noqa: PLC0415  # slow imports
 
     database = existing_state(config, state)
     try:
-        store = RegisterStore(database, profile.site.id)
-        supplies = {supply.id: supply for supply in (*written, *store.supplies())}
-        return Registers(tuple(store.volunteers()), tuple(supplies.values()))
+        return kept_registers(database, profile, written)
     finally:
         database.close()
 
@@ -137,7 +129,9 @@ def _show(found: list[LintFinding], file: str, language: str) -> None:
     for name in ("规则", "哪里", "问题") if zh else ("rule", "where", "what"):
         table.add_column(name, overflow="fold")
     for finding in found:
-        table.add_row(finding.rule, finding.where, finding.text.in_language(language))
+        where = Text(finding.entry.in_language(language))
+        where.append(f"\n{finding.where}", style="dim")  # to find it in the file
+        table.add_row(finding.rule, where, finding.text.in_language(language))
     console.print(table, markup=False)
     count = len(found)
     console.print(f"{file}: {count} 项需要处理" if zh else f"{file}: {count} to mend", markup=False)

@@ -13,7 +13,15 @@ from alerts.drill import Drill, DrillState
 from alerts.drill_calendar import Coverage, Line
 from alerts.drill_desk import DrillDesk
 from alerts.drill_score import DrillScore, Measure
-from alerts.drill_words import MEASURES, line_name, state_line, target_words, value_words
+from alerts.drill_words import (
+    MEASURES,
+    line_name,
+    state_line,
+    target_words,
+    value_words,
+    who_words,
+)
+from alerts.outcome_words import outcome_words
 from core.drill import DrillError
 from dashboards.console.guard import refusal
 from dashboards.console.site import WHO_COOKIE, Renderer, Site
@@ -75,8 +83,8 @@ def add_drills(router: APIRouter, site: Site, render: Renderer) -> None:
         try:
             if desk is not None:
                 desk.abort(name, request.cookies.get(WHO_COOKIE, "") or "console")
-        except DrillError:
-            return _one(request, site, render, name, 409, words("drill_refused"))
+        except DrillError as error:
+            return _one(request, site, render, name, 409, error.in_language(words.language))
         return RedirectResponse(f"/drills/{name}", 303)
 
 
@@ -120,7 +128,7 @@ def _line(line: Line, now: int, words: Words) -> CoverRow:
     last = words("drill_never")
     if line.last is not None:
         last = words("drill_ago", max(now - line.last.at, 0) // _DAY_MS)
-    return CoverRow(line_name(line.name, words.language), line.passed, line.count, last, line.due)
+    return CoverRow(line_name(line, words.language), line.passed, line.count, last, line.due)
 
 
 def _one(
@@ -142,23 +150,25 @@ def _one(
         "drill.html",
         status=status,
         row=_row(drill, desk, site, words),
-        measures=[_measure(one, drill, words) for one in score.measures],
-        reach=_reach(score, site),
+        measures=[_measure(one, drill, site, words) for one in score.measures],
+        reach=_reach(score, site, words.language),
         numbers=score.incidents,
         problem=problem,
     )
 
 
-def _measure(one: Measure, drill: Drill, words: Words) -> MeasureRow:
+def _measure(one: Measure, drill: Drill, site: Site, words: Words) -> MeasureRow:
     language = words.language
     tone = {None: "waiting", True: "ok", False: "failed"}[one.passed]
     if not drill.over and tone == "failed":
         tone = "waiting"  # it may still come
     name = MEASURES[one.what].in_language(language)
-    return MeasureRow(name, value_words(one, drill, language), target_words(one, language), tone)
+    who = who_words(one, language, site.community)
+    value = value_words(one, drill, language) + (f" ({who})" if who else "")
+    return MeasureRow(name, value, target_words(one, language), tone)
 
 
-def _reach(score: DrillScore, site: Site) -> list[dict[str, Any]]:
+def _reach(score: DrillScore, site: Site, language: str) -> list[dict[str, Any]]:
     return [
         {
             "who": site.community.contact_name(one.contact),
@@ -166,7 +176,7 @@ def _reach(score: DrillScore, site: Site) -> list[dict[str, Any]]:
             "accepted": one.accepted,
             "sent": one.sent,
             "first_s": one.first_s,
-            "detail": one.detail,
+            "detail": outcome_words(one.detail, language),
             "tone": "ok" if one.accepted else "failed",
         }
         for one in score.reach

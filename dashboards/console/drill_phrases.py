@@ -30,5 +30,4 @@ DRILL_PHRASES: dict[str, tuple[str, str]] = {
     "drill_never": ("从未", "never"),
     "drill_due": ("到期", "due"),
     "drill_missing": ("没有编号为 {} 的演练。", "There is no drill {}."),
-    "drill_refused": ("演练已经结束。", "The drill is over already."),
 }

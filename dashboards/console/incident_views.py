@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from alerts.outcome_words import outcome_words
 from alerts.views import ActedView, IncidentView, NotifiedView
 from core.community import Community
 from core.finding import Condition
@@ -148,7 +149,7 @@ def _notice(entry: NotifiedView, community: Community, words: Words) -> Notice:
         grade=mark_of(entry.grade, Condition.ACTIVE, words),
         at=entry.at,
         attempts=entry.attempts,
-        detail=entry.detail,
+        detail=outcome_words(entry.detail, words.language),
     )
 
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from core.community import Community, SensorEntry
-from core.drill import DrillError, drill_community
+from core.drill import FASTEST, DrillError, drill_community
 from core.finding import Hazard
 from core.grade import Grade
 from core.limits import LimitRule, fresh_state, step
@@ -87,6 +87,11 @@ def transplant(
         known = ", ".join(one.id for one in community.zone)
         raise DrillError(
             f"zone {zone!r}: expected one of {known}", f"没有区域 {zone!r}，应为 {known} 之一"
+        )
+    if not 0 < pace <= FASTEST:
+        raise DrillError(
+            f"--pace {pace:g}: expected above 0 and at most {FASTEST:g}",
+            f"--pace {pace:g}：应大于 0，最多 {FASTEST:g}",
         )
     truth = _main_truth(scenario, zone)
     sensors = _taking_part(community, zone, truth.hazard)

@@ -6,6 +6,7 @@ import pytest
 
 from alerts.drill_calendar import Coverage, Held, Line, Names, coverage, watch_at
 from alerts.drill_entry import DrillEntry, calendar_problems
+from alerts.drill_words import WATCH_TITLES, line_name
 from alerts.response_file import parse_response
 from core.configuration import ConfigurationError
 from core.drill import DrillError
@@ -15,8 +16,9 @@ from tests.alerts.scenery import place
 DAY_MS = 86_400_000
 NOW = 1_764_500_000_000  # an evening in Shanghai
 NAMES = Names(
-    watches=("night-watch", "day-watch", "evening-watch"), channels=frozenset({"hook", "second"})
-)
+    watches=("night-watch", "day-watch", "evening-watch"), channels=frozenset({"hook", "second"}),
+    titles=WATCH_TITLES,
+)  # fmt: skip
 QUARTERLY = DrillEntry(id="flood", hazard=Hazard.FLOOD, every_days=90)
 NIGHTLY = DrillEntry(id="night-flood", hazard=Hazard.FLOOD, every_days=180, watch="night-watch")
 
@@ -32,6 +34,19 @@ def a_drill(days_ago: float, **changes: object) -> Held:
 
 def covered(*drills: Held, days: float = 365) -> Coverage:
     return coverage([QUARTERLY, NIGHTLY], drills, place(), NAMES, NOW, days)
+
+
+def test_people_read_names_and_programs_ids() -> None:
+    found = covered(a_drill(1))
+
+    assert [line.name for line in found.entries] == ["flood", "night-flood"]
+    assert [line_name(line, "zh") for line in found.entries] == [
+        "滨河社区 · 内涝", "滨河社区 · 内涝 · 夜班 0-8 时",
+    ]  # fmt: skip
+    assert [line_name(line, "en") for line in (*found.hazards, found.watches[1])] == [
+        "flood", "day, 8 to 16 h",
+    ]  # fmt: skip
+    assert [line_name(line, "zh") for line in found.channels] == ["hook", "second"]
 
 
 def due(lines: tuple[Line, ...]) -> list[str]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from alerts.cycle_desk import CycleDesk
+from alerts.delivery import Delivery
 from alerts.dispatch import Claimed, Room, claim
 from alerts.drill import (
     PROGRAMS,
@@ -22,16 +25,18 @@ from alerts.drill import (
 from alerts.drill_desk import SWEEP_S, DrillDesk
 from alerts.drill_store import DrillStore
 from alerts.incident import Incident, Kind
+from alerts.ladder import Ladder, Step
 from alerts.message import lines
 from alerts.notification import Notification
 from alerts.outbox import PENDING
 from alerts.response_file import parse_response
 from alerts.watch import Watch
 from alerts.withholding_store import WithholdingStore
+from core.community import Contact
 from core.drill import DrillError, DrillPhase, DrillStatement
 from core.finding import Hazard
 from core.grade import Grade
-from tests.alerts.scenery import Scene, level, silence
+from tests.alerts.scenery import Scene, level, place, silence
 
 PLAN = DrillPlan(
     scenario="cloudburst", zone="underpass", hazard=Hazard.FLOOD, sensors=("gauge-1", "gauge-2"),
@@ -64,8 +69,8 @@ role = "duty"
 class Desk:
     """A drill desk beside a scene, and what it stated on MQTT."""
 
-    def __init__(self, directory: Path) -> None:
-        self.scene = Scene(directory)
+    def __init__(self, directory: Path, **whose: Any) -> None:
+        self.scene = Scene(directory, **whose)
         self.said: list[DrillStatement] = []
         self.linked = True
         self.response = parse_response(RESPONSE, self.scene.community)
@@ -191,8 +196,9 @@ def test_one_drill_at_a_time(desk: Desk) -> None:
 def test_a_drill_that_makes_no_sense_is_refused(
     desk: Desk, changes: dict[str, object], why: str
 ) -> None:
-    with pytest.raises(DrillError, match=why):
+    with pytest.raises(DrillError, match=why) as refused:
         desk.desk.ask(msgspec.structs.replace(PLAN, **changes))
+    assert re.search(r"[\u4e00-\u9fff]{2}", refused.value.in_language("zh"))
     assert desk.said == []
 
 
@@ -458,6 +464,33 @@ def test_sirens_get_no_message_of_a_drill_unless_it_was_asked_for(desk: Desk) ->
         (3, False), (4, True), (4, True),
     ]  # fmt: skip
     assert desk.scene.store.announcer.loud == ""
+
+
+TENANTS = Contact("tenants", "居民群", "resident", ("hook",))
+RED_FOR_ALL = Ladder("red", (Step(0.0, ("duty",)), Step(0.0, ("resident",))))
+
+
+def test_a_drill_wakes_no_residents_unless_it_was_asked_to(tmp_path: Path) -> None:
+    community = msgspec.structs.replace(place(), contact=(*place().contact, TENANTS))
+    delivery = Delivery(escalation=(RED_FOR_ALL,))
+    desk = Desk(tmp_path, community=community, delivery=delivery)
+
+    def told(drill: Drill) -> set[str]:
+        desk.find(drill, Grade.RED)
+        number = desk.incidents(drill)[0].number
+        desk.desk.finish(drill.id, "duty-1")
+        return {str(row["contact"]) for row in desk.scene.store.notified([number])[number]}
+
+    assert told(desk.run()) == {"duty-1"}
+    assert told(desk.run(msgspec.structs.replace(PLAN, with_residents=True))) == {
+        "duty-1", "tenants",
+    }  # fmt: skip
+    assert told(desk.run()) == {"duty-1"}
+    desk.scene.say(level(Grade.RED))
+    [actual] = desk.scene.store.open_incidents()
+    rows = desk.scene.store.notified([actual.incident.number])[actual.incident.number]
+    assert {str(row["contact"]) for row in rows} == {"duty-1", "tenants"}
+    desk.scene.close()
 
 
 def test_coverage_says_what_is_due_until_a_drill_has_passed(desk: Desk) -> None:

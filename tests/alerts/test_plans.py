@@ -132,7 +132,8 @@ def test_the_shipped_sample_has_no_findings() -> None:
     made = load_response(SAMPLE / "response.toml", place)
     people = load_registers(SAMPLE / "volunteers.csv", place).volunteer
 
-    found = Lint(made, place, people, made.supply, DAY, {"duty-webhook"}).run()
+    channels = {"duty-webhook", "residents-webhook"}
+    found = Lint(made, place, people, made.supply, DAY, channels).run()
 
     assert found == []
     assert len(made.plan) >= 10
@@ -215,6 +216,31 @@ def test_the_lint_finds_what_would_fail_in_the_night(
 
     assert any(one.rule == rule and where in one.where for one in found), found
     assert all(one.text.zh and one.text.en for one in found)
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule", "zh", "en"),
+    [
+        (_with_plan(zone="north", grade="orange"), "no-plan", "区域 下穿通道 · 内涝",
+         "zone Underpass · flood"),
+        (_with_plan(name=Name(zh="通道积水", en="Water"), public=Name()), "no-public-words",
+         "预案 通道积水 · 对居民的话", "plan Water · words for residents"),
+        (_with_step("通知【填写联系人】关闸"), "placeholder", "预案 flood-underpass · 步骤 3",
+         "plan flood-underpass · step 3"),
+        (_with_limit(reason=""), "limit-reason", "限值 下穿通道 水位",
+         "limit Underpass water level"),
+        (_with_contact(channels=()), "no-channel", "联系人 张 三", "contact 张 三"),
+        (_with_supply(quantity=39), "short", "物资 沙袋", "supply Sandbags"),
+        ({"volunteers": (pump_hand(phone=""),)}, "no-phone", "志愿者 vol-1", "volunteer vol-1"),
+        (_without_night(), "unowned", "角色 duty", "role duty"),
+    ],
+)  # fmt: skip
+def test_people_read_which_entry_it_is_by_its_name(
+    changes: dict[str, Any], rule: str, zh: str, en: str
+) -> None:
+    [first, *_] = [one for one in lint(**changes).run() if one.rule == rule]
+
+    assert (first.entry.zh, first.entry.en) == (zh, en)
 
 
 def _called_at_red(*roles: str, after_s: float = 0.0) -> dict[Grade, Ladder]:

@@ -77,6 +77,35 @@ def test_no_text_that_people_read_passes_for_an_official_warning() -> None:
     assert found == set()
 
 
+def refusals_in_one_language() -> Iterator[str]:
+    """Every refusal for people (a kind of `RefusalError`) whose second text is not Chinese."""
+    trees = {
+        path: ast.parse(path.read_text(encoding="utf-8"))
+        for path in files()
+        if path.suffix == ".py"
+    }
+    kinds = {"RefusalError"}
+    kinds |= {
+        node.name
+        for tree in trees.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+        and any(isinstance(base, ast.Name) and base.id in kinds for base in node.bases)
+    }
+    for path, tree in trees.items():
+        for node in ast.walk(tree):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+                continue
+            if node.func.id in kinds and not (
+                len(node.args) == 2 and re.search(r"[\u4e00-\u9fff]", ast.unparse(node.args[1]))
+            ):
+                yield f"{path.relative_to(ROOT)}:{node.lineno}"
+
+
+def test_every_refusal_can_be_read_in_chinese_too() -> None:
+    assert list(refusals_in_one_language()) == []
+
+
 @pytest.mark.parametrize(
     "text",
     ["发布官方预警", "政府发布的预警：暴雨", "an official flood warning", "Government warning"],

@@ -125,7 +125,9 @@ class MemoryIncidents:
         with self._guard:
             view = self._incidents.get(number)
             if view is None or not view.open:
-                raise IncidentError(f"incident {number}: no such open incident")
+                raise IncidentError(
+                    f"incident {number}: no such open incident", f"没有进行中的事件 {number}"
+                )
             now = self._clock.now_ms()
             view = msgspec.structs.replace(
                 view,

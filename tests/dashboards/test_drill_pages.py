@@ -92,7 +92,7 @@ def test_a_click_breaks_it_off(web: Web, desk: Desk) -> None:
     assert desk.now(drill).state is DrillState.ABORTED
     again = web.post(f"/drills/{drill.id}/abort", data={"token": token[1]}, headers=origin)
     assert again.status_code == 409
-    assert "演练已经结束" in again.text
+    assert f"演练 {drill.id} 已经结束" in again.text
 
 
 def test_a_drill_that_is_over_shows_how_it_went_and_its_files(web: Web, desk: Desk) -> None:
@@ -108,6 +108,8 @@ def test_a_drill_that_is_over_shows_how_it_went_and_its_files(web: Web, desk: De
     assert "/incidents/1" in text
     assert "Break it off" not in text
     assert "not passed" in page(web, "/drills", "en")
+    assert '<ul class="cover">' in text  # four columns; lists of who was told have others
+    assert "cover told" not in text
 
 
 @pytest.mark.parametrize("name", ["d-0", "%3Cscript%3E", "..%2f..%2fetc"])

@@ -80,6 +80,10 @@ def test_the_chart_of_a_flood_rises_and_falls() -> None:
         ("cloudburst", "hall", 1.0, "no sensor watches for flood"),
         ("cloudburst", "north", 1.0, "reaches no limit"),
         ("quiet-week", "underpass", 1.0, "nothing dangerous happens"),
+        ("cloudburst", "underpass", 0.0, "--pace 0: expected above 0"),
+        ("cloudburst", "underpass", -1.0, "--pace -1: expected above 0"),
+        ("cloudburst", "underpass", float("nan"), "--pace nan: expected above 0"),
+        ("cloudburst", "underpass", 1001.0, "--pace 1001: expected above 0 and at most 1000"),
         ("crowded-gate", "east-gate", 5.0, "counters count people in an interval"),
     ],
 )

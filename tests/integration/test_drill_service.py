@@ -24,6 +24,7 @@ from tests.servers import Mosquitto, wait_until
 
 TOKEN = "a-long-enough-token"
 BEARER = {"authorization": f"Bearer {TOKEN}"}
+CHINESE = {"accept-language": "zh-CN"}
 PLAN = {
     "scenario": "cloudburst", "zone": "underpass", "hazard": "flood", "sensors": ["gauge-1"],
     "duration_s": 600, "onset_s": 0, "aim": {"grade": 4, "detect_s": 60}, "by": "duty-1",
@@ -53,7 +54,7 @@ class Exercise:
         self.stated.append(decode_drill(message.payload))
 
     def ask(self, path: str, body: object = None) -> httpx.Response:
-        return self.http.post(f"/api/v1/drills{path}", json=body, headers=BEARER)
+        return self.http.post(f"/api/v1/drills{path}", json=body, headers=BEARER | CHINESE)
 
     def post(self, path: str, body: object = None) -> dict[str, Any]:
         answer = self.ask(path, body)
@@ -176,19 +177,20 @@ def test_who_may_change_nothing_may_begin_no_drill(exercise: Exercise) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "status"),
+    ("path", "body", "status", "why"),
     [
-        ("", {"scenario": "x"}, 422),
-        ("", {**PLAN, "extra": 1}, 422),
-        ("", {**PLAN, "zone": "moon"}, 409),
-        ("/d-0/beat", None, 404),
-        ("/d-0/abort", {}, 404),
+        ("", {"scenario": "x"}, 422, ""),
+        ("", {**PLAN, "extra": 1}, 422, ""),
+        ("", {**PLAN, "zone": "moon"}, 409, "没有区域 'moon'"),
+        ("/d-0/beat", None, 404, "没有编号为 d-0 的演练"),
+        ("/d-0/abort", {}, 404, "没有编号为 d-0 的演练"),
     ],
 )
 def test_what_is_wrong_gets_a_clear_answer(
-    exercise: Exercise, path: str, body: object, status: int
+    exercise: Exercise, path: str, body: object, status: int, why: str
 ) -> None:
     answer = exercise.ask(path, body)
 
     assert answer.status_code == status
+    assert why in answer.json()["detail"]
     assert answer.headers["content-type"] == "application/problem+json"

@@ -94,8 +94,10 @@ def test_programs_read_json(tmp_path: Path) -> None:
 
 def test_without_a_state_nothing_is_made_up_and_none_is_created(tmp_path: Path) -> None:
     arguments = state(tmp_path)
-    wrong = CliRunner().invoke(app, [*arguments, "--from", "2025-11-30T00:00:00"])
-    assert "it needs its offset" in wrong.stderr
+    vague = [*arguments, "--from", "2025-11-30T00:00:00"]
+    for language, said in (("zh", "须带时区"), ("en", "it needs its offset")):
+        wrong = CliRunner().invoke(app, [*vague, "--language", language])
+        assert said in wrong.stderr
     (tmp_path / "alerts.db").unlink()
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 2

@@ -13,7 +13,9 @@ from alerts.response_file import load_response
 from core.community_file import load_community
 from safety_eye.check import describe
 from safety_eye.cli import app
+from safety_eye.demo_site import RED, webhook_channels
 from safety_eye.hub import HubConfig
+from safety_eye.profile_text import to_toml
 from safety_eye.up import plan_lines
 
 SAMPLE = Path(__file__).parents[2] / "safety_eye/sample"
@@ -96,6 +98,21 @@ def test_a_step_that_nobody_owns_is_one_finding_and_the_hub_keeps_its_plans(plac
     assert plan_lines(config, whole) == [f"nobody owns step {step}: give its role"]
     file.write_text(file.read_text().replace('zone = "garage-b1"', 'zone = "cellar"'))
     assert "without plans and roster" in plan_lines(config, whole)[-1]
+
+
+def test_the_demo_is_an_example_that_residents_of_every_zone_are_told_of_a_red(
+    place: Path,
+) -> None:
+    config = HubConfig(
+        channel=webhook_channels(place, "http://[::1]:9", "whsec_"), escalation=(RED,)
+    )
+    hub = place / "hub.toml"
+    hub.write_text(to_toml(config))
+
+    _, found, _ = lint(place, "--register", str(place / "volunteers.csv"), "--hub", str(hub))
+
+    old = {"review-overdue", "expired", "short"}  # with the calendar, as a real one
+    assert [one for one in found if one["rule"] not in old] == []
 
 
 def test_who_tells_residents_is_looked_into_once_the_hub_file_is_given(place: Path) -> None:
