@@ -234,8 +234,8 @@ def test_what_is_being_sent_is_not_sent_again_however_long_it_takes(tmp_path: Pa
     try:
         wait_until(lambda: hook.notes, 20, what="the message")
         for _ in range(3):
-            scene.clock.advance(2 * dispatch.LEASE_MS / 1000)
             turned.clear()
+            scene.clock.advance(2 * dispatch.LEASE_MS / 1000)
             worker.wake()
             assert turned.wait(20)
         hook.go.set()

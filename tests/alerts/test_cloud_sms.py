@@ -46,7 +46,7 @@ def made(tmp_path: Path, vendor: Vendor) -> Iterator[Made]:
         root = f"http://127.0.0.1:{vendor.port}/"
         entry = ChannelEntry(
             name="sms", kind=kind, url=root, secret_file=str(file), allow_private=True,
-            timeout_s=0.5, options=options,
+            timeout_s=10.0, options=options,
         )  # fmt: skip
         contact = Contact("duty-1", "Li", "duty", tuple(f"sms:{number}" for number in numbers))
         channels.append(open_channels([entry], [contact])["sms"])
