@@ -12,10 +12,11 @@ import hmac
 import ipaddress
 import secrets
 import threading
-from collections.abc import Callable
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from fastapi import HTTPException, Request
+from fastapi import Depends, HTTPException, Request
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
 from core.clock import Clock
 from core.refusal import RefusalError
@@ -24,7 +25,19 @@ COOKIE = "se_session"
 SESSION_S = 12 * 3600
 # More open sessions than a community has duty staff; the oldest goes first.
 MAX_SESSIONS = 200
-_PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-real-ip")
+_BEARER = HTTPBearer(
+    auto_error=False, description="The token; where none is configured, only this machine may."
+)
+_SESSION = APIKeyCookie(
+    name=COOKIE, auto_error=False, description="From POST /api/v1/session, for browsers."
+)
+# What proxies and tunnels add. HTTP/1.0 is what nginx speaks to what stands behind it, and nobody
+# else speaks any more.
+_PROXY_HEADERS = (
+    "forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip",
+    "cf-connecting-ip", "true-client-ip",
+)  # fmt: skip
+_PROXY_VERSION = "1.0"
 
 
 class Access:
@@ -59,6 +72,23 @@ class Access:
             "需要口令：请登录，或带上 Authorization: Bearer …",
         )
 
+    def permit(
+        self,
+        request: Request,
+        _bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)] = None,
+        _session: Annotated[str | None, Depends(_SESSION)] = None,
+    ) -> None:
+        """Let a request pass that may change something; what routes that change depend on.
+
+        The two ways to prove it are named for OpenAPI; `refusal` judges them.
+
+        Raises:
+            HTTPException: 401, the token is missing; 403, only this machine may.
+        """
+        why = self.refusal(request)
+        if why is not None:
+            raise HTTPException(403 if self.open_to_machine else 401, str(why)) from why
+
     def token_fits(self, given: str) -> bool:
         """Tell whether *given* is the token, in constant time."""
         return self._token is not None and hmac.compare_digest(given.encode(), self._token)
@@ -84,17 +114,6 @@ class Access:
         return until_s is not None and self._clock.monotonic_s() < until_s
 
 
-def guard(access: Access) -> Callable[[Request], None]:
-    """Return what refuses a request that may not change anything (or read what is private)."""
-
-    def may_change(request: Request) -> None:
-        why = access.refusal(request)
-        if why is not None:
-            raise HTTPException(403 if access.open_to_machine else 401, str(why)) from why
-
-    return may_change
-
-
 def _bearer(request: Request) -> str:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
@@ -102,12 +121,15 @@ def _bearer(request: Request) -> str:
 
 def _not_from_here(request: Request) -> RefusalError | None:
     host = request.client.host if request.client else ""
-    if not _is_loopback(host) or any(name in request.headers for name in _PROXY_HEADERS):
+    forwarded = request.scope.get("http_version") == _PROXY_VERSION or any(
+        name in request.headers for name in _PROXY_HEADERS
+    )
+    if forwarded or not _is_loopback(host):
         return RefusalError(
             "without a token only this machine may change anything; configure http.token_file",
             "没有设置口令，只有本机可以操作；请在 hub.toml 配置 http.token_file",
         )
-    name = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    name = _host_name(request.headers.get("host", ""))
     if name != "localhost" and not _is_loopback(name):
         return RefusalError(
             f"host {name!r} is not this machine's own name", f"{name!r} 不是本机的名称"
@@ -122,11 +144,26 @@ def _from_elsewhere(request: Request) -> RefusalError | None:
             "the request comes from a page of another site", "请求来自另一个网站的页面"
         )
     origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host", ""):
+    if origin is not None and not is_own_origin(request, origin):
         return RefusalError(
             "the request comes from a page of another origin", "请求来自另一个地址的页面"
         )
     return None
+
+
+def is_own_origin(request: Request, origin: str) -> bool:
+    """Tell whether a page of *origin* is one of those that this host serves."""
+    try:
+        return urlsplit(origin).netloc == request.headers.get("host", "")
+    except ValueError:
+        return False
+
+
+def _host_name(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _is_loopback(host: str) -> bool:

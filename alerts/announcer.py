@@ -47,6 +47,7 @@ class Announcer:
         delivery: Ladders, digest, quiet hours.
 
     Attributes:
+        bystanders: Ids of contacts who could take nothing over: sirens, residents.
         plans: What response plans say to do first, and to residents; None for general advice.
         takes: Whether a channel is made for a message: nobody is telephoned for an all-clear.
         outputs: Names of the channels that switch something in the building.
@@ -64,6 +65,8 @@ class Announcer:
         self._configured = frozenset(configured)
         self._ladders = ladders(delivery.escalation)
         self._waiting = Waiting(community, delivery)
+        unable = (*routing.MACHINES, *routing.PUBLIC)
+        self.bystanders = frozenset(one.id for one in community.contact if one.role in unable)
         self._audiences = {contact.id: audience_of(contact.role) for contact in community.contact}
         self.plans: Advise | None = None
         self.takes: Callable[[str, Notification], bool] = lambda _channel, _note: True
@@ -197,7 +200,7 @@ class Announcer:
         found = incident.climb.ladder.rung(incident.climb.taken) if incident.climb else None
         if found is None:
             return []
-        due = incident.climb.began_at + round(found[1] * 1000) if incident.climb else 0
+        due = (incident.climb.due_at(1.0) if incident.climb else None) or 0
         addresses = routing.of_steps([found[0]], self._community, self._on_duty(due))
         return list(dict.fromkeys(address.contact for address in addresses))
 

@@ -16,6 +16,7 @@ from alerts import breaker, journal, outbox, reply_code, tables
 from alerts.breaker import Breaker
 from alerts.channels.base import Outcome, OutcomeKind
 from alerts.database import Database
+from alerts.impersonal import storable
 from alerts.message import Notification
 from alerts.outbox import Times
 from alerts.reply_code import Said
@@ -150,7 +151,9 @@ class Answers:
                 connection.execute(
                     update(tables.outbox)
                     .where(_o.row == found.row)
-                    .values(state=state, detail=detail[:500], changed_at=times.now, **arrived)
+                    .values(
+                        state=state, detail=storable(detail, 500), changed_at=times.now, **arrived
+                    )
                 )
                 if state == outbox.FAILED:
                     events = outbox.consequences(connection, found.row, state, times)

@@ -9,29 +9,27 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-import structlog
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import SQLAlchemyError
-from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from alerts.access import COOKIE, SESSION_S, Access, guard
+from alerts.access import COOKIE, SESSION_S, Access
 from alerts.cap_api import cap_router
 from alerts.cycle_api import cycle_router
 from alerts.delivery_api import delivery_router
 from alerts.drills_api import drill_router
+from alerts.envelope import Envelope
 from alerts.inbound_api import inbound_router
 from alerts.kpi_api import kpi_router
 from alerts.link_api import link_router
 from alerts.openapi import describe
+from alerts.path_types import Number
 from alerts.people_api import people_router
 from alerts.privacy_api import privacy_router
-from alerts.program import Program
+from alerts.problems import add_problems
+from alerts.program import Program, Readiness
 from alerts.report_api import ReportDoor, report_router
 from alerts.standards import Standards
-from alerts.store import StaleError
 from alerts.views import (
     IncidentError,
     IncidentPort,
@@ -42,12 +40,9 @@ from alerts.voice_api import voice_router
 from alerts.withholding_api import withholding_router
 from core.clock import Clock
 from core.community import Community
-from core.refusal import RefusalError, asked_language
-
-log = structlog.get_logger()
+from core.refusal import RefusalError
 
 _JSON = "application/json"
-_PROBLEM = "application/problem+json"
 
 
 class Acknowledgement(BaseModel):
@@ -86,7 +81,8 @@ def build_api(
     )
     access = Access(token, clock)
     app.state.access = access
-    _add_problems(app)
+    app.add_middleware(Envelope)
+    add_problems(app)
     _add_incidents(app, service, access)
     _add_acts(app, service.desks.program)
     _add_cycle(app, service, community, access, clock)
@@ -106,8 +102,6 @@ def build_api(
 
 
 def _add_incidents(app: FastAPI, service: IncidentPort, access: Access) -> None:
-    may_change = guard(access)
-
     @app.get("/api/v1/incidents", tags=["incidents"], response_model=None)
     def incidents(
         *,
@@ -119,12 +113,12 @@ def _add_incidents(app: FastAPI, service: IncidentPort, access: Access) -> None:
         return _json(service.open_incidents() if open else service.incidents(limit, before))
 
     @app.get("/api/v1/incidents/{number}", tags=["incidents"], response_model=None)
-    def incident(number: int) -> Response:
+    def incident(number: Number) -> Response:
         """One incident and its notifications."""
         return _json(_found(service, number))
 
     @app.get("/api/v1/incidents/{number}/journal", tags=["incidents"], response_model=None)
-    def journal(number: int) -> Response:
+    def journal(number: Number) -> Response:
         """What happened, oldest first."""
         _found(service, number)
         return _json(service.journal(number))
@@ -133,9 +127,9 @@ def _add_incidents(app: FastAPI, service: IncidentPort, access: Access) -> None:
         "/api/v1/incidents/{number}/acknowledge",
         tags=["incidents"],
         response_model=None,
-        dependencies=[Depends(may_change)],
+        dependencies=[Depends(access.permit)],
     )
-    def acknowledge(number: int, body: Acknowledgement) -> Response:
+    def acknowledge(number: Number, body: Acknowledgement) -> Response:
         """Somebody takes the incident over."""
         _found(service, number)
         try:
@@ -208,16 +202,15 @@ def _add_standards(
     app: FastAPI, standards: Standards, access: Access, community: Community, clock: Clock
 ) -> None:
     """Add CAP, webhooks of others, figures and privacy."""
-    may_change = guard(access)
     app.include_router(
         inbound_router(
             standards.upstream, standards.hooks, settings=standards.settings.cap,
-            community=community, clock=clock, may_change=may_change,
+            community=community, clock=clock, access=access,
         )
     )  # fmt: skip
     app.include_router(cap_router(standards.cap))
     app.include_router(kpi_router(standards.figures, clock))
-    app.include_router(privacy_router(standards.privacy, may_change))
+    app.include_router(privacy_router(standards.privacy, access))
 
 
 def _add_health(app: FastAPI, program: Program | None) -> None:
@@ -231,7 +224,7 @@ def _add_health(app: FastAPI, program: Program | None) -> None:
         """People would be told: 200, else 503 with what is missing."""
         checks = program.readiness() if program is not None else {}
         well = all(checks.values())
-        body = {"status": "ok" if well else "not ready", "checks": checks}
+        body = Readiness("ok" if well else "not ready", checks)
         return Response(msgspec.json.encode(body), 200 if well else 503, media_type=_JSON)
 
     @app.get("/metrics", tags=["health"], response_model=None)
@@ -255,47 +248,3 @@ def _json(body: object) -> Response:
     return Response(
         msgspec.json.encode(body), media_type=_JSON, headers={"cache-control": "no-store"}
     )
-
-
-def _problem(status: int, title: str, detail: str) -> Response:
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    headers = {"www-authenticate": "Bearer"} if status == 401 else None
-    return Response(msgspec.json.encode(body), status, headers, _PROBLEM)
-
-
-_NO_STATE = RefusalError(
-    "the state can't be read or written at the moment", "数据库暂时读写不了，请稍后再试"
-)
-_FAILED = RefusalError("something went wrong here; it has been logged", "这里出了故障，已记入日志")
-
-
-def _in_language_of(request: Request, why: RefusalError) -> str:
-    return why.in_language(asked_language(request.headers.get("accept-language", "")))
-
-
-def _add_problems(app: FastAPI) -> None:
-    @app.exception_handler(StarletteHTTPException)
-    def refused(request: Request, error: StarletteHTTPException) -> Response:
-        detail, cause = str(error.detail), error.__cause__
-        if isinstance(cause, RefusalError):
-            detail = _in_language_of(request, cause)
-        return _problem(error.status_code, "refused", detail)
-
-    @app.exception_handler(RequestValidationError)
-    def invalid(_request: Request, error: RequestValidationError) -> Response:
-        texts = [
-            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
-            for problem in error.errors()
-        ]
-        return _problem(422, "not understood", "; ".join(texts))
-
-    @app.exception_handler(SQLAlchemyError)
-    @app.exception_handler(StaleError)
-    def database(request: Request, error: Exception) -> Response:
-        log.error("a request failed", path=request.url.path, error=str(error)[:300])
-        return _problem(503, "try again", _in_language_of(request, _NO_STATE))
-
-    @app.exception_handler(Exception)
-    def failed(request: Request, _error: Exception) -> Response:
-        # The server logs it; who asked gets no more than this.
-        return _problem(500, "error", _in_language_of(request, _FAILED))

@@ -104,6 +104,12 @@ class Auditor:
             except (SQLAlchemyError, StaleError) as error:
                 log.error("the audit failed", error=str(error)[:300])  # noqa: TRY400 - no flood
                 continue
+            except Exception:
+                # The watchdog outside is not called, so somebody hears of it; the next audit may
+                # find what this one could not read.
+                self._metrics.errors.labels("audit").inc()
+                log.exception("the audit failed")
+                continue
             for problem in problems:
                 log.error("the audit found something", problem=problem)
             if not problems:

@@ -62,7 +62,9 @@ class Breaker:
         """Return what it is at *wall*."""
         if not self.opened_wall:
             return State.CLOSED
-        return State.OPEN if wall < self.rest_until_wall else State.HALF_OPEN
+        # A longer rest than any that is given: the clock was set back.
+        left_ms = self.rest_until_wall - wall
+        return State.OPEN if 0 < left_ms <= MAX_RETRY_AFTER_S * 1000 else State.HALF_OPEN
 
     def slots(self, wall: int, slots: int) -> int:
         """Return how many of *slots* sends it may have now: none, one as a probe, or all."""
@@ -77,9 +79,10 @@ class Breaker:
 def after(breaker: Breaker | None, channel: str, outcome: Outcome, wall: int) -> Breaker | None:
     """Return what an outcome makes of a breaker; None if all is well.
 
-    A message that is refused for its own sake (`permanent`) shows that the channel works.
+    A message that is refused for its own sake (`permanent`), or for its recipient's, shows that the
+    channel works.
     """
-    if outcome.kind in (OutcomeKind.ACCEPTED, OutcomeKind.PERMANENT):
+    if outcome.kind in (OutcomeKind.ACCEPTED, OutcomeKind.PERMANENT) or outcome.personal:
         return None
     before = breaker or Breaker(channel)
     if before.state(wall) is State.OPEN:
@@ -87,7 +90,7 @@ def after(breaker: Breaker | None, channel: str, outcome: Outcome, wall: int) ->
     reason = f"{outcome.vendor_code} {outcome.detail}".strip()[:200]
     failures = before.failures + 1
     told_s = outcome.retry_after_s if outcome.kind is OutcomeKind.RETRY else None
-    if told_s is not None:
+    if told_s:
         rest_ms = round(min(max(told_s, 0.0), MAX_RETRY_AFTER_S) * 1000)
     elif failures >= THRESHOLD or before.opened_wall:
         rest_ms = _rest_ms(failures)

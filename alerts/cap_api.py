@@ -6,10 +6,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Path, Query, Response
 
-from alerts.cap.desk import LARGEST_NUMBER, CapDesk
+from alerts.cap.desk import CapDesk
 from alerts.cap.document import MEDIA_TYPE
 from alerts.cap.feed import FEED_MEDIA_TYPE
 from alerts.cycle_api import answer
+from alerts.path_types import Number
 
 _FRESH = {"cache-control": "no-store"}
 
@@ -25,7 +26,7 @@ def cap_router(desk: CapDesk) -> APIRouter:
         return Response(body, media_type=FEED_MEDIA_TYPE, headers=_FRESH)
 
     @router.get("/incidents/{number}", response_model=None)
-    def of_incident(number: Annotated[int, Path(ge=1, le=LARGEST_NUMBER)]) -> Response:
+    def of_incident(number: Number) -> Response:
         """Every message of an incident, oldest first, acknowledgements too."""
         told = desk.of_incident(number)
         if not told:

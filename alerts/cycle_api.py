@@ -6,13 +6,15 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Depends, HTTPException, Query, Response
+from fastapi import APIRouter, Body, Depends, HTTPException, Query, Response
 from pydantic import BaseModel, Field
 
-from alerts.access import Access, guard
+from alerts.access import Access
+from alerts.backtest import BackTest
 from alerts.cycle_views import CyclePort
 from alerts.cycle_wording import MANDATES, OPTIONS
 from alerts.evidence import Lesson
+from alerts.path_types import Number
 from alerts.rollup import roll_up
 from alerts.views import IncidentError, IncidentPort, unknown_incident
 from core.community import Community
@@ -77,10 +79,30 @@ class LessonBody(BaseModel):
 
 
 class VerdictBody(BaseModel):
-    """Whether a lesson is approved."""
+    """Whether a lesson is approved; refused if what was read is not what would be signed."""
 
     who: str = _WHO
     approve: bool
+    version: int = Field(
+        default=0, ge=0, description="Version of the lesson that was read; 0 leaves it open."
+    )
+    file: str = Field(
+        default="",
+        max_length=64,
+        description="Version or SHA-256 of the file that is approved; empty leaves it open.",
+    )
+
+
+class BackTestBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A back-test that `safety-eye backtest --lesson` made, and who attaches it.
+
+    Attributes:
+        who: A contact's id, or a name.
+        backtest: As it was written, seal included.
+    """
+
+    who: Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
+    backtest: BackTest
 
 
 class PersonBody(BaseModel):
@@ -110,7 +132,7 @@ def cycle_router(
         access: Who may change anything.
     """
     router = APIRouter(prefix="/api/v1", tags=["cycle"])
-    change = [Depends(guard(access))]
+    change = [Depends(access.permit)]
     _add_reading(router, cycle, incidents, community)
     _add_acting(router, cycle, change)
     _add_learning(router, cycle, change)
@@ -136,14 +158,14 @@ def _add_reading(
         return answer({"options": OPTIONS, "mandates": MANDATES})
 
     @router.get("/incidents/{number}/cycle", response_model=None)
-    def stage(number: int) -> Response:
+    def stage(number: Number) -> Response:
         """How far people are with one incident, and what is still needed."""
         return _found(cycle, number)
 
 
 def _add_acting(router: APIRouter, cycle: CyclePort, change: Sequence[Any]) -> None:
     @router.post("/incidents/{number}/decide", dependencies=change, response_model=None)
-    def decide(number: int, body: DecisionBody) -> Response:
+    def decide(number: Number, body: DecisionBody) -> Response:
         """Somebody decides; it counts as taking over."""
         return _done(
             cycle,
@@ -154,7 +176,7 @@ def _add_acting(router: APIRouter, cycle: CyclePort, change: Sequence[Any]) -> N
         )
 
     @router.post("/incidents/{number}/steps/{step}", dependencies=change, response_model=None)
-    def do_step(number: int, step: str, body: StepBody) -> Response:
+    def do_step(number: Number, step: str, body: StepBody) -> Response:
         """A step of the plan is done, or skipped with a reason."""
         return _done(
             cycle,
@@ -166,26 +188,26 @@ def _add_acting(router: APIRouter, cycle: CyclePort, change: Sequence[Any]) -> N
         )  # fmt: skip
 
     @router.post("/incidents/{number}/on-site", dependencies=change, response_model=None)
-    def on_site(number: int, body: OnSiteBody) -> Response:
+    def on_site(number: Number, body: OnSiteBody) -> Response:
         """A person on site says whether the danger is over."""
         return _done(
             cycle, number, lambda: cycle.look(number, body.who, safe=body.safe, note=body.note)
         )
 
     @router.post("/incidents/{number}/notes", dependencies=change, response_model=None)
-    def notes(number: int, body: TextBody) -> Response:
+    def notes(number: Number, body: TextBody) -> Response:
         """Somebody writes something down."""
         return _done(cycle, number, lambda: cycle.remark(number, body.who, body.text))
 
     @router.post("/incidents/{number}/end", dependencies=change, response_model=None)
-    def end(number: int, body: TextBody) -> Response:
+    def end(number: Number, body: TextBody) -> Response:
         """A person ends it by hand, with a reason; never while readings show the danger."""
         return _done(cycle, number, lambda: cycle.end(number, body.who, body.text))
 
 
 def _add_learning(router: APIRouter, cycle: CyclePort, change: Sequence[Any]) -> None:
     @router.post("/incidents/{number}/review", dependencies=change, response_model=None)
-    def review(number: int, body: ReviewBody) -> Response:
+    def review(number: Number, body: ReviewBody) -> Response:
         """Somebody signs the review."""
         return _done(
             cycle,
@@ -194,7 +216,7 @@ def _add_learning(router: APIRouter, cycle: CyclePort, change: Sequence[Any]) ->
         )
 
     @router.post("/incidents/{number}/lessons", dependencies=change, response_model=None)
-    def write(number: int, body: LessonBody) -> Response:
+    def write(number: Number, body: LessonBody) -> Response:
         """A lesson, or a new version of one."""
         lesson = Lesson(
             id=body.id, version=0, target=body.target, change=body.change, before=body.before,
@@ -203,18 +225,33 @@ def _add_learning(router: APIRouter, cycle: CyclePort, change: Sequence[Any]) ->
         return _done(cycle, number, lambda: cycle.write_lesson(number, body.who, lesson))
 
     @router.post(
+        "/incidents/{number}/lessons/{lesson}/backtest", dependencies=change, response_model=None
+    )
+    def attach(number: int, lesson: str, body: Annotated[dict[str, Any], Body()]) -> Response:
+        """A back-test of the program is put on a lesson; refused if it is of another file."""
+        try:
+            given = msgspec.convert(body, BackTestBody)
+        except msgspec.ValidationError as error:
+            raise HTTPException(422, str(error)) from error
+        return _done(
+            cycle, number, lambda: cycle.attach_backtest(number, lesson, given.who, given.backtest)
+        )
+
+    @router.post(
         "/incidents/{number}/lessons/{lesson}/verdict", dependencies=change, response_model=None
     )
-    def verdict(number: int, lesson: str, body: VerdictBody) -> Response:
+    def verdict(number: Number, lesson: str, body: VerdictBody) -> Response:
         """Somebody else than its writer approves or rejects a lesson."""
         return _done(
             cycle,
             number,
-            lambda: cycle.judge_lesson(number, lesson, body.who, approve=body.approve),
+            lambda: cycle.judge_lesson(
+                number, lesson, body.who, approve=body.approve, version=body.version, file=body.file
+            ),
         )
 
     @router.post("/incidents/{number}/close", dependencies=change, response_model=None)
-    def close(number: int, body: PersonBody) -> Response:
+    def close(number: Number, body: PersonBody) -> Response:
         """The review is done; refused with what is missing."""
         return _done(cycle, number, lambda: cycle.close(number, body.who))
 

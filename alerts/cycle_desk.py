@@ -8,10 +8,12 @@ import msgspec
 
 from alerts import cycle, learning
 from alerts.applying import applied
+from alerts.backtest import KEY_NAME, BackTest, genuine
 from alerts.cycle_viewing import cycle_view
 from alerts.cycle_views import CycleView, LessonView
 from alerts.evidence import Lesson, PlanStep
 from alerts.incident import Event, Incident
+from alerts.shared_key import shared_key
 from alerts.store import Store
 from alerts.views import IncidentError, unknown_incident
 from alerts.watch import Watch
@@ -19,6 +21,8 @@ from alerts.withholding_store import WithholdingStore
 from core.clock import Clock
 
 _WHO_LENGTH = 80
+# Incidents whose lessons may still reach a file: as many as `GET /api/v1/lessons` can list.
+_LOOKED_AT = 1000
 
 
 def person(store: Store, who: str, what: str = "who are you") -> str:
@@ -155,13 +159,46 @@ class CycleDesk:
             lambda incident, now: learning.write_lesson(incident, by, lesson, now, self._versions),
         )
 
-    def judge_lesson(self, number: int, which: str, who: str, *, approve: bool) -> None:
+    def attach_backtest(self, number: int, which: str, who: str, test: BackTest) -> None:
+        """A back-test that the program made is put on a lesson."""
+        if not genuine(test, shared_key(self._store.database, KEY_NAME)):
+            raise IncidentError(
+                "the seal of the back-test does not fit: it was made for another hub, or changed "
+                "since; run it again",
+                "回测的封签不符：不是为本系统所做，或者做完后被改动过。请重新回测",
+            )
+        by = person(self._store, who)
+        self._change(
+            number,
+            lambda incident, now: learning.attach(incident, which, by, test, now, self._versions),
+        )
+
+    def judge_lesson(
+        self, number: int, which: str, who: str, *, approve: bool, version: int = 0, file: str = ""
+    ) -> None:
         """A second person approves or rejects it."""
         by = person(self._store, who)
         self._change(
             number,
-            lambda incident, now: learning.judge_lesson(incident, which, by, now, approve=approve),
+            lambda incident, now: learning.judge_lesson(
+                incident, which, by, now, approve=approve, version=version, file=file
+            ),
         )
+
+    def note_applied(self) -> list[str]:
+        """Write down which lessons are in the files that are loaded now; return those, `N/ID`."""
+        noted: list[str] = []
+        for incident in self._store.latest(_LOOKED_AT, None):
+            if incident.exercise:  # what a drill taught stays with the drill
+                continue
+            events = learning.note_applied(incident, self._versions, self._clock.now_ms())
+            if events:
+                self._change(
+                    incident.number,
+                    lambda state, now: learning.note_applied(state, self._versions, now),
+                )
+            noted += [f"{incident.number}/{event.lesson.id}" for event in events if event.lesson]
+        return noted
 
     def close(self, number: int, who: str) -> None:
         """The review is done."""

@@ -7,6 +7,7 @@ from typing import Protocol
 import msgspec
 
 from alerts.applying import Applied
+from alerts.backtest import BackTest
 from alerts.evidence import Lesson
 from alerts.review import ReviewDraft
 from alerts.withholding import Scope, WithholdingKind
@@ -242,8 +243,13 @@ class CyclePort(Protocol):
     def write_lesson(self, number: int, who: str, lesson: Lesson) -> None:
         """A lesson, or a new version of one."""
 
-    def judge_lesson(self, number: int, which: str, who: str, *, approve: bool) -> None:
-        """A second person approves or rejects it."""
+    def attach_backtest(self, number: int, which: str, who: str, test: BackTest) -> None:
+        """A back-test that the program made is put on a lesson."""
+
+    def judge_lesson(
+        self, number: int, which: str, who: str, *, approve: bool, version: int = 0, file: str = ""
+    ) -> None:
+        """A second person approves or rejects it, as they have read it (version, file)."""
 
     def close(self, number: int, who: str) -> None:
         """The review is done."""

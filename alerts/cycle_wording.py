@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from alerts.applying import short
 from alerts.evidence import Decision, Lesson, LessonState, Need, OnSite, StepDone
-from alerts.incident import Event
+from alerts.incident import SYSTEM, Event
 
 # What may be decided. An older journal may name another one; its slug is shown as it is.
 OPTIONS = {
@@ -72,7 +73,7 @@ def cycle_words(event: Event, language: str) -> dict[str, str]:
         "decision": _decision(event.decision, language) if event.decision else "",
         "step": _step(event.step, language) if event.step else "",
         "seen": _seen(event.on_site, language) if event.on_site else "",
-        "lesson": _lesson(event.lesson, language) if event.lesson else "",
+        "lesson": _lesson(event, event.lesson, language) if event.lesson else "",
         "lacking": _lacking(event, language),
     }
 
@@ -102,12 +103,21 @@ def _seen(on_site: OnSite, language: str) -> str:
     return _in(words, language) + _tail(on_site.note, "：" if language == "zh" else ": ")
 
 
-def _lesson(lesson: Lesson, language: str) -> str:
-    state = _in(_LESSON_STATES[lesson.state], language)
-    who = lesson.approver or lesson.by
-    if language == "zh":
-        return f"{who} {state} {lesson.id} 第 {lesson.version} 版（{lesson.target}）"
-    return f"{who} {state} {lesson.id} version {lesson.version} ({lesson.target})"
+def _lesson(event: Event, lesson: Lesson, language: str) -> str:
+    zh, test = language == "zh", lesson.tested
+    what = f"{lesson.id} 第 {lesson.version} 版" if zh else f"{lesson.id} version {lesson.version}"
+    if event.actor == SYSTEM:
+        words = "已落实，载入的文件版本" if zh else "is applied: the file is version"
+        return f"{what} {words} {lesson.applied}"
+    tail = ""
+    if test is not None:
+        changed = f"{test.file} {short(test.before)} → {short(test.proposed)}"
+        tail = f"，回测过 {changed}" if zh else f", back-tested: {changed}"
+    proposed = lesson.state is LessonState.PROPOSED
+    if proposed and test is not None:
+        return f"{event.actor} {'附上回测' if zh else 'attached a back-test to'} {what}{tail}"
+    state, who = _in(_LESSON_STATES[lesson.state], language), lesson.approver or lesson.by
+    return f"{who} {state} {what}{f'（{lesson.target}）' if zh else f' ({lesson.target})'}{tail}"
 
 
 def _lacking(event: Event, language: str) -> str:

@@ -24,8 +24,12 @@ from alerts.turns import Turns
 
 # How long a writer waits for another one before the transaction fails, in seconds.
 BUSY_S = 10
+# How long who asks whether the program is ready waits for its turn, and then for the lock: a
+# monitor gives up after some 10 s and could not tell why.
+READY_S = 3
 # One number for the whole program: who holds this advisory lock may write (PostgreSQL).
 _ADVISORY_LOCK = 0x5AFE_E7E0
+_TAKE_LOCK = text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -65,9 +69,7 @@ class Database:
             return
         with self._turns.turn(BUSY_S), self._writer.begin() as connection:
             if self.dialect == "postgresql":
-                connection.execute(
-                    text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK}
-                )
+                connection.execute(_TAKE_LOCK)
             yield connection
 
     @contextmanager
@@ -84,9 +86,13 @@ class Database:
         return getattr(self._local, "connection", None)
 
     def writable(self) -> bool:
-        """Tell whether a writing transaction can begin now."""
+        """Tell whether a writing transaction can begin within `READY_S`."""
+        prompt = self._writer.execution_options(busy_ms=READY_S * 1000)
         try:
-            with self.write() as connection:
+            with self._turns.turn(READY_S), prompt.begin() as connection:
+                if self.dialect == "postgresql":
+                    connection.execute(text(f"SET LOCAL lock_timeout = '{READY_S}s'"))
+                    connection.execute(_TAKE_LOCK)
                 connection.execute(text("SELECT 1"))
         except SQLAlchemyError:
             return False
@@ -186,5 +192,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: ConnectionPoolEntry
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writing = connection.get_execution_options().get("writing", False)
+    options = connection.get_execution_options()
+    writing, busy_ms = options.get("writing", False), options.get("busy_ms", BUSY_S * 1000)
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {busy_ms}")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections import defaultdict
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from sqlalchemy import Connection, RowMapping, insert, select, update
 from alerts import journal, tables
 from alerts.incident import Event, Incident, Kind
 from alerts.notification import DigestItem, Notification
-from alerts.outbox import PENDING, SUPERSEDED, SUPPRESSED, Times, new_row
+from alerts.outbox import FAILED, PENDING, SUPERSEDED, SUPPRESSED, Times, new_row
 from alerts.routing import Address
 from alerts.waiting import Waiting
 from core.community import Community
@@ -53,8 +54,12 @@ class Digests:
         )
         # What belongs to a drill never stands beside the real thing.
         by_contact: dict[tuple[str, bool], list[RowMapping]] = defaultdict(list)
+        unreadable: list[RowMapping] = []
         for row in connection.execute(due).mappings():
-            by_contact[row["contact"], _NOTE.decode(row["payload"]).exercise].append(row)
+            known = _is_readable(row)
+            (by_contact[row["contact"], bool(row["exercise"])] if known else unreadable).append(row)
+        why = "can't be read by this version"
+        _mark(connection, unreadable, state=FAILED, digest_at=0, detail=why)
         for (contact, _), rows in by_contact.items():
             self._write(connection, contact, rows, times)
         return []
@@ -79,10 +84,13 @@ class Digests:
         )
         if not items:
             return
-        names = {item.incident for item in items}
-        covered = [row for row in rows if row["incident"] in names]
+        told_of = {item.incident for item in items}
+        covered = [row for row in rows if row["incident"] in told_of]
         note = self._note(connection, items, covered[-1], times)
-        channels = list(dict.fromkeys(row["channel"] for row in covered))
+        # First what they were meant for, then what each would have fallen back to.
+        names = [row["channel"] for row in covered]
+        names += [name for row in covered for name in json.loads(row["fallback"])]
+        channels = list(dict.fromkeys(names))
         address = Address(contact, channels[0], tuple(channels[1:]))
         row = new_row(note, address, note.grade, times)
         row["dedup"] = f"digest:{row['id']}"
@@ -117,6 +125,9 @@ class Digests:
             headline=incident.judgement.headline,
             since=incident.judgement.since,
             over=bool(incident.cleared_at) or not incident.open,
+            zone=incident.zone,
+            hazard=incident.hazard,
+            opened_at=incident.opened_at,
         )
 
     def _note(
@@ -132,6 +143,7 @@ class Digests:
             kind=Kind.DIGEST,
             grade=worst,
             peak=worst,
+            opened_at=0,
             zone=self._community.site.id,
             place=self._community.site.name,
             since=min(item.since for item in items),
@@ -142,6 +154,15 @@ class Digests:
             journal=journal.head(connection),
             items=tuple(items),
         )
+
+
+def _is_readable(row: RowMapping) -> bool:
+    """Tell whether a row is of a version that this program knows; another must hold up nobody."""
+    try:
+        _NOTE.decode(row["payload"])
+    except msgspec.MsgspecError:
+        return False
+    return True
 
 
 def _mark(connection: Connection, rows: Sequence[RowMapping], **values: object) -> None:

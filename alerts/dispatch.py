@@ -6,7 +6,7 @@ transaction, so that one commit settles what came back (`alerts.settling`) and l
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -14,6 +14,7 @@ from sqlalchemy import (
     Connection,
     RowMapping,
     and_,
+    case,
     delete,
     exists,
     func,
@@ -25,15 +26,20 @@ from sqlalchemy import (
 
 from alerts import tables
 from alerts.notification import Notification
-from alerts.outbox import FAILED, PENDING, Times
+from alerts.outbox import FAILED, PENDING, SUPPRESSED, Times
 from core.grade import Grade
 
 # A lease outlives the wait for a thread and the longest attempt, wall milliseconds.
 LEASE_MS = 180_000
 # Window of the vendors' rate limits, wall milliseconds, with a second for clock differences.
 WINDOW_MS = 61_000
+# The same for limits of a second.
+SECOND_MS = 1_100
 # Grades below red may use this part of a channel's budget, red may drain it (reference 2.2).
 LOWER_SHARE = 0.6
+# A row that was written later than this from now was written before the clock was set back; wall
+# milliseconds.
+AHEAD_MS = 60_000
 _NOTE = msgspec.json.Decoder(Notification)
 _o = tables.outbox.c
 
@@ -57,10 +63,12 @@ class Room:
     Attributes:
         slots: Further concurrent sends.
         per_minute: Vendor's limit as we use it, None if there is none.
+        per_second: The same for any second; red has no reserve in it.
     """
 
     slots: int
     per_minute: int | None = None
+    per_second: int | None = None
 
 
 def claim(
@@ -142,19 +150,31 @@ def _budgets(
     limited = [name for name, room in rooms.items() if room.per_minute is not None]
     if not limited:
         return slots, lower, top
-    since = times.wall - WINDOW_MS
-    connection.execute(delete(tables.spent).where(tables.spent.c.at_wall <= since))
-    query = (
-        select(tables.spent.c.channel, func.count())
-        .where(tables.spent.c.channel.in_(limited))
-        .group_by(tables.spent.c.channel)
-    )
-    used: dict[str, int] = dict(connection.execute(query).all())
+    at_wall = tables.spent.c.at_wall
+    # What lies further ahead than a window was spent before the clock was set back.
+    past = or_(at_wall <= times.wall - WINDOW_MS, at_wall > times.wall + WINDOW_MS)
+    connection.execute(delete(tables.spent).where(past))
+    used = _used(connection, limited, times.wall - WINDOW_MS)
+    fast = [name for name in limited if rooms[name].per_second is not None]
+    lately = _used(connection, fast, times.wall - SECOND_MS) if fast else {}
     for name in limited:
         size = rooms[name].per_minute or 0
         top[name] = size - used.get(name, 0)
-        lower[name] = int(size * LOWER_SHARE) - used.get(name, 0)
+        lower[name] = max(int(size * LOWER_SHARE), 1) - used.get(name, 0)
+        each_second = rooms[name].per_second
+        if each_second is not None:
+            now = each_second - lately.get(name, 0)
+            top[name], lower[name] = min(top[name], now), min(lower[name], now)
     return slots, lower, top
+
+
+def _used(connection: Connection, channels: Sequence[str], since_wall: int) -> dict[str, int]:
+    query = (
+        select(tables.spent.c.channel, func.count())
+        .where(tables.spent.c.channel.in_(channels), tables.spent.c.at_wall > since_wall)
+        .group_by(tables.spent.c.channel)
+    )
+    return dict(connection.execute(query).all())
 
 
 def _lease(
@@ -193,6 +213,38 @@ def _claimed(row: RowMapping) -> Claimed:
         row["attempts"] + 1,
         row["deadline_at"],
         _NOTE.decode(row["payload"]),
+    )
+
+
+def renew(connection: Connection, rows: Collection[int], wall: int) -> None:
+    """Hold on to rows that are still being sent: nobody else may take them, nor we ourselves."""
+    connection.execute(
+        update(tables.outbox)
+        .where(_o.row.in_(rows), _o.state == PENDING)
+        .values(lease_until_wall=wall + LEASE_MS)
+    )
+
+
+def follow_clock(connection: Connection, times: Times) -> None:
+    """Let what waits move with a clock that was set back: else it would wait until it caught up.
+
+    Times stand as far from the moment in which the row was written as before; no lease is longer
+    than a lease.
+    """
+    ahead = _o.changed_at - times.now
+    connection.execute(
+        update(tables.outbox)
+        .where(
+            _o.state.in_((PENDING, SUPPRESSED)),
+            _o.changed_at > times.now + round(AHEAD_MS * times.speed),
+        )
+        .values(
+            next_at=_o.next_at - ahead,
+            deadline_at=_o.deadline_at - ahead,
+            digest_at=case((_o.digest_at > 0, _o.digest_at - ahead), else_=0),
+            lease_until_wall=case((_o.lease_until_wall > 0, times.wall + LEASE_MS), else_=0),
+            changed_at=times.now,
+        )
     )
 
 

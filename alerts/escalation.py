@@ -16,6 +16,9 @@ from core.grade import Grade
 
 # In a fast run a few attempts of wall time must fit between two announcements, wall seconds.
 MIN_REMIND_WALL_S = 10.0
+# What happened later than this from now, run milliseconds, was written before the clock was set
+# back: nobody waits until it has caught up.
+AHEAD_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +51,14 @@ def due_at(incident: Incident, speed: float) -> int | None:
 def next_call(incident: Incident, now: int, speed: float) -> Call | None:
     """Return what is due by the passing of time: the next rung, a reminder, or its lapse."""
     due = due_at(incident, speed)
-    if due is not None and now >= due:
+    if due is not None and (now >= due or _set_back(incident, now)):
         return Call((rung(incident, now),))
     return _reminder(incident, now, speed)
+
+
+def _set_back(incident: Incident, now: int) -> bool:
+    """Tell whether the clock has been set back since the last rung."""
+    return incident.climb is not None and incident.climb.taken_at > now + AHEAD_MS
 
 
 def rung(incident: Incident, now: int) -> Event:
@@ -105,7 +113,8 @@ def untold_call(incident: Incident, now: int, speed: float, patience: Patience) 
     wait_s = patience.untold_red_s if urgent else patience.untold_s
     if urgent and not incident.climb.taken:
         wait_s = 0.0
-    since = max(incident.told_at, incident.climb.taken_at)
+    known = (incident.told_at, incident.climb.taken_at)
+    since = max((at for at in known if at <= now + AHEAD_MS), default=0)
     if (now - since) / 1000 < max(wait_s, MIN_REMIND_WALL_S * speed):
         return None
     return Call((rung(incident, now),), everybody=True)

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
+from alerts.backtest import BackTest
 from core.community import Name
 from core.grade import Grade
 
@@ -161,11 +162,16 @@ class Lesson(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         change: The change itself: a unified diff, or in words.
         before, after: Version or SHA-256 of the target before and after it; "" while not known.
         loaded: Version of the target's file at the review; "" if it is no file of the hub.
-        backtest: Result of `safety-eye backtest` with the change (its JSON or verdict); "" if none.
-        no_backtest: Why none is possible (a plan has no readings to replay).
+        backtest: What somebody wrote about a back-test; the program knows nothing of it.
+        no_backtest: Why none is possible.
+        tested: The back-test that the program made of the proposed file; None without one.
+        applied, applied_at: Version that the hub had loaded when the approved lesson was found to
+            be applied first, and when; "" and 0 before.
         state: Proposed, approved or rejected.
-        at, by: Of this revision.
-        approver: Id of who approved or rejected it; never who wrote the revision.
+        at: Of this revision.
+        by: Id of who wrote what it says; a back-test that somebody else attached changes no word.
+        approver: Id of who approved or rejected it; never who wrote it. What they sign includes the
+            back-test, and so the hash of the tested file.
     """
 
     id: str
@@ -177,6 +183,9 @@ class Lesson(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     loaded: str = ""
     backtest: str = ""
     no_backtest: str = ""
+    tested: BackTest | None = None
+    applied: str = ""
+    applied_at: int = 0
     state: LessonState = LessonState.PROPOSED
     at: int
     by: str

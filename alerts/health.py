@@ -45,6 +45,8 @@ class OwnHealth:
     @property
     def judging(self) -> bool:
         """False while detectors have been silent for too long: then nobody judges."""
+        if not self._community.sensor:  # nothing to judge
+            return True
         return self._clock.monotonic_s() - self._heard_s <= SILENT_AFTER_S
 
     def heard(self) -> None:

@@ -45,6 +45,15 @@ def impersonal(text: str, names: Mapping[str, str] | None = None) -> str:
     return _NUMBER.sub(NUMBER_MARK, _MAIL.sub(MAIL_MARK, text))
 
 
+def storable(text: str, most: int) -> str:
+    r"""Return a vendor's words as every database takes them: PostgreSQL refuses U+0000.
+
+    >>> storable("too\x00long", 7)
+    'too lon'
+    """
+    return "".join(sign if sign.isprintable() else " " for sign in text[:most])
+
+
 def impersonal_event(event: Event, names: Mapping[str, str]) -> Event:
     """Return the event as it may be written down; the same object if nothing was personal."""
     return _walk(event, names)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import msgspec
 import structlog
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
+from alerts.access import Access
 from alerts.cap.document import MAX_BYTES as MAX_CAP_BYTES
 from alerts.cap.document import MEDIA_TYPE, CapError, encode
 from alerts.cap.incoming import NotOursError
@@ -126,7 +127,7 @@ def inbound_router(
     settings: CapSettings,
     community: Community,
     clock: Clock,
-    may_change: Callable[[Request], None],
+    access: Access,
 ) -> APIRouter:
     """Return the routes through which others tell us something.
 
@@ -136,12 +137,12 @@ def inbound_router(
         settings: How our CAP Error presents itself.
         community: The profile.
         clock: Clock of the run.
-        may_change: Refuses a request without the token.
+        access: Who may hand in CAP.
     """
     router = APIRouter(prefix="/api/v1", tags=["inbound"])
     rate = Rate(CAP_PER_MINUTE, clock)
 
-    @router.post("/cap", response_model=None, dependencies=[Depends(may_change)])
+    @router.post("/cap", response_model=None, dependencies=[Depends(access.permit)])
     async def cap(request: Request) -> Response:
         """Take a CAP 1.2 message of an authority; what is refused is answered by a CAP Error."""
         body = await _body(request, MAX_CAP_BYTES)

@@ -103,13 +103,23 @@ class Climb(msgspec.Struct, frozen=True, omit_defaults=True):
     taken_at: int = 0
 
     def due_at(self, speed: float) -> int | None:
-        """Return when (run ms) the next rung is due; None above the last one."""
+        """Return when (run ms) the next rung is due; None above the last one.
+
+        Where rounds were missed (the hub was off, the incident was shelved, the clock jumped) the
+        first round is caught up at once, because it has people who know nothing yet; the others are
+        not: one person would get every call of a night within minutes. And no rung is further from
+        the one before than the ladder says, also when the clock was set back.
+        """
         found = self.ladder.rung(self.taken)
         if found is None:
             return None
-        return max(
-            self.began_at + round(found[1] * 1000), self.taken_at + round(STEP_WALL_MS * speed)
-        )
+        before = self.ladder.rung(self.taken - 1) if self.taken else None
+        after_before = self.taken_at + round((found[1] - (before[1] if before else 0.0)) * 1000)
+        due = self.began_at + round(found[1] * 1000)
+        late = self.taken >= len(self.ladder.rungs) and due < self.taken_at
+        if self.taken_at and (late or due > after_before):
+            due = after_before
+        return max(due, self.taken_at + round(STEP_WALL_MS * speed))
 
     def climbed(self, index: int, at: int) -> Climb:
         """Return the state after rung *index* was climbed."""

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import msgspec
 
-from alerts import stages
-from alerts.applying import version_at_review
+from alerts import fitting, stages
+from alerts.applying import applied, short, version_at_review
+from alerts.backtest import BackTest
 from alerts.cycle import NOTE_LENGTH, TEXT_LENGTH, clean, may
 from alerts.cycle_wording import NEEDS
 from alerts.evidence import Lesson, LessonState, Review, Stage
@@ -81,31 +82,103 @@ def write_lesson(
     return [Event(at=now, actor=who, what=Happening.LESSON, lesson=written)]
 
 
+def attach(
+    incident: Incident,
+    which: str,
+    who: str,
+    test: BackTest,
+    now: int,
+    versions: Mapping[str, str],
+) -> list[Event]:
+    """Return that a back-test of the program is put on the newest version of a lesson.
+
+    Args:
+        incident: Under review.
+        which: Id of the lesson.
+        who: Who attaches it; the words stay those of their writer.
+        test: Genuine (`alerts.backtest`).
+        now: Run time (ms).
+        versions: Of the files that are loaded, by name.
+
+    Raises:
+        IncidentError: It is not of this incident, of another file or version than the lesson, or
+            there is nothing that it could be put on.
+    """
+    may(incident, Happening.LESSON)
+    lesson = _known(incident, which)
+    fitting.check(incident, lesson, test, versions.get(test.file, ""))
+    revised = msgspec.structs.replace(
+        lesson,
+        version=lesson.version + 1,
+        before=lesson.before or short(test.before),
+        after=short(test.proposed),
+        tested=test,
+        at=now,
+    )
+    return [Event(at=now, actor=who, what=Happening.LESSON, lesson=revised)]
+
+
+def note_applied(incident: Incident, versions: Mapping[str, str], now: int) -> list[Event]:
+    """Return which approved lessons are found to be applied for the first time."""
+    events = []
+    for lesson in incident.lessons.values():
+        how = applied(lesson, versions)
+        if how is not None and how.applied and not lesson.applied_at:
+            noted = msgspec.structs.replace(lesson, applied=how.loaded, applied_at=now)
+            events.append(Event(at=now, what=Happening.LESSON, lesson=noted))
+    return events
+
+
 def judge_lesson(
-    incident: Incident, which: str, who: str, now: int, *, approve: bool
+    incident: Incident,
+    which: str,
+    who: str,
+    now: int,
+    *,
+    approve: bool,
+    version: int = 0,
+    file: str = "",
 ) -> list[Event]:
     """Return that a second person approves or rejects the newest version of a lesson.
 
+    Args:
+        incident: Under review.
+        which: Id of the lesson.
+        who: Who judges it.
+        now: Run time (ms).
+        approve: Or reject.
+        version: Version of the lesson that they have read; 0 if they don't say.
+        file: Version (or SHA-256) of the file that they approve; "" if they don't say.
+
     Raises:
-        IncidentError: No such lesson, it was written by the same person, or its back-test (or why
-            none is possible) is missing.
+        IncidentError: No such lesson, it was written by the same person, its back-test (or why
+            none is possible) is missing, or what they have read is not what would be signed.
     """
     may(incident, Happening.LESSON)
-    lesson = incident.lessons.get(which)
-    if lesson is None:
-        raise IncidentError(f"{which[:60]!r}: there is no such lesson", f"没有教训 {which[:60]!r}")
+    lesson = _known(incident, which)
+    fitting.check_read(lesson, version, file)
     if lesson.by == who:
         raise IncidentError(
             f"{which}: somebody else than who wrote it must judge it", "须由另一人批准或驳回"
         )
-    if approve and not (lesson.backtest or lesson.no_backtest):
+    if approve and lesson.tested is None and not lesson.no_backtest:
         raise IncidentError(
-            f"{which}: attach its back-test, or say why none is possible",
-            "请附上回测结果，或写明为什么无法回测",
+            f"{which}: the program has made no back-test of it: run `safety-eye backtest … "
+            f"--lesson {incident.number}/{which}`, or write a new version that says why none is "
+            "possible",
+            f"程序还没有回测过它：请运行 safety-eye backtest … --lesson {incident.number}/{which}，"
+            "或修订教训，写明为什么无法回测",
         )
     state = LessonState.APPROVED if approve else LessonState.REJECTED
     judged = msgspec.structs.replace(lesson, state=state, at=now, approver=who)
     return [Event(at=now, actor=who, what=Happening.LESSON, lesson=judged)]
+
+
+def _known(incident: Incident, which: str) -> Lesson:
+    lesson = incident.lessons.get(which)
+    if lesson is None:
+        raise IncidentError(f"{which[:60]!r}: there is no such lesson", f"没有教训 {which[:60]!r}")
+    return lesson
 
 
 def close(incident: Incident, who: str, now: int) -> list[Event]:

@@ -11,17 +11,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import secrets
 from dataclasses import dataclass
 
 import msgspec
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, select, update
 
 from alerts import tables
 from alerts.database import Database
 from alerts.dispatch import Claimed
 from alerts.incident import Kind
 from alerts.notification import Audience, Notification
+from alerts.shared_key import shared_key
 from core.clock import Clock
 
 # How long a link works, run milliseconds: longer than a shift, short of the next night.
@@ -67,7 +67,7 @@ class Links:
         self._database = database
         self._base = base_url.rstrip("/")
         self._clock = clock
-        self._key = _shared_key(database)
+        self._key = shared_key(database, "link-key")
 
     def url(self, row: Claimed) -> str:
         """Return the link of a message; "" if it has nothing to take over."""
@@ -116,13 +116,3 @@ class Links:
         text = f"take-over\n{row}\n{note}\n{incident}\n{contact}"
         digest = hmac.new(self._key, text.encode(), hashlib.sha256).digest()
         return base64.urlsafe_b64encode(digest[:_SIGNATURE_BYTES]).decode()
-
-
-def _shared_key(database: Database) -> bytes:
-    columns = tables.setting.c
-    with database.write() as connection:
-        known = connection.execute(select(columns.value).where(columns.name == "link-key")).scalar()
-        if known is None:
-            known = secrets.token_hex(32)
-            connection.execute(insert(tables.setting).values(name="link-key", value=known))
-    return bytes.fromhex(str(known))

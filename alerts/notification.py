@@ -45,6 +45,9 @@ class DigestItem(msgspec.Struct, frozen=True, kw_only=True):
     headline: Name
     since: int
     over: bool = False
+    zone: str = ""
+    hazard: Hazard = Hazard.EQUIPMENT
+    opened_at: int = 0
 
 
 class Notification(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +79,7 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
         exercise: True for a drill: every text says so first.
         with_outputs: True for a drill that may switch sirens and lights.
         ending: Of the end of a drill: `finished` or `aborted`.
+        opened_at: Run time (ms) at which the incident began; 0 if it belongs to none.
         take_url: One-time link to take it over; signed when it is sent, never stored.
     """
 
@@ -111,6 +115,7 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     exercise: bool = False
     with_outputs: bool = False
     ending: str = ""
+    opened_at: int = 0
     take_url: str = ""
 
 
@@ -173,6 +178,7 @@ def notification(
         exercise=exercise or incident.exercise,
         with_outputs=with_outputs,
         ending=event.how if event.kind is Kind.DRILL_END else "",
+        opened_at=incident.opened_at,
     )
 
 

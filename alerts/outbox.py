@@ -27,7 +27,11 @@ PENDING, ACCEPTED, FAILED = "pending", "accepted", "failed"
 DEAD, SUPERSEDED, SUPPRESSED = "dead", "superseded", "suppressed"
 # (transaction, note, contact, urgency, run ms) -> why it waits for a digest, or None.
 Withhold = Callable[[Connection, Notification, str, Grade, int], Held | None]
+# A digest that no channel took is told by another one after so long, run milliseconds, as long as
+# what it tells is not older than this. Our choice: a channel is mended in half an hour or tomorrow.
+HELD_AGAIN_MS, LONGEST_HELD_MS = 1_800_000, 86_400_000
 _NOTE = msgspec.json.Decoder(Notification)
+_KINDS = frozenset(str(kind) for kind in Kind)
 _o = tables.outbox.c
 
 
@@ -66,7 +70,7 @@ def enqueue(
         withhold: Decides what waits for a digest.
         shared: Channels that several contacts read together: one message is enough for all of them.
     """
-    leads: dict[str, dict[str, object]] = {}
+    leads: dict[tuple[object, Audience], dict[str, object]] = {}
     rows: list[dict[str, object]] = []
     events: list[tuple[int, Event]] = []
     for address in addresses:
@@ -89,7 +93,7 @@ def enqueue(
             row |= {"state": SUPPRESSED, "detail": held.reason, "digest_at": held.until}
             events.append(_event(row, Happening.HELD, times.now))
         if row["state"] == PENDING and row["channel"] in shared:
-            _read_together(leads.setdefault(str(row["channel"]), row), row)
+            _read_together(leads.setdefault((row["channel"], audience), row), row)
         rows.append(row)
     if rows:
         connection.execute(insert(tables.outbox), rows)
@@ -232,24 +236,71 @@ def consequences(
     if state in (PENDING, SUPERSEDED):
         return []
     row = dict(connection.execute(select(tables.outbox).where(_o.row == number)).mappings().one())
-    _fall_back(connection, row, times)
+    goes_on = _fall_back(connection, row, times)
     with_it = select(tables.outbox).where(_o.digest == row["id"], _o.state == SUPERSEDED)
     for member in connection.execute(with_it).mappings().all():
         _fall_back(connection, dict(member), times)
-    return [undelivered(row, times.now)]
+    if row["kind"] == Kind.DIGEST and not goes_on:
+        _hold_again(connection, str(row["id"]), times)
+    return [undelivered(row, times.now)] if row["kind"] in _KINDS else []
 
 
-def _fall_back(connection: Connection, row: dict[str, object], times: Times) -> None:
-    """Write the row for the next channel of the same contact, at once."""
+def _fall_back(connection: Connection, row: dict[str, object], times: Times) -> bool:
+    """Write the row for the next channel of the same contact, at once; False if there is none."""
     rest = json.loads(str(row["fallback"]))
     if not rest:
-        return
-    note = _NOTE.decode(str(row["payload"]))
+        return False
+    try:
+        note = _NOTE.decode(str(row["payload"]))
+    except msgspec.MsgspecError:  # of another version: it must hold up nobody
+        return False
+    if _told_newer(connection, note, rest, Grade(int(str(row["urgency"])))):
+        return True
     address = Address(note.contact, rest[0], tuple(rest[1:]))
     fresh = new_row(note, address, Grade(int(str(row["urgency"]))), times)
-    known = connection.execute(select(_o.row).where(_o.dedup == fresh["dedup"])).first()
-    if known is None:
+    if not note.incident:  # a digest: nothing but its row tells it from yesterday's
+        fresh["dedup"] = f"{row['id']}:{rest[0]}"
+    if connection.execute(select(_o.row).where(_o.dedup == fresh["dedup"])).first() is None:
         connection.execute(insert(tables.outbox), [fresh])
+        if not note.incident:  # it is this one now that tells them
+            held = update(tables.outbox).where(_o.digest == row["id"], _o.state == SUPPRESSED)
+            connection.execute(held.values(digest=fresh["id"]))
+    return True
+
+
+def _hold_again(connection: Connection, digest: str, times: Times) -> None:
+    """Let the next digest tell what no channel took; what is a day old nobody waits for."""
+    connection.execute(
+        update(tables.outbox)
+        .where(
+            _o.digest == digest, _o.state == SUPPRESSED, _o.created_at > times.now - LONGEST_HELD_MS
+        )
+        .values(digest="", digest_at=times.now + HELD_AGAIN_MS, changed_at=times.now)
+    )
+
+
+def _told_newer(
+    connection: Connection, note: Notification, rest: Sequence[str], urgency: Grade
+) -> bool:
+    """Tell whether this contact has a newer announcement, or gets one over the channels left.
+
+    The older one would come after it, as if it were news: a danger after its all-clear.
+    """
+    newer = and_(_o.incident == note.incident, _o.contact == note.contact, _o.seq > note.seq)
+    if connection.execute(select(_o.row).where(newer, _o.state == ACCEPTED)).first() is not None:
+        return True
+    waiting = connection.execute(
+        select(_o.row, _o.urgency, _o.channel, _o.fallback).where(newer, _o.state == PENDING)
+    ).all()
+    heirs = [
+        row for row in waiting if not {row.channel, *json.loads(row.fallback)}.isdisjoint(rest)
+    ]
+    lifted = [row.row for row in heirs if row.urgency < urgency]
+    if lifted:
+        connection.execute(
+            update(tables.outbox).where(_o.row.in_(lifted)).values(urgency=int(urgency))
+        )
+    return bool(heirs)
 
 
 def undelivered(row: Mapping[str, object], now: int) -> tuple[int, Event]:

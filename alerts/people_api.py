@@ -13,9 +13,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response, params
 from pydantic import BaseModel, Field
 
-from alerts.access import Access, guard
+from alerts.access import Access
 from alerts.cycle_api import answer
 from alerts.duty_store import DutyError
+from alerts.path_types import Number
 from alerts.people import PeopleDesk
 from alerts.register import Volunteer
 from alerts.register_store import RegisterError
@@ -89,7 +90,7 @@ def people_router(people: PeopleDesk, access: Access) -> APIRouter:
         access: Who may change anything, and read what is private.
     """
     router = APIRouter(prefix="/api/v1", tags=["people"])
-    private = [Depends(guard(access))]
+    private = [Depends(access.permit)]
     _add_plans(router, people, private)
     _add_duty(router, people, private)
     _add_registers(router, people, private)
@@ -120,7 +121,7 @@ def _add_plans(router: APIRouter, people: PeopleDesk, private: list[params.Depen
         return answer(people.lint())
 
     @router.get("/incidents/{number}/plan", dependencies=private, response_model=None)
-    def plan(number: int) -> Response:
+    def plan(number: Number) -> Response:
         """The plan of an incident: steps, who can be asked, what to take, doors."""
         found = people.plan(number)
         if found is None:
@@ -129,7 +130,7 @@ def _add_plans(router: APIRouter, people: PeopleDesk, private: list[params.Depen
         return answer(found)
 
     @router.post("/incidents/{number}/roll-call", dependencies=private, response_model=None)
-    def roll_call(number: int, body: DoorBody) -> Response:
+    def roll_call(number: Number, body: DoorBody) -> Response:
         """Tick a door."""
         with refusals():
             people.tick_door(number, body.zone, body.door, body.state, body.who)
@@ -163,7 +164,7 @@ def _add_duty(router: APIRouter, people: PeopleDesk, private: list[params.Depend
             return answer(people.hand_over(body.who, body.text))
 
     @router.post("/hand-overs/{number}/acknowledge", dependencies=private, response_model=None)
-    def taken(number: int, body: PersonBody) -> Response:
+    def taken(number: Number, body: PersonBody) -> Response:
         """Somebody of the next shift has read it."""
         with refusals():
             return answer(people.take_hand_over(number, body.who))
@@ -185,14 +186,16 @@ def _add_registers(router: APIRouter, people: PeopleDesk, private: list[params.D
         with refusals():
             return answer(people.keep_volunteer(one, body.who))
 
-    @router.post("/volunteers/{name}/withdraw", dependencies=private, response_model=None)
+    @router.post(
+        "/volunteers/{name}/withdraw", dependencies=private, status_code=204, response_model=None
+    )
     def withdraw(name: str) -> Response:
         """Take the consent back."""
         with refusals():
             people.withdraw(name)
         return Response(status_code=204)
 
-    @router.delete("/volunteers/{name}", dependencies=private, response_model=None)
+    @router.delete("/volunteers/{name}", dependencies=private, status_code=204, response_model=None)
     def erase(name: str) -> Response:
         """Forget name and number; no import brings them back."""
         with refusals():

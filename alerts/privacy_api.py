@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, Depends, HTTPException, Path, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Path, Response
 
+from alerts.access import Access
 from alerts.privacy import PersonError, Privacy
 
 _ID = Annotated[str, Path(max_length=40)]
 
 
-def privacy_router(privacy: Privacy, may_change: Callable[[Request], None]) -> APIRouter:
+def privacy_router(privacy: Privacy, access: Access) -> APIRouter:
     """Return the routes; reading needs the token, too.
 
     Args:
         privacy: Who finds and erases.
-        may_change: Refuses a request without the token.
+        access: Who may read and erase.
     """
     router = APIRouter(
-        prefix="/api/v1/persons", tags=["privacy"], dependencies=[Depends(may_change)]
+        prefix="/api/v1/persons", tags=["privacy"], dependencies=[Depends(access.permit)]
     )
 
     @router.get("", response_model=None)

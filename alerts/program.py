@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
 from prometheus_client import CollectorRegistry
 
 from alerts.act_store import ActStore, KeptAct
@@ -12,11 +13,24 @@ from alerts.channels.callback import CalledBack
 from alerts.cycle_views import CyclePort, WithholdingPort
 from alerts.database import Database
 from alerts.delivery_views import ChannelView
+from alerts.health import OwnHealth
 from alerts.metrics import Metrics
 from alerts.reaching import Reaching
 from alerts.store import Store
 from core.broker import Broker
 from core.clock import Clock
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """Whether people would be told of a danger that begins now.
+
+    Attributes:
+        status: `ok` if every check holds, else `not ready`.
+        checks: What must hold, by name.
+    """
+
+    status: str
+    checks: dict[str, bool]
 
 
 class Program:
@@ -30,6 +44,7 @@ class Program:
         clock: Clock of the run.
         acts: What stations did by themselves.
         reaching: What sends.
+        health: Whether anybody judges.
         metrics: What Prometheus may ask.
         cycle: Which reviews are owed.
         withholding: What is withheld.
@@ -45,6 +60,7 @@ class Program:
         *,
         acts: ActStore,
         reaching: Reaching,
+        health: OwnHealth,
         metrics: Metrics,
         cycle: CyclePort,
         withholding: WithholdingPort,
@@ -55,6 +71,7 @@ class Program:
         self._store = store
         self._acts = acts
         self._reaching = reaching
+        self._health = health
         self._metrics = metrics
         self._clock = clock
         self._cycle = cycle
@@ -83,10 +100,11 @@ class Program:
         return self._reaching.channels()
 
     def readiness(self) -> dict[str, bool]:
-        """Return what must hold so that people would be told."""
+        """Return what must hold so that people would be told of a danger that begins now."""
         return {
             "broker": self._broker.linked,
             "database": self._database.writable(),
+            "detectors": self._health.judging,
             **self._reaching.turning(),
         }
 

@@ -10,8 +10,9 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
-from alerts.access import Access, guard
+from alerts.access import Access
 from alerts.cycle_api import answer
+from alerts.path_types import Number
 from alerts.people import PeopleDesk
 from alerts.people_api import bounded_body, refusals
 from alerts.report_limits import ClientMarks, ReportLimits, client_address
@@ -93,7 +94,9 @@ def _add_saying(router: APIRouter, people: PeopleDesk, door: ReportDoor) -> None
             busy = ReportError(
                 f"too many reports; in danger call {phone}", f"上报太多；有危险请拨打 {phone}"
             )
-            raise HTTPException(429, str(busy)) from busy
+            raise HTTPException(
+                429, str(busy), {"retry-after": f"{form.per_client_s:.0f}"}
+            ) from busy
         data = await bounded_body(request, MOST_BODY_BYTES)
         try:
             body = msgspec.json.decode(data, type=ReportBody)
@@ -111,7 +114,7 @@ def _add_saying(router: APIRouter, people: PeopleDesk, door: ReportDoor) -> None
 
 
 def _add_deciding(router: APIRouter, people: PeopleDesk, access: Access) -> None:
-    private = [Depends(guard(access))]
+    private = [Depends(access.permit)]
 
     @router.get("", dependencies=private, response_model=None)
     def reports(limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> Response:
@@ -119,27 +122,27 @@ def _add_deciding(router: APIRouter, people: PeopleDesk, access: Access) -> None
         return answer(people.reports.latest(limit))
 
     @router.post("/{number}/confirm", dependencies=private, response_model=None)
-    def confirm(number: int, body: VerdictBody) -> Response:
+    def confirm(number: Number, body: VerdictBody) -> Response:
         """Somebody has looked: it is so."""
         with refusals():
             by, grade = people.person_id(body.who), grade_named(body.grade or "yellow")
             return answer(people.reports.confirm(number, by, grade, body.reason))
 
     @router.post("/{number}/dismiss", dependencies=private, response_model=None)
-    def dismiss(number: int, body: VerdictBody) -> Response:
+    def dismiss(number: Number, body: VerdictBody) -> Response:
         """Somebody has looked: it is not so."""
         with refusals():
             by = people.person_id(body.who)
             return answer(people.reports.dismiss(number, by, body.reason))
 
     @router.post("/{number}/end", dependencies=private, response_model=None)
-    def end(number: int, body: VerdictBody) -> Response:
+    def end(number: Number, body: VerdictBody) -> Response:
         """What was confirmed is over."""
         with refusals():
             return answer(people.reports.end(number, people.person_id(body.who), body.reason))
 
-    @router.delete("/{number}", dependencies=private, response_model=None)
-    def erase(number: int) -> Response:
+    @router.delete("/{number}", dependencies=private, status_code=204, response_model=None)
+    def erase(number: Number) -> Response:
         """Forget what was said and by whom."""
         with refusals():
             people.reports.erase(number)

@@ -44,6 +44,7 @@ from alerts.routing import unreachable
 from alerts.standards import Standards, StandardsSettings
 from alerts.statuses import Statuses
 from alerts.store import StaleError, Store
+from alerts.views import IncidentError
 from alerts.watch import Watch
 from alerts.withholding_desk import WithholdingDesk
 from alerts.withholding_store import WithholdingStore
@@ -196,7 +197,7 @@ class AlertService(IncidentDesk):
         )  # fmt: skip
         self.program = Program(
             self._broker, self._database, self._channels, store, clock, acts=self._act_store,
-            reaching=self._reaching, metrics=self.metrics, cycle=self.cycle,
+            reaching=self._reaching, health=self._health, metrics=self.metrics, cycle=self.cycle,
             withholding=self.withholding,
         )  # fmt: skip
         self.desks = Desks(
@@ -216,6 +217,7 @@ class AlertService(IncidentDesk):
             log.warning("not everybody can be told", problem=problem)
         for step in self.people.response.unowned:
             log.warning("nobody owns a step of a plan", step=step)
+        self._note_applied()
         for channel in self._channels.values():
             if isinstance(channel, OrdersStations):
                 channel.use_stations(self._orders)
@@ -224,6 +226,14 @@ class AlertService(IncidentDesk):
         self._thread.start()
         self.standards.start()
         self._broker.start()
+
+    def _note_applied(self) -> None:
+        """A lesson that can't be written down must not keep people from being told."""
+        try:
+            for lesson in self.cycle.note_applied():
+                log.info("a lesson is applied", lesson=lesson)
+        except (IncidentError, StaleError, SQLAlchemyError) as error:
+            log.warning("whether lessons are applied is not written down", error=str(error)[:200])
 
     def stop(self) -> None:
         """End cleanly: settle what is under way, keep the rest in the outbox."""
@@ -327,16 +337,18 @@ class AlertService(IncidentDesk):
         if now_s < self._due_s:
             return
         self._due_s = now_s + TICK_S
-        for finding in (
-            *self._health.findings(),
-            *self.standards.findings(),
-        ):
-            self._watch.take(finding, None)
-        self._acts.tick()
+        # What goes wrong with what we say of ourselves, or with what stations did, stops no ladder.
+        failure = attempt_each(lambda step: step(), (self._say_own, self._acts.tick))
         self._watch.tick()
         self.drills.tick()
         self._heartbeat.beat()
         self.people.tick()
+        if failure is not None:
+            raise failure
+
+    def _say_own(self) -> None:
+        for finding in (*self._health.findings(), *self.standards.findings()):
+            self._watch.take(finding, None)
 
     def _tell_others(self) -> None:
         changes, exercises = self._watch.changes(), self.drills.changes()

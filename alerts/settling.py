@@ -14,9 +14,17 @@ from alerts import tables
 from alerts.breaker import MAX_RETRY_AFTER_S
 from alerts.channels.base import Outcome, OutcomeKind
 from alerts.dispatch import Claimed
-from alerts.impersonal import impersonal
+from alerts.impersonal import impersonal, storable
 from alerts.incident import Event, Happening, Kind
-from alerts.outbox import ACCEPTED, DEAD, FAILED, PENDING, SUPERSEDED, Times, consequences
+from alerts.outbox import (
+    ACCEPTED,
+    DEAD,
+    FAILED,
+    PENDING,
+    SUPERSEDED,
+    Times,
+    consequences,
+)
 from core.grade import Grade
 
 # Full-jitter exponential back-off in run seconds (channels reference 2.2): base, cap.
@@ -51,9 +59,9 @@ def accept(
         [
             {
                 "which": claimed.row,
-                "their_id": outcome.vendor_id[:200],
-                "their_code": outcome.vendor_code[:40],
-                "their_detail": outcome.detail[:500],
+                "their_id": storable(outcome.vendor_id, 200),
+                "their_code": storable(outcome.vendor_code, 40),
+                "their_detail": storable(outcome.detail, 500),
             }
             for claimed, outcome in done
         ],
@@ -106,9 +114,9 @@ def settle(
     values: dict[str, object] = {
         "lease_until_wall": 0,
         "changed_at": times.now,
-        "vendor_id": outcome.vendor_id[:200],
-        "vendor_code": outcome.vendor_code[:40],
-        "detail": impersonal(outcome.detail[:500]),
+        "vendor_id": storable(outcome.vendor_id, 200),
+        "vendor_code": storable(outcome.vendor_code, 40),
+        "detail": impersonal(storable(outcome.detail, 500)),
     }
     again = outcome.kind is OutcomeKind.RETRY or (
         outcome.kind is OutcomeKind.UNKNOWN and resend_unknown
@@ -122,19 +130,24 @@ def settle(
         values["next_at"] = due
         if due > claimed.deadline_at:
             values["state"] = DEAD
-    connection.execute(
+    written = connection.execute(
         update(tables.outbox).where(_o.row == claimed.row, _o.state == PENDING).values(**values)
     )
+    if not written.rowcount:
+        return []  # its fate was settled meanwhile: accepted, or given up
     return consequences(connection, claimed.row, str(values.get("state", PENDING)), times)
 
 
 def next_try(claimed: Claimed, outcome: Outcome, times: Times) -> int:
-    """Return when (run ms) the row is due again: what the vendor asked for, else full jitter."""
-    if outcome.retry_after_s is not None:
-        wait_s = min(max(outcome.retry_after_s, 0.0), MAX_RETRY_AFTER_S) * times.speed
-    else:
-        base, cap = BACKOFF_RED_S if claimed.urgency is Grade.RED else BACKOFF_S
-        wait_s = _DICE.uniform(0, min(cap, base * 2 ** min(claimed.attempts - 1, 16)))
+    """Return when (run ms) the row is due again: full jitter, not before the vendor wants it.
+
+    A vendor that asks for no wait at all (Retry-After: 0, or a date that has passed) is not called
+    twenty times a second.
+    """
+    base, cap = BACKOFF_RED_S if claimed.urgency is Grade.RED else BACKOFF_S
+    wait_s = _DICE.uniform(0, min(cap, base * 2 ** min(claimed.attempts - 1, 16)))
+    asked_s = min(max(outcome.retry_after_s or 0.0, 0.0), MAX_RETRY_AFTER_S)
+    wait_s = max(wait_s, asked_s * times.speed)
     return times.now + max(round(wait_s * 1000), round(MIN_BACKOFF_WALL_MS * times.speed))
 
 

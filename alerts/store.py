@@ -238,12 +238,18 @@ class Store(Records):
             raise StaleError(f"incident {state.number} was changed meanwhile")
 
     def untold(self, number: int, seq: int) -> bool:
-        """Tell whether nobody was told an announcement, and nobody will be by what still waits."""
+        """Tell whether nobody was told an announcement, and nobody will be by what still waits.
+
+        A siren that has sounded and residents who were told could not take it over.
+        """
         with self.database.read() as connection:
             states = set(
                 connection.execute(
                     select(_o.state).where(
-                        _o.incident == number, _o.seq == seq, _o.state != outbox.SUPERSEDED
+                        _o.incident == number,
+                        _o.seq == seq,
+                        _o.state != outbox.SUPERSEDED,
+                        _o.contact.notin_(self.announcer.bystanders),
                     )
                 ).scalars()
             )

@@ -28,7 +28,11 @@ def voice_router(channels: Mapping[str, CalledBack]) -> APIRouter:
     """
     router = APIRouter(prefix="/api/v1/voice", tags=["voice"])
 
-    @router.post("/{channel}/{path:path}", response_model=None)
+    @router.post(
+        "/{channel}/{path:path}",
+        response_model=None,
+        responses={204: {"description": "Noted; there is nothing to say."}},
+    )
     async def called_back(
         request: Request,
         channel: Annotated[str, Path(max_length=80)],

@@ -8,9 +8,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Query, Response
 from pydantic import BaseModel, Field
 
-from alerts.access import Access, guard
+from alerts.access import Access
 from alerts.cycle_api import answer
 from alerts.cycle_views import WithholdingPort, WithholdingView
+from alerts.path_types import Number
 from alerts.views import IncidentError
 from alerts.withholding import Scope, WithholdingKind
 from core.clock import Clock
@@ -67,7 +68,7 @@ class ReleaseBody(BaseModel):
 def withholding_router(port: WithholdingPort, access: Access, clock: Clock) -> APIRouter:
     """Return the routes."""
     router = APIRouter(prefix="/api/v1/withholdings", tags=["withholding"])
-    change = [Depends(guard(access))]
+    change = [Depends(access.permit)]
 
     @router.get("", response_model=None)
     def withholdings(
@@ -99,13 +100,13 @@ def withholding_router(port: WithholdingPort, access: Access, clock: Clock) -> A
         return response
 
     @router.post("/{number}/extend", dependencies=change, response_model=None)
-    def extend(number: int, body: ExtensionBody) -> Response:
+    def extend(number: Number, body: ExtensionBody) -> Response:
         """Give it a new end."""
         until = clock.now_ms() + round(body.minutes * 60_000)
         return _changed(lambda: port.extend(number, body.who, until))
 
     @router.post("/{number}/release", dependencies=change, response_model=None)
-    def release(number: int, body: ReleaseBody) -> Response:
+    def release(number: Number, body: ReleaseBody) -> Response:
         """End it now; everything is judged again."""
         return _changed(lambda: port.release(number, body.who))
 

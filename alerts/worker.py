@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from alerts import breaker, dispatch, journal, outbox, settling
 from alerts.attempt import Attempts
@@ -97,6 +97,7 @@ class Worker:
         self._inbox: queue.SimpleQueue[_Done | None] = queue.SimpleQueue()
         self._unsettled: list[_Done] = []
         self._busy: dict[str, int] = dict.fromkeys(channels, 0)
+        self._leases: dict[int, int] = {}  # row -> until when (wall ms) we hold it
         self._threads = sum(channel.concurrency for channel in channels.values())
         self._disabled: set[str] = set()
         self._swept: frozenset[str] | None = None
@@ -131,6 +132,7 @@ class Worker:
             self._step_safely()
         for row in self._senders.stop():  # not begun: the next start finds them leased by us
             self._busy[row.channel] -= 1
+            self._leases.pop(row.row, None)
         for _ in range(20):  # the sends under way end within their time-outs; wait a little
             if not any(self._busy.values()) and not self._unsettled:
                 break
@@ -191,14 +193,19 @@ class Worker:
         with self._database.write() as connection:
             breakers = breaker.read(connection)
             events = self._settle(connection, settled, times)
+            held = self._hold(connection, {item.claimed.row for item in settled}, times)
             self._judge(connection, breakers, settled, times.wall)
             events += self._give_up(connection, breakers, times)
             claimed = self._claim(connection, breakers, times) if claim else []
             due = None if claimed else dispatch.next_due(connection)
             events = [(number, event) for number, event in events if number]
             journal.append(connection, events)
+        self._leases |= held
         del self._unsettled[: len(settled)]
+        for item in settled:
+            self._leases.pop(item.claimed.row, None)
         for row in claimed:
+            self._leases[row.row] = times.wall + dispatch.LEASE_MS
             self._busy[row.channel] += 1
             self._senders.submit(row)
         changed = {number for number, _ in events}
@@ -206,6 +213,22 @@ class Worker:
         if changed:
             self._told(changed)
         return self._wait_s(due, times)
+
+    def _hold(self, connection: Connection, settled: set[int], times: Times) -> dict[int, int]:
+        """Renew the leases of what is still under way before they run out; return which, and until.
+
+        A slow channel, a machine that slept or a clock that was put forward must not make us send
+        a message again while we are sending it.
+        """
+        ends = times.wall + dispatch.LEASE_MS
+        old = [
+            row
+            for row, until in self._leases.items()
+            if row not in settled and not ends - dispatch.LEASE_MS // 2 < until <= ends
+        ]
+        if old:
+            dispatch.renew(connection, old, times.wall)
+        return dict.fromkeys(old, ends)
 
     def _judge(
         self,
@@ -233,6 +256,7 @@ class Worker:
         now_s = self._clock.monotonic_s()
         if now_s >= self._expire_s:
             self._expire_s = now_s + EXPIRE_S
+            dispatch.follow_clock(connection, times)
             events += outbox.expire(connection, times)
             for chore in self._chores:
                 events += self._do(chore, connection, times)
@@ -277,7 +301,7 @@ class Worker:
             if name in breakers:
                 slots = breakers[name].slots(times.wall, slots)
             if name not in self._disabled:
-                rooms[name] = Room(slots, channel.per_minute)
+                rooms[name] = Room(slots, channel.per_minute, channel.per_second)
         free = sum(max(room.slots, 0) for room in rooms.values())
         claimed = dispatch.claim(connection, self._owner, rooms, free, times) if free else []
         for name in {row.channel for row in claimed}:
@@ -288,6 +312,27 @@ class Worker:
         return claimed
 
     def _settle(
+        self, connection: Connection, done: Sequence[_Done], times: Times
+    ) -> list[tuple[int, Event]]:
+        """Write down what came back; an outcome that can't be written holds up no other.
+
+        Its row is sent again once its lease has run out.
+        """
+        if not done:
+            return []
+        try:
+            with connection.begin_nested():
+                return self._settle_together(connection, done, times)
+        except (OperationalError, InterfaceError):  # the database, not the outcome
+            raise
+        except Exception:
+            if len(done) == 1:
+                self._metrics.errors.labels("outcome").inc()
+                log.exception("an outcome could not be written down")
+                return []
+        return [event for item in done for event in self._settle(connection, [item], times)]
+
+    def _settle_together(
         self, connection: Connection, done: Sequence[_Done], times: Times
     ) -> list[tuple[int, Event]]:
         accepted = [item for item in done if item.outcome.kind is OutcomeKind.ACCEPTED]
@@ -304,8 +349,11 @@ class Worker:
         return events
 
     def _send(self, row: Claimed) -> None:
-        outcome = self._attempts.send(row)
-        if outcome.disable:
-            self._disabled.add(row.channel)
-        self._inbox.put(_Done(row, outcome))
+        outcome = Outcome(OutcomeKind.UNKNOWN, vendor_code="bug", detail="the attempt failed")
+        try:
+            outcome = self._attempts.send(row)
+        finally:  # whatever happened, the row is not ours any more
+            if outcome.disable:
+                self._disabled.add(row.channel)
+            self._inbox.put(_Done(row, outcome))
         self._health(row.channel, outcome)

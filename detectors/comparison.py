@@ -6,6 +6,7 @@ warns of nothing. A danger is what a limit of orange or worse has measured under
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -15,7 +16,7 @@ import numpy as np
 from core.finding import Hazard
 from core.grade import Grade
 from detectors.limit_lane import NEVER
-from detectors.trial import Alert, Episode, Place, Trial, merged
+from detectors.trial import MERGE_MS, Alert, Episode, Place, Trial, merged
 
 # An alert this long before a danger warns of it.
 _WARNS_MS = 24 * 3_600_000
@@ -39,6 +40,7 @@ class Change:
         old_false, new_false: Alerts of yellow or worse that had nothing to do with a danger.
         gained, lost: Alerts that only the new, only the old profile gave.
         verdict: `better`, `worse`, `mixed` or `same`.
+        old_worst, new_worst: How many alerts had which worst grade under each profile.
     """
 
     zone: str
@@ -53,6 +55,43 @@ class Change:
     gained: tuple[Alert, ...]
     lost: tuple[Alert, ...]
     verdict: str
+    old_worst: dict[Grade, int]
+    new_worst: dict[Grade, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """What both profiles would have told of something that really happened.
+
+    Attributes:
+        danger_at: When a limit of orange or worse was first reached in it under either profile, in
+            milliseconds; None if none was.
+        old_reached, new_reached: When each grade was reached first, in milliseconds.
+    """
+
+    danger_at: int | None
+    old_reached: dict[Grade, int]
+    new_reached: dict[Grade, int]
+
+
+def occasion(old: Trial, new: Trial, place: Place, start_ms: int, end_ms: int) -> Occasion:
+    """Return what two finished trials tell of one place between two instants.
+
+    An alert that ended up to an hour before belongs to it: alerts so close are one (`Trial`).
+    """
+
+    def reached(alerts: Iterable[Alert]) -> dict[Grade, int]:
+        first: dict[Grade, int] = {}
+        for alert in alerts:
+            if (alert.zone, alert.hazard) != place or alert.start > end_ms:
+                continue
+            if alert.end >= start_ms - MERGE_MS:
+                for grade, at in alert.reached.items():
+                    first[grade] = min(at, first.get(grade, at))
+        return first
+
+    dangers = [*reached(old.dangers).values(), *reached(new.dangers).values()]
+    return Occasion(min(dangers, default=None), reached(old.alerts), reached(new.alerts))
 
 
 def compare(old: Trial, new: Trial, start_ms: int, end_ms: int) -> list[Change]:
@@ -100,7 +139,14 @@ def _change(place: Place, old: Trial, new: Trial, start_ms: int, months: float) 
         gained,
         lost,
         words.get((better, worse), "same"),
+        _worst(before),
+        _worst(after),
     )
+
+
+def _worst(alerts: Iterable[Alert]) -> dict[Grade, int]:
+    counted = Counter(alert.peak for alert in alerts)
+    return {grade: counted[grade] for grade in sorted(counted)}
 
 
 def _copy(alert: Alert) -> Alert:

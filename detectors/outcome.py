@@ -80,7 +80,8 @@ class Outcomes:
         self._judged[cells] = True
         lowest = bank.lane.kinds.lowest[bank.lane.kind[of_slot[:, 0]]]
         share = bank.lane.value[of_slot[:, 0]] / np.where(lowest > 0, lowest, np.inf)
-        self._score[cells] = np.clip(0.5 * share, 0.0, _STILL)
+        # A rule that can't judge yet has no number: that is quiet, too.
+        self._score[cells] = np.clip(np.nan_to_num(0.5 * share), 0.0, _STILL)
         noted = np.flatnonzero((grade > 0) | (fault != NO_REASON))
         if noted.size:
             self._explain(noted, of_slot, cells, (grades, grade), (found, fault))

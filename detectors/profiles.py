@@ -36,6 +36,8 @@ MEAN_SUFFIX = "-24h-mean"
 _SHARE_HYSTERESIS = 0.05
 # Deadband of published limits: this share of the limit, at least the quantity's own.
 _HYSTERESIS = 0.02
+# Of water no more than that share of a stage of 10 m: a limit of 312 m counts from the sea.
+_WATER_HYSTERESIS_M = 0.20
 # Readings faster than this must agree three times; slower ones are means already.
 _FAST_S = 60.0
 _DOWN_MS = 300_000
@@ -79,7 +81,10 @@ def published_rule(limits: list[float], quantity: Quantity, interval_s: float) -
         Level(grade, limit, 0, samples, _DOWN_MS)
         for grade, limit in zip(grades, ordered, strict=False)
     )[::-1]
-    hysteresis = max(FACTS[quantity].hysteresis, _HYSTERESIS * abs(ordered[-1]))
+    share = _HYSTERESIS * abs(ordered[-1])
+    if quantity is Quantity.WATER_LEVEL:
+        share = min(share, _WATER_HYSTERESIS_M)
+    hysteresis = max(FACTS[quantity].hysteresis, share)
     return LimitRule(levels, True, hysteresis, gap_ms(interval_s), "published with the recording")
 
 

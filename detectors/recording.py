@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import gzip
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import numpy as np
 
 from core.quantity import Quantity, UnknownUnitError, factor_to_canonical
 from detectors.limit_lane import Flags, Floats, Ints
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MS = dt.timedelta(milliseconds=1)
+_BOM = b"\xef\xbb\xbf"
+# A year of 366 days: what comes less often is no series of readings.
+_LONGEST_S = 31_622_400.0
 
 
 class RecordingError(ValueError):
@@ -32,7 +44,7 @@ class Facts(msgspec.Struct, frozen=True):
     name: str
     kind: str
     channels: dict[str, ChannelFacts]
-    interval_s: float
+    interval_s: Annotated[float, msgspec.Meta(gt=0, le=_LONGEST_S)]
     timezone: str | None = None
     limits: dict[str, dict[str, float]] = {}
 
@@ -87,30 +99,60 @@ def read_recording(path: Path) -> Recording:
     facts_path = path.with_name(base + ".json")
     if path.suffix == ".json":
         path = path.with_name(base + ".csv.gz")
-    try:
-        facts = msgspec.json.decode(facts_path.read_bytes(), type=Facts)
+    with _naming(facts_path):
+        facts = msgspec.json.decode(json_bytes(facts_path), type=Facts)
+    with _naming(path):
         texts, columns = _read_rows(path)
         at = _times(texts)
-    except OSError as error:
-        raise RecordingError(f"{error.filename or path}: {error.strerror or error}") from error
-    except (EOFError, msgspec.MsgspecError, ValueError) as error:
-        raise RecordingError(f"{path}: {error}") from error
     channels = tuple(
         _channel(facts, name, columns[name]) for name in facts.channels if name in columns
     )
     return Recording(facts, texts, at, channels)
 
 
+def json_bytes(path: Path) -> bytes:
+    """Return a JSON file as the decoder takes it: without the mark that some editors begin with.
+
+    Raises:
+        OSError: It can't be read.
+    """
+    return path.read_bytes().removeprefix(_BOM)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Let every way in which a file can be broken end in one error that names it."""
+    try:
+        yield
+    except OSError as error:
+        raise RecordingError(f"{path}: {error.strerror or error}") from error
+    except (
+        ValueError,
+        msgspec.MsgspecError,
+        EOFError,
+        zlib.error,
+        csv.Error,
+        RecursionError,
+    ) as error:
+        raise RecordingError(f"{path}: {error}") from error
+
+
 def _read_rows(path: Path) -> tuple[tuple[str, ...], dict[str, Floats]]:
     opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", encoding="utf-8", newline="") as file:
+    with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
         rows = csv.reader(file)
         header = next(rows, [])
         if not header or header[0] != "at":
-            raise RecordingError(f"{path}: the first column must be `at`")
-        cells = [row for row in rows if row]
-    if any(len(row) != len(header) for row in cells):
-        raise RecordingError(f"{path}: a row has not {len(header)} cells")
+            raise ValueError("the first column must be `at`")
+        twice = [name for name, times in Counter(header).items() if times > 1]
+        if twice:
+            raise ValueError(f"more than one column is called `{twice[0]}`")
+        cells = []
+        for row in rows:
+            if row and len(row) != len(header):
+                raise ValueError(f"line {rows.line_num} has {len(row)} cells, not {len(header)}")
+            if row:
+                cells.append(row)
     columns = list(zip(*cells, strict=True)) if cells else [()] * len(header)
     return tuple(columns[0]), {
         name: np.array([_number(text) for text in column])
@@ -127,8 +169,28 @@ def _number(text: str) -> float:
 
 
 def _times(texts: tuple[str, ...]) -> Ints:
-    stamps = np.array([text.removesuffix("Z") for text in texts], "datetime64[ms]")
-    return stamps.astype(np.int64)
+    at = np.empty(len(texts), np.int64)
+    for row, text in enumerate(texts):
+        try:
+            at[row] = moment_ms(text)
+        except ValueError:
+            raise ValueError(f"reading {row + 1}: {text!r} is no time of ISO 8601") from None
+    return at
+
+
+def moment_ms(text: str) -> int:
+    """Return an ISO 8601 time in milliseconds since the epoch; without an offset it is UTC.
+
+    Raises:
+        ValueError: *text* is no such time.
+
+    >>> moment_ms("1970-01-01T00:00:01Z"), moment_ms("1970-01-01T08:00:01+08:00")
+    (1000, 1000)
+    """
+    moment = dt.datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=dt.UTC)
+    return (moment - _EPOCH) // _MS
 
 
 def _channel(facts: Facts, name: str, values: Floats) -> Channel:
@@ -141,4 +203,8 @@ def _channel(facts: Facts, name: str, values: Floats) -> Channel:
     except ValueError:
         quantity, factor = Quantity.OTHER, 1.0
     limits = {limit: value * factor for limit, value in facts.limits.get(name, {}).items()}
-    return Channel(name, quantity, told.unit, factor, limits, values * factor)
+    with np.errstate(over="ignore"):
+        converted = values * factor
+    # What no number can hold in the canonical unit is no number in the file's own unit either.
+    converted[np.isinf(converted)] = np.nan
+    return Channel(name, quantity, told.unit, factor, limits, converted)

@@ -24,7 +24,7 @@ from detectors.batch import NO_REASON, REASON_CODES, Batch
 from detectors.limit_lane import BAD, GOOD, UNCERTAIN, Bytes, Flags, Floats, Ints
 from detectors.outcome import Outcomes
 from detectors.panels import Panels
-from detectors.plan import SeriesPlan, plan_series, with_detectors
+from detectors.plan import SeriesPlan, Source, plan_series, with_detectors
 from detectors.profiles import (
     MEAN_SUFFIX,
     default_plan,
@@ -37,6 +37,10 @@ from detectors.recording import Channel, Recording, read_recording
 _DAY_MS = 86_400_000
 # Share of a day's readings that a 24 h mean needs (interfaces, Commands).
 _PRESENT = 0.75
+# The largest tides on Earth (Bay of Fundy, range 16.3 m after NOAA) fall by 8 m below the mean; and
+# no water stands higher than the highest ground, if its level counts from the sea.
+LOWEST_TIDE_M = -10.0
+HIGHEST_GROUND_M = 8_849.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +76,20 @@ def replay(
         together: The recordings are sensors of one site: lines come in the order of time.
         every: Give a line for every cell, not only where something is wrong.
 
-    Yields:
+    Returns:
+        Lines, one after the other, once all files are read:
         `{"recording", "at", "channel", "score", "grade", "fault", "detector", "because"}`.
 
     Raises:
         RecordingError: A file can't be read.
     """
     recordings = [read_recording(Path(path)) for path in paths]
+    return _told(recordings, community, together=together, every=every)
+
+
+def _told(
+    recordings: list[Recording], community: Community | None, *, together: bool, every: bool
+) -> Iterator[dict[str, Any]]:
     if together:
         recordings = believed(recordings, community)
     streams = [
@@ -217,6 +228,8 @@ def day_means(at: Ints, values: Floats, interval_s: float) -> Floats:
     present = np.isfinite(values)
     sums = np.concatenate(([0.0], np.cumsum(np.where(present, values, 0.0))))
     counts = np.concatenate(([0], np.cumsum(present)))
+    # A row that is older than one before it must not let the search see rows behind it.
+    at = np.maximum.accumulate(at) if at.size else at
     first = np.searchsorted(at, at - _DAY_MS, side="right")
     last = np.arange(1, at.size + 1)
     count = counts[last] - counts[first]
@@ -258,9 +271,11 @@ def judge(
         batch = Batch(
             slot[here], at[here], value[here], quality[here], reason[here], never[: end - start]
         )
-        bank.advance(batch)
-        panels.advance(bank, batch)
-        outcomes.note(slot[here], row[here])
+        # An absurd reading (1e308) may overflow a share; infinitely far is what it then is.
+        with np.errstate(over="ignore", invalid="ignore"):
+            bank.advance(batch)
+            panels.advance(bank, batch)
+            outcomes.note(slot[here], row[here])
     outcomes.slot_of = {number: slot for slot, number in enumerate(judged)}
     return outcomes
 
@@ -274,7 +289,7 @@ def _cells(
     qualities, reasons = [none.astype(np.int8)], [none.astype(np.int8)]
     for slot, stream in enumerate(streams):
         present = np.flatnonzero(np.isfinite(stream.values))
-        quality, reason = gate(stream.plan.series.quantity, stream.values[present])
+        quality, reason = gate(stream.plan, stream.values[present])
         if stream.doubted is not None:
             wrong = stream.doubted[present]
             quality = np.where(wrong, BAD, quality).astype(np.int8)
@@ -297,19 +312,43 @@ def _cells(
     )
 
 
-def gate(quantity: Quantity, values: Floats) -> tuple[Bytes, Bytes]:
+def gate(plan: SeriesPlan, values: Floats) -> tuple[Bytes, Bytes]:
     """Return quality and reason of recorded values: what physics does not allow is not good.
 
     Beyond the range in the danger direction a sensor is saturated: at least this bad, so uncertain.
     """
-    facts = FACTS[quantity]
-    low, high = values < facts.lowest, values > facts.highest
-    dangerous = facts.danger in (Danger.HIGH, Danger.BOTH)
+    lowest, highest = believable(plan)
+    danger = FACTS[plan.series.quantity].danger
+    low, high = values < lowest, values > highest
+    dangerous = danger in (Danger.HIGH, Danger.BOTH)
     above = UNCERTAIN if dangerous else BAD
     quality = np.where(low, BAD, np.where(high, above, GOOD)).astype(np.int8)
     high_reason = REASON_CODES[Reason.SATURATED if dangerous else Reason.RANGE]
     reason = np.where(high, high_reason, NO_REASON)
     return quality, np.where(low, REASON_CODES[Reason.RANGE], reason).astype(np.int8)
+
+
+def believable(plan: SeriesPlan) -> tuple[float, float]:
+    """Return the lowest and the highest value of a recording that physics allows.
+
+    A recorded water level counts from the zero of its gauge, which a recording does not tell: the
+    bed, low water of a chart, the sea. Its limits show where it stands.
+    """
+    facts = FACTS[plan.series.quantity]
+    if plan.series.quantity is not Quantity.WATER_LEVEL:
+        return facts.lowest, facts.highest
+    limits = [
+        level.limit
+        for rule in plan.rules
+        if rule.source is Source.VALUE
+        for level in rule.limits.levels
+    ]
+    if not limits:
+        return LOWEST_TIDE_M, HIGHEST_GROUND_M
+    return (
+        min(LOWEST_TIDE_M, min(limits) - facts.highest),
+        max(facts.highest, max(limits) + facts.highest),
+    )
 
 
 Entry = tuple[int, int, int, dict[str, Any]]

@@ -96,9 +96,10 @@ class SurgeLane:
         base = np.where(np.isnan(base), value, base)
         rise = np.where(known, value - self.last_value[lines], 0.0)
         way = target - base
-        counts = known & (rise > 0.0) & (value - base >= FLOOR_SHARE * way)
-        left = np.maximum(target - value, 0.0)
-        lead = np.where(counts, left * seconds / np.where(counts, rise, 1.0), NO_LEAD_S)
+        # Beyond its limit nothing is foreseen any more: the limit itself speaks, and the ripple of
+        # a falling flood is no surge.
+        counts = known & (rise > 0.0) & (value < target) & (value - base >= FLOOR_SHARE * way)
+        lead = np.where(counts, (target - value) * seconds / np.where(counts, rise, 1.0), NO_LEAD_S)
         lead = np.minimum(lead, NO_LEAD_S)
         crept = base + (value - base) * np.minimum(1.0, seconds / self._base_tau_s[kind])
         self.base[lines] = np.minimum(np.where(known, crept, base), value)

@@ -22,7 +22,7 @@ from detectors.panels import IN_TRIAL, Panels
 from detectors.plan import RulePlan, plan_of
 
 # Alerts of one zone closer than this are one.
-_MERGE_MS = 3_600_000
+MERGE_MS = 3_600_000
 # Readings of this much time are judged as one micro-batch.
 _BATCH_MS = 60_000
 
@@ -201,7 +201,7 @@ def merged(alerts: Iterable[Alert]) -> list[Alert]:
     last: dict[Place, Alert] = {}
     for alert in sorted(alerts, key=lambda one: one.start):
         before = last.get((alert.zone, alert.hazard))
-        if before is not None and alert.start - before.end < _MERGE_MS:
+        if before is not None and alert.start - before.end < MERGE_MS:
             before.end = max(before.end, alert.end)
             before.peak = max(before.peak, alert.peak)
             before.reached = alert.reached | before.reached

@@ -199,6 +199,13 @@ class LineFramer:
         self._buffer.clear()
         self._overlong = False
 
+    def take(self) -> bytes:
+        """Return the partial line and forget it, without counting it as discarded."""
+        line = bytes(self._buffer)
+        self._buffer.clear()
+        self._overlong = False
+        return line
+
     def feed(self, data: bytes) -> list[bytes]:
         """Take a piece of the stream; return the lines that it completes, without their end."""
         first, *rest = data.split(self._end)

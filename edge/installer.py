@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from types import FrameType
+from typing import NoReturn
 
 from core.clock import RunClock
 from edge.configuration import PortEntry
@@ -23,6 +25,14 @@ from edge.probe import ADDRESSES, LISTEN_S, ProbePlan, probe
 from edge.probe_report import as_json, told
 
 DONE, NOT_FOUND, WRONG_CALL = 0, 1, 2
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with a call in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with the code of a wrong call."""
+        self.exit(WRONG_CALL, f"{self.prog}: {message}; --help tells more\n")
 
 
 def numbers_of(text: str) -> tuple[int, ...]:
@@ -108,7 +118,7 @@ def run_listen(arguments: Sequence[str]) -> int:
     Returns:
         0 if at least one frame was good, 1 if none was, 2 for a wrong call.
     """
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="safety-eye listen",
         description="Show live what a device says: frames, errors, discarded bytes, readings. "
         "A device that must be asked is asked; nothing else is sent. Ctrl-C ends it.",
@@ -146,7 +156,7 @@ def run_probe(arguments: Sequence[str]) -> int:
     Returns:
         0 if a device was recognised, 1 if none was, 2 for a wrong call.
     """
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="safety-eye probe",
         description="Find out which of the known devices hangs on a serial port. Listens first; "
         "asks only where the line is silent, and only with commands that change nothing.",
@@ -197,7 +207,7 @@ def run_decode(arguments: Sequence[str]) -> int:
     Returns:
         0 if at least one value is good, 1 if none is, 2 for a wrong call.
     """
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="safety-eye decode",
         description="Decode the bytes of a device, without any port; one JSON line a value.",
     )
@@ -227,6 +237,9 @@ COMMANDS = {"listen": run_listen, "probe": run_probe, "decode": run_decode}
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one of the commands."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A device may name its values in Chinese on a terminal that can't show it.
+        sys.stdout.reconfigure(errors="backslashreplace")
     if given[:1] and given[0] in COMMANDS:
         return COMMANDS[given[0]](given[1:])
     return _refused("installer", f"expected {' or '.join(COMMANDS)} as the first word", WRONG_CALL)

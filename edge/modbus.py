@@ -230,7 +230,7 @@ def parse_reply(raw: bytes) -> Reply | None:
         return None
     address, function = raw[0], raw[1]
     if function & EXCEPTION_BIT:
-        if len(raw) != EXCEPTION_BYTES:
+        if len(raw) != EXCEPTION_BYTES or not raw[2]:  # codes begin at 1
             return None
         return Reply(address, function & ~EXCEPTION_BIT, b"", raw[2], raw)
     if function not in READS or len(raw) != 5 + raw[2]:

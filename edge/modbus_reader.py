@@ -38,9 +38,7 @@ class ReplyReader:
         self._asked = False
         self._head = bytearray()
         self._echo = b""
-        self._framer = BinaryFramer(
-            self._find_any, self._size_any, _judge_crc, tally, lead=_LEAD_BYTES
-        )
+        self._framer = BinaryFramer(self._find_any, self._size_any, _judge, tally, lead=_LEAD_BYTES)
 
     @property
     def pending(self) -> int:
@@ -69,7 +67,7 @@ class ReplyReader:
         def size_of(buffer: bytearray, at: int) -> int:
             return EXCEPTION_BYTES if buffer[at + 1] & EXCEPTION_BIT else size
 
-        self._framer = BinaryFramer(find, size_of, _judge_crc, self._tally, lead=_LEAD_BYTES)
+        self._framer = BinaryFramer(find, size_of, _judge, self._tally, lead=_LEAD_BYTES)
         return self._echo
 
     def reset(self) -> None:
@@ -143,5 +141,9 @@ def _pattern(shapes: Shapes) -> re.Pattern[bytes]:
     return re.compile(b".(?:" + b"|".join(heads) + b")", re.DOTALL)
 
 
-def _judge_crc(raw: bytes) -> Rejection | None:
-    return None if intact(raw) else BAD_CHECKSUM
+def _judge(raw: bytes) -> Rejection | None:
+    if not intact(raw):
+        return BAD_CHECKSUM
+    if parse_reply(raw) is None:
+        return Rejection(checksum=False, why="a refusal with the exception code 0: there is none")
+    return None

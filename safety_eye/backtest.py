@@ -13,8 +13,8 @@ from core.identity import SeriesId
 from core.quality import Quality
 from core.reading import Reading
 from detectors import approval
-from detectors.comparison import Change, Lesson, compare, lessons
-from detectors.trial import Trial
+from detectors.comparison import Change, Lesson, Occasion, compare, lessons, occasion
+from detectors.trial import MERGE_MS, Place, Trial
 from ingest.history import HistoryReader, HistorySettings, open_reader
 
 # Readings that are held at once, and that one question to the history may return.
@@ -34,19 +34,38 @@ class Report:
     Attributes:
         start_ms, end_ms: The stretch that counted.
         readings: How many readings were judged in it and while warming up.
+        counted: How many of them lay in it.
         rolled: How many of them were roll-ups.
         changes: One a zone and hazard.
         lessons: One a learned detector of the new profile.
         verdict: `better`, `worse`, `mixed`, `same`, or `nothing` if there was no history.
+        occasion: What became of what the test is about, None if it is about nothing in particular.
+        near: How many readings lay within an hour of that.
     """
 
     start_ms: int
     end_ms: int
     readings: int
+    counted: int
     rolled: int
     changes: tuple[Change, ...]
     lessons: tuple[Lesson, ...]
     verdict: str
+    occasion: Occasion | None = None
+    near: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a back-test is about: where something happened, from when to when (milliseconds)."""
+
+    place: Place
+    start_ms: int
+    end_ms: int
+
+    def near(self, at: int) -> bool:
+        """Tell whether an instant lies within an hour of it."""
+        return self.start_ms - MERGE_MS <= at <= self.end_ms + MERGE_MS
 
 
 def instant(text: str, timezone: str) -> int:
@@ -68,6 +87,7 @@ def backtest(
     start_ms: int,
     end_ms: int,
     allowed: frozenset[str] = frozenset(),
+    about: About | None = None,
 ) -> tuple[Report, Trial]:
     """Replay history through both profiles.
 
@@ -78,6 +98,7 @@ def backtest(
         start_ms: From when changes count; detectors warm up on what lies before.
         end_ms: Until when.
         allowed: Learned detectors that speak already.
+        about: Something that happened, of which both are asked in particular.
 
     Returns:
         What would have changed, and the trial of the new profile.
@@ -88,9 +109,11 @@ def backtest(
         for entry in community.sensor:
             for quantity in entry.quantities:
                 intervals[SeriesId(entry.id, quantity)] = entry.interval_s
-    rolled = 0
+    rolled = counted = near = 0
     for readings, made in history(reader, intervals, start_ms - WARM_UP_MS, end_ms):
         rolled += made
+        counted += sum(reading.at >= start_ms for reading in readings)
+        near += sum(about.near(reading.at) for reading in readings) if about else 0
         for trial in trials:
             trial.feed(readings)
     for trial in trials:
@@ -100,10 +123,13 @@ def backtest(
         start_ms,
         end_ms,
         trials[1].judged,
+        counted,
         rolled,
         changes,
         tuple(lessons(trials[1])),
         _verdict(changes) if trials[1].judged else "nothing",
+        occasion(*trials, about.place, about.start_ms, about.end_ms) if about else None,
+        near,
     )
     return report, trials[1]
 
@@ -214,8 +240,12 @@ def run_backtest(
     state: Path,
     span: tuple[int, int],
     now_ms: int,
+    about: About | None = None,
 ) -> Report:
     """Open the history, run the test, stamp its records.
+
+    A test about something that happened is of the stretch around it and stamps none: what learned
+    detectors have shown over months must not be lost by it.
 
     Raises:
         HistoryUnreadableError: This kind of history can't be read back.
@@ -224,8 +254,9 @@ def run_backtest(
     """
     reader = open_reader(settings)
     try:
-        report, trial = backtest(new, old, reader, *span, allowed_at(old, state))
+        report, trial = backtest(new, old, reader, *span, allowed_at(old, state), about)
     finally:
         reader.close()
-    stamp(report, trial, state, now_ms)
+    if about is None:
+        stamp(report, trial, state, now_ms)
     return report

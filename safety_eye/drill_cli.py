@@ -48,7 +48,7 @@ LanguageOption = Annotated[
 @contextmanager
 def _refusals(language: str) -> Iterator[None]:
     """Turn refusals into one line of the reader's language and exit code 2."""
-    from safety_eye.drill_client import HubError  # noqa: PLC0415  # slow imports
+    from safety_eye.hub_client import HubError  # noqa: PLC0415  # slow imports
 
     try:
         yield

@@ -24,9 +24,10 @@ from edge import read_spool
 from edge.simulator.transplant import Transplant
 from ingest.ledger_file import LedgerError
 from ingest.station_ledger import read_ledger
-from safety_eye.drill_client import DrillClient, HubSilentError
+from safety_eye.drill_client import DrillClient
 from safety_eye.drill_options import DrillOptions, Outcome, Place, plan_of
 from safety_eye.drill_site import DrillSite
+from safety_eye.hub_client import HubSilentError
 from safety_eye.output import console, say
 from safety_eye.summary import ReadingTotals
 from safety_eye.supervisor import Supervisor

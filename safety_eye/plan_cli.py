@@ -52,11 +52,9 @@ def lint(
     language: Annotated[str, typer.Option(help="zh or en")] = "",
 ) -> None:
     """Say what would fail in the night; 0 if nothing, 1 if something, 2 if a file can't be used."""
-    from alerts.ladder import ladders  # noqa: PLC0415  # slow imports
-    from alerts.plan_lint import Lint  # noqa: PLC0415  # slow imports
-    from alerts.register import today  # noqa: PLC0415
-    from alerts.register_file import Registers, load_registers  # noqa: PLC0415
-    from alerts.response_file import FILE, load_response  # noqa: PLC0415
+    from alerts.register_file import Registers, load_registers  # noqa: PLC0415  # slow imports
+    from alerts.response_file import FILE, load_response  # noqa: PLC0415  # same
+    from safety_eye.plan_check import lint_plans  # noqa: PLC0415  # same
 
     try:
         profile, config = load_community(community), load_hub(hub)
@@ -70,12 +68,8 @@ def lint(
             )
         elif state is not None:
             kept = _kept(config, state, profile, plans.supply)
-        day = today(RunClock().wall_ms(), profile.site.timezone)
-        channels = {entry.name for entry in config.channel} if hub is not None else None
-        called = ladders(config.escalation) if hub is not None else None
-        found = Lint(
-            plans, profile, kept.volunteer, kept.supply, day, channels, ladders=called
-        ).run()
+        known = config if hub is not None else None
+        found = lint_plans(plans, profile, kept, known, RunClock().wall_ms())
     except (ConfigurationError, StateError) as error:
         raise refuse(error) from error
     if as_json:
@@ -117,14 +111,11 @@ def _kept(
     config: HubConfig, state: Path, profile: Community, written: tuple[Supply, ...]
 ) -> Registers:
     """Return a hub's registers; stocks that it has not taken up yet are as written."""
-    from alerts.register_file import Registers  # noqa: PLC0415  # slow imports
-    from alerts.register_store import RegisterStore  # noqa: PLC0415
+    from safety_eye.plan_check import kept_registers  # noqa: PLC0415  # slow imports
 
     database = existing_state(config, state)
     try:
-        store = RegisterStore(database, profile.site.id)
-        supplies = {supply.id: supply for supply in (*written, *store.supplies())}
-        return Registers(tuple(store.volunteers()), tuple(supplies.values()))
+        return kept_registers(database, profile, written)
     finally:
         database.close()
 

@@ -40,6 +40,7 @@ from ingest.service import Ingest, IngestSettings
 from ingest.station_ledger import read_ledger
 from safety_eye.hub import HttpEntry, HubConfig
 from safety_eye.hub_state import state_url
+from safety_eye.patience import Patience
 
 PROFILE = "community.toml"
 log = structlog.get_logger()
@@ -193,8 +194,9 @@ class PageServer:
 
     def __init__(self, app: FastAPI, http: HttpEntry) -> None:
         self._config = uvicorn.Config(
-            app, host=http.host, port=http.port, log_level="warning", timeout_graceful_shutdown=3
-        )
+            app, host=http.host, port=http.port, http=Patience, log_level="warning",
+            server_header=False, timeout_graceful_shutdown=3,
+        )  # fmt: skip
         self._server = uvicorn.Server(self._config)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)

@@ -6,10 +6,10 @@ import sys
 from functools import partial
 from pathlib import Path
 
-import structlog
 import typer
 
 from core.configuration import ConfigurationError
+from safety_eye.log_output import log_to
 from safety_eye.options import (
     ClockOption,
     CommunityOption,
@@ -59,7 +59,7 @@ def _program(name: str, community: Path, hub: Path | None, state: Path, clock: s
         stop_on_signal,
     )
 
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    log_to(sys.stderr)
     profile, config = load_site(community, hub)
     started = run_clock(clock)
     try:

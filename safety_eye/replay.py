@@ -28,9 +28,11 @@ def write_replay(
         OSError: A file can't be read or written.
     """
     encoder = msgspec.json.Encoder()
+    # Read first: what a file held before is not lost to a recording that can't be read.
+    lines = replay(recordings, community=community, together=together, every=every)
     stream = out.open("wb") if out is not None else sys.stdout.buffer
     try:
-        for line in replay(recordings, community=community, together=together, every=every):
+        for line in lines:
             stream.write(encoder.encode(line))
             stream.write(b"\n")
         stream.flush()

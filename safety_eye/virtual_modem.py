@@ -40,6 +40,7 @@ class Behaviour:
         fates: TP-ST of the report by number.
         stores_reports: Reports are stored and announced (+CDSI), not handed over.
         reports: The network sends reports.
+        announces: False loses the line that says that a message came in.
     """
 
     pin: str = ""
@@ -54,6 +55,7 @@ class Behaviour:
     fates: dict[str, int] = field(default_factory=dict)
     stores_reports: bool = False
     reports: bool = True
+    announces: bool = True
 
 
 class VirtualModem:
@@ -294,7 +296,7 @@ class VirtualModem:
 
     def _deliver(self, sender: str, text: str) -> None:
         index = self._store(deliver(sender, text))
-        if self._announce:
+        if self._announce and self.behaviour.announces:
             self._say(f'+CMTI: "{self._keeps_in}",{index}')
 
     def _store(self, pdu: str) -> int:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import httpx
 
 from alerts.cap.document import MAX_BYTES
-from alerts.channels.post import CONNECT_TIMEOUT_S, RefusedAddressError, checked_address
+from alerts.channels.post import CONNECT_TIMEOUT_S
+from alerts.channels.wire import RefusedAddressError, checked_addresses
 from core.clock import RunClock
 
 # For one document, wall seconds.
@@ -66,7 +67,7 @@ class Fetcher:
             raise FetchError("its address must be https, without user and password in it")
         if self._allow_private:
             return self._client.build_request("GET", url)
-        address = checked_address(url.host, url.port or 443)
+        address = checked_addresses(url.host, url.port or 443)[0]
         return self._client.build_request(
             "GET",
             url.copy_with(host=str(address)),

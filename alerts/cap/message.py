@@ -16,6 +16,9 @@ import msgspec
 
 # The specification calls 160 characters a useful target: some displays show nothing else.
 MAX_HEADLINE = 160
+# Who says 9999 means *without end*; in some time zone it would be a year that no calendar has.
+_LAST_MS = round(dt.datetime(9999, 1, 1, tzinfo=dt.UTC).timestamp() * 1000)
+_FIRST_YEAR = 1970
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)([+-]\d\d:\d\d)")
 # Section 3.2.1 of the specification: identifier and sender hold none of these.
 _FORBIDDEN = re.compile(r"[\s,<&]")
@@ -184,14 +187,17 @@ def read_time(text: str) -> int:
     """Return the time (ms) of a CAP text.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is none, or before 1970.
 
     >>> read_time("2025-11-30T18:53:20+08:00")
     1764500000000
     """
     if _TIME.fullmatch(text.strip()) is None:
         raise ValueError(f"time {text!r}: expected the form 2026-05-01T08:00:00+08:00")
-    return round(dt.datetime.fromisoformat(text.strip()).timestamp() * 1000)
+    when = dt.datetime.fromisoformat(text.strip())
+    if when.year < _FIRST_YEAR:
+        raise ValueError(f"time {text!r}: expected one since {_FIRST_YEAR}")
+    return min(round(when.timestamp() * 1000), _LAST_MS)
 
 
 def write_reference(reference: Reference, timezone: str) -> str:

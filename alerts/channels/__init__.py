@@ -62,6 +62,11 @@ def open_channels(
             )
         if not entry.name or ":" in entry.name or entry.name in channels:
             raise ChannelError(f"channel {entry.name!r}: expected a name of its own, without ':'")
+        if entry.per_minute is not None and entry.per_minute < 1:
+            raise ChannelError(
+                f"channel {entry.name!r}: per_minute {entry.per_minute}: expected at least 1, or"
+                " nothing would ever be sent"
+            )
         try:
             channels[entry.name] = KINDS[entry.kind](entry)
         except ChannelError as error:

@@ -94,14 +94,24 @@ class AliyunService:
             word in detail.lower() for word in _MINUTE_LIMIT
         ):
             return Outcome(
-                OutcomeKind.RETRY, vendor_code=reply.code, retry_after_s=_MINUTE_S, detail=detail
-            )
+                OutcomeKind.RETRY, vendor_code=reply.code, retry_after_s=_MINUTE_S, detail=detail,
+                personal=True,
+            )  # fmt: skip
         kind = OutcomeKind.PERMANENT
         if reply.code.startswith(_RETRY):
             kind = OutcomeKind.RETRY
         elif reply.code.startswith(_MISCONFIGURED):
             kind = OutcomeKind.MISCONFIGURED
         return Outcome(kind, vendor_code=reply.code, detail=detail)
+
+
+def dialled(number: str) -> str:
+    """Return a number as Aliyun takes it: national in China, else its country without the plus.
+
+    >>> dialled("+8613800000000"), dialled("+85291234567")
+    ('13800000000', '85291234567')
+    """
+    return number.removeprefix("+86").removeprefix("+")
 
 
 def canonical_query(parameters: Mapping[str, str]) -> str:

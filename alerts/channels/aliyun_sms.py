@@ -10,7 +10,7 @@ import datetime as dt
 
 import msgspec
 
-from alerts.channels.aliyun import AliyunService
+from alerts.channels.aliyun import AliyunService, dialled
 from alerts.channels.base import Fate, Outcome, OutcomeKind, masked, together
 from alerts.channels.cloud import Cloud
 from alerts.channels.entry import ChannelEntry, read_options
@@ -77,7 +77,7 @@ class AliyunSms(Cloud):
         options = self._options
         variables = self._variables(note, options)
         return {
-            "PhoneNumbers": number.removeprefix("+86"),
+            "PhoneNumbers": dialled(number),
             "SignName": options.sign_name,
             "TemplateCode": options.template,
             "TemplateParam": msgspec.json.encode(variables).decode(),
@@ -126,7 +126,7 @@ class AliyunSms(Cloud):
         reply = self._service.call(
             "QuerySendDetails",
             {
-                "PhoneNumber": number.removeprefix("+86"),
+                "PhoneNumber": dialled(number),
                 "SendDate": dt.datetime.fromtimestamp(sent_s, _CHINA).strftime("%Y%m%d"),
                 "PageSize": "50",
                 "CurrentPage": "1",

@@ -11,7 +11,7 @@ import msgspec
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from alerts.channels.aliyun import AliyunService, Reply
+from alerts.channels.aliyun import AliyunService, Reply, dialled
 from alerts.channels.base import Outcome, OutcomeKind
 from alerts.channels.cloud import Cloud
 from alerts.channels.entry import ChannelEntry, read_options
@@ -95,7 +95,7 @@ class AliyunVoice(Cloud):
         variables = self._variables(note, options)
         shown = {"CalledShowNumber": options.shown_number} if options.shown_number else {}
         return {
-            "CalledNumber": number.removeprefix("+86"),
+            "CalledNumber": dialled(number),
             "TtsCode": options.template,
             "TtsParam": msgspec.json.encode(variables).decode(),
             "PlayTimes": "2",

@@ -58,6 +58,8 @@ class Outcome:
         retry_after_s: How long the vendor asks to wait, wall seconds.
         detail: For people; never holds a key, token or URL with one.
         disable: True if the receiver asked never to be called again (HTTP 410).
+        personal: True if it is about this recipient alone (a limit of one number, a full mailbox):
+            others can be told over this channel now.
         fates: One for each recipient, where the vendor says so.
     """
 
@@ -67,6 +69,7 @@ class Outcome:
     retry_after_s: float | None = None
     detail: str = ""
     disable: bool = False
+    personal: bool = False
     fates: tuple[Fate, ...] = ()
 
 
@@ -111,6 +114,7 @@ def together(fates: Sequence[Fate]) -> Outcome:
             vendor_code=first.vendor_code,
             retry_after_s=max(waits, default=None),
             detail="; ".join(f"{fate.recipient}: {fate.outcome.detail}" for fate in failed),
+            personal=all(fate.outcome.personal for fate in found),
             fates=tuple(fates),
         )
     raise AssertionError("a message without a recipient")
@@ -149,6 +153,7 @@ class Channel(ABC):
     Attributes:
         name: Name in hub.toml, by which contacts refer to it.
         per_minute: Messages a minute that we allow ourselves, None without a limit.
+        per_second: And in any second, where the vendor counts these, too; needs `per_minute`.
         concurrency: Sends under way at once.
         idempotent: True if the receiver drops a repeated id, so that a message of unknown fate may
             always be sent again.
@@ -163,6 +168,7 @@ class Channel(ABC):
 
     name: str
     per_minute: int | None = None
+    per_second: int | None = None
     concurrency: int = 4
     idempotent: bool = False
     shared: bool = False

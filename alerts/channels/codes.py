@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ import msgspec
 
 from alerts.channels.base import Outcome, OutcomeKind
 from alerts.channels.post import Answer, of_status
+
+_INTEGER = re.compile(r"-?[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +44,10 @@ def outcome_of(answer: Answer, codes: Codes, secrets: tuple[str, ...]) -> Outcom
         return of_status(answer)
     try:
         reply = msgspec.json.decode(answer.body)
-        code = reply[codes.field] if isinstance(reply, dict) else None
+        code = _number(reply[codes.field]) if isinstance(reply, dict) else None
     except (msgspec.MsgspecError, KeyError, UnicodeDecodeError, RecursionError):
         code = None
-    if type(code) is not int:
+    if code is None:
         # A proxy's page or a cut answer: the vendor didn't say that it has the message.
         return Outcome(
             OutcomeKind.UNKNOWN, vendor_code="body", detail=f"the answer is not {codes.vendor}'s"
@@ -61,3 +64,10 @@ def outcome_of(answer: Answer, codes: Codes, secrets: tuple[str, ...]) -> Outcom
         )
     kind = codes.meaning.get(code, OutcomeKind.PERMANENT)
     return Outcome(kind, vendor_code=str(code), detail=f"{codes.field} {code}: {text}")
+
+
+def _number(code: object) -> int | None:
+    """Return a code; some gateways between us and the vendor turn numbers into text."""
+    if isinstance(code, str) and _INTEGER.fullmatch(code):
+        return int(code)
+    return code if type(code) is int else None

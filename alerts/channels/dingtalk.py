@@ -35,8 +35,14 @@ CODES = Codes(
         310000: OutcomeKind.MISCONFIGURED,  # signature, keyword or address
         300001: OutcomeKind.MISCONFIGURED,  # no such token
         300005: OutcomeKind.MISCONFIGURED,
+        400013: OutcomeKind.MISCONFIGURED,  # the group was dissolved
+        400101: OutcomeKind.MISCONFIGURED,  # no such token
+        400102: OutcomeKind.MISCONFIGURED,  # the robot was switched off
+        400106: OutcomeKind.MISCONFIGURED,  # the robot is not in the group
     },
-    {130101: 600.0},
+    # Both are the limit of 20 a minute: as reported (channels 1.4), and as in the vendor's table of
+    # a custom robot's errors (发送速度太快而限流).
+    {130101: 600.0, 410100: 600.0},
 )
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{8,128}")
 

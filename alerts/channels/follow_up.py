@@ -95,7 +95,7 @@ class FollowUps:
         for pending in found:
             if self._stop.is_set():
                 return
-            done = self._ask(pending, now_s) or now_s - pending.began_s > self._until_s
+            done = self._asked(pending, now_s) or now_s - pending.began_s > self._until_s
             pending.asked += 1
             pause_s = min(self._first_s * 2 ** min(pending.asked, 16), self._longest_s)
             pending.due_s = steady_s + pause_s
@@ -103,9 +103,13 @@ class FollowUps:
                 with self._lock:
                     self._pending = [one for one in self._pending if one is not pending]
 
+    def _asked(self, pending: Pending, now_s: int) -> bool:
+        try:
+            return self._ask(pending, now_s)
+        except Exception as error:  # noqa: BLE001  # the next question may succeed, others must be asked
+            log.error("asking a vendor failed", error=type(error).__name__)  # noqa: TRY400
+            return False
+
     def _run(self) -> None:
         while not self._stop.wait(_TICK_S):
-            try:
-                self.ask(self._clock.wall_ms() // 1000, due_only=True)
-            except Exception as error:  # noqa: BLE001  # the next question may succeed
-                log.error("asking a vendor failed", error=type(error).__name__)  # noqa: TRY400
+            self.ask(self._clock.wall_ms() // 1000, due_only=True)

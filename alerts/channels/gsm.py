@@ -7,6 +7,7 @@ arrived. One thread owns the modem: it sends, listens, and begins again when the
 from __future__ import annotations
 
 import queue
+import secrets
 import threading
 from dataclasses import dataclass, field, replace
 
@@ -110,7 +111,8 @@ class Gsm(Channel):
         self._trouble = Outcome(OutcomeKind.RETRY, vendor_code="modem", detail="not ready yet")
         self._ready = False
         self.figures = {"registered": 0.0}
-        self._reference = 0
+        # Not the same one after every start: a phone would join parts of two messages.
+        self._reference = secrets.randbelow(256)
         self._registered_s = self._checked_s = 0.0
         self._well_s = self._clock.monotonic_s()
         self._stop = threading.Event()
@@ -221,6 +223,8 @@ class Gsm(Channel):
 
     def _check(self, modem: Modem) -> None:
         self._checked_s = now_s = self._clock.monotonic_s()
+        if self._ready:  # what is still stored: it was not announced, or could not be written down
+            self._take(modem, modem.stored())
         link = modem.link()
         signal = {} if link.signal_dbm is None else {"signal_dbm": float(link.signal_dbm)}
         self.figures = {"registered": float(link.registered), **signal}
@@ -298,7 +302,7 @@ class Gsm(Channel):
                 try:
                     reply = self._inbox.heard(stored.what, self.recipients, self._answers)
                 except (SQLAlchemyError, StaleError):
-                    continue  # kept in the modem: it is read again at the next start
+                    continue  # kept in the modem: it is read again soon
                 if reply is not None:
                     self._carry_out(modem, _Job(*reply, 1800.0, ""))
             modem.forget(stored.index)

@@ -16,7 +16,7 @@ import httpx
 
 from alerts.channels.base import Channel, Outcome, OutcomeKind
 from alerts.channels.entry import ChannelEntry, ChannelError, read_secret
-from alerts.channels.post import RefusedAddressError, checked_address
+from alerts.channels.wire import RefusedAddressError, checked_addresses
 from alerts.message import Notification, lines, title, truncate_utf8
 
 # apprise counts characters, vendors mostly bytes: this fits the narrowest of them (channels 1.16).
@@ -85,7 +85,7 @@ class LongTail(Channel):
         if self._allow_private or not self._named:
             return None
         try:
-            checked_address(self._service.host or "", self._service.port or 443)
+            checked_addresses(self._service.host or "", self._service.port or 443)
         except RefusedAddressError as error:
             return Outcome(OutcomeKind.MISCONFIGURED, vendor_code="address", detail=str(error))
         except httpx.ConnectError:

@@ -82,6 +82,7 @@ class Modem:
         self._line = AtLine(port, clock)
         self._pin = pin
         self._refused_pins = refused_pins
+        self._strange: dict[int, str] = {}
 
     def begin(self) -> list[Stored]:
         """Make it ready; return what it had stored while nobody listened.
@@ -169,12 +170,24 @@ class Modem:
         while self._line.unasked:
             said = self._line.unasked.popleft()
             if said.startswith("+CDS:"):
-                found += _read(said.removeprefix("+CDS:"), 0)
+                found += self._read(said.removeprefix("+CDS:"), 0)
                 continue
             index = re.search(r",\s*(\d+)", said)
             if index is not None:
                 found += self._fetch(int(index.group(1)))
         return found
+
+    def stored(self) -> list[Stored]:
+        """Return what is stored; nothing if the modem does not say.
+
+        Raises:
+            ModemSilentError: It does not answer.
+            PortLostError: The port is gone.
+        """
+        try:
+            return self._unread()
+        except ModemRefusedError:
+            return []
 
     def forget(self, index: int) -> None:
         """Delete what was stored: a full store takes no message."""
@@ -246,7 +259,7 @@ class Modem:
         for head, body in itertools.pairwise(lines):
             index = re.match(r"\+CMGL: *(\d+)", head)
             if index is not None:
-                found += _read(body, int(index.group(1)))
+                found += self._read(body, int(index.group(1)))
         return found
 
     def _fetch(self, index: int) -> list[Stored]:
@@ -254,14 +267,17 @@ class Modem:
             lines = self._line.ask(f"AT+CMGR={index}", _SIM_S)
         except ModemRefusedError:
             return []
-        return _read(lines[1], index) if len(lines) > 1 else []
+        return self._read(lines[1], index) if len(lines) > 1 else []
 
-
-def _read(text: str, index: int) -> list[Stored]:
-    try:
-        return [Stored(read(text), index)]
-    except PduError as error:
-        log.warning("the modem handed over something that is no message", error=str(error)[:100])
+    def _read(self, text: str, index: int) -> list[Stored]:
+        try:
+            return [Stored(read(text), index)]
+        except PduError as error:
+            log.warning("the modem handed over what is no message", error=str(error)[:100])
+        if self._strange.get(index) == text:
+            # The same a second time, so it was no noise; kept, such things would fill the store.
+            self.forget(index)
+        self._strange[index] = text
         return []
 
 

@@ -12,7 +12,8 @@ from alerts.reply_code import Said
 # What the 7-bit alphabet lacks and a phone shows the same: one such sign would halve the room.
 _PLAIN = str.maketrans({"…": "...", "–": "-", "—": "-", "’": "'", "“": '"', "”": '"', "−": "-",
                         "\N{NO-BREAK SPACE}": " ", "³": "3", "²": "2", "°": " deg"})  # fmt: skip
-_CODE = re.compile(r"(?<!\d)\d{4}(?!\d)")
+_CODE = re.compile(r"(?<!\d)[0-9]{4}(?!\d)")
+_APART = re.compile(r"[\s.-]+")
 _ANSWERS = {
     Said.TAKEN: (
         "已接手 #{incident}。处置结束后请在控制台记录。",
@@ -60,10 +61,12 @@ def sms_text(note: Notification, code: str, language: str, parts: int) -> str:
 def codes_in(text: str) -> list[str]:
     """Return the four-digit numbers of a reply, whatever stands around them.
 
-    >>> codes_in("收到，４８２１ 接手"), codes_in("48213"), codes_in("ok")
-    (['4821'], [], [])
+    >>> codes_in("收到，４８２１ 接手"), codes_in("48 21"), codes_in("48213"), codes_in("ok")
+    (['4821'], ['4821'], [], [])
     """
-    return _CODE.findall(unicodedata.normalize("NFKC", text[:500]))
+    plain = unicodedata.normalize("NFKC", text[:500])
+    alone = _APART.sub("", plain)  # nothing but the digits, as they are read aloud
+    return [alone] if _CODE.fullmatch(alone) else _CODE.findall(plain)
 
 
 def answer_text(said: Said, incident: int, language: str) -> str:

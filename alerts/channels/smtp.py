@@ -15,6 +15,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from email.utils import format_datetime
@@ -26,7 +27,8 @@ import msgspec
 
 from alerts.channels.base import Channel, Fate, Outcome, OutcomeKind, masked, together
 from alerts.channels.entry import ChannelEntry, ChannelError, read_options, read_pair
-from alerts.channels.post import MAX_TIMEOUT_S, RefusedAddressError, checked_address
+from alerts.channels.post import MAX_TIMEOUT_S
+from alerts.channels.wire import RefusedAddressError, addresses_of, checked_addresses
 from alerts.message import Notification, lines, title
 from core.grade import Grade
 
@@ -128,13 +130,12 @@ class Smtp(Channel):
     @contextlib.contextmanager
     def _session(self) -> Iterator[smtplib.SMTP]:
         """A connection that is encrypted and logged in, and ends by the deadline."""
-        address = self._host
-        if not self._allow_private:
-            address = str(checked_address(self._host, self._port))
+        resolve = addresses_of if self._allow_private else checked_addresses
+        addresses = [str(address) for address in resolve(self._host, self._port)]
         if self._scheme == "smtps":
-            session: smtplib.SMTP = _PinnedTls(address, self._tls, self._timeout_s)
+            session: smtplib.SMTP = _PinnedTls(addresses, self._tls, self._timeout_s)
         else:
-            session = _Pinned(address, self._timeout_s)
+            session = _Pinned(addresses, self._timeout_s)
         guard = threading.Timer(self._timeout_s, _hang_up, (session,))
         guard.daemon = True
         guard.start()
@@ -187,7 +188,10 @@ class Smtp(Channel):
         for address in to:
             code, text = session.rcpt(address)
             if code not in (250, 251):
-                refused[address] = self._outcome(code, text, _kind(code))
+                outcome = self._outcome(code, text, _kind(code))
+                # A full or grey-listed mailbox; 421 ends the session (RFC 5321, 4.2.3).
+                personal = outcome.kind is OutcomeKind.RETRY and code != 421
+                refused[address] = replace(outcome, personal=personal)
         if len(refused) < len(to):
             taken = self._hand_over(session, mail)
         else:
@@ -227,12 +231,22 @@ class _RefusedError(Exception):
 class _Pinned(smtplib.SMTP):
     """Connects to an address that was checked, whatever the name says a second time."""
 
-    def __init__(self, address: str, timeout_s: float) -> None:
+    def __init__(self, addresses: Sequence[str], timeout_s: float) -> None:
         super().__init__(timeout=timeout_s, local_hostname="safety-eye")
-        self._address = address
+        self._addresses = addresses
 
     def _get_socket(self, _host: str, port: int, timeout: float) -> socket.socket:
-        return socket.create_connection((self._address, port), timeout)
+        """Connect to the first address that answers: of two, one is often unreachable (IPv6)."""
+        failed = OSError("no address")
+        for address in self._addresses:
+            try:
+                line = socket.create_connection((address, port), timeout / len(self._addresses))
+            except OSError as error:
+                failed = error
+            else:
+                line.settimeout(timeout)
+                return line
+        raise failed
 
     def getreply(self) -> tuple[int, bytes]:
         if self.file is None and self.sock is not None:
@@ -257,8 +271,8 @@ class _WholeLines:
 
 
 class _PinnedTls(_Pinned):
-    def __init__(self, address: str, context: ssl.SSLContext, timeout_s: float) -> None:
-        super().__init__(address, timeout_s)
+    def __init__(self, addresses: Sequence[str], context: ssl.SSLContext, timeout_s: float) -> None:
+        super().__init__(addresses, timeout_s)
         self._context = context
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:

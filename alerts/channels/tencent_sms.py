@@ -199,7 +199,10 @@ class TencentSms(Cloud):
             kind = OutcomeKind.RETRY
         elif code.startswith(_MISCONFIGURED):
             kind = OutcomeKind.MISCONFIGURED
-        return Outcome(kind, vendor_code=code[:80], retry_after_s=_WAIT_S.get(code), detail=detail)
+        return Outcome(
+            kind, vendor_code=code[:80], retry_after_s=_WAIT_S.get(code), detail=detail,
+            personal=code in _WAIT_S,
+        )  # fmt: skip
 
 
 def authorization(body: bytes, host: str, now_s: int, secret_id: str, secret_key: str) -> str:

@@ -20,7 +20,7 @@ from alerts.channels.post import Answer, Poster, of_status
 from alerts.message import Notification, drill_mark, lines, title, truncate_utf8
 
 # Bodies stay below 20 kB (Standard Webhooks 1.0); ours are about 2 kB. Longest text, bytes.
-MAX_TEXT_BYTES = 4000
+MAX_TEXT_BYTES, MAX_TITLE_BYTES = 3000, 500
 MAX_BODY_BYTES = 20_000
 # Keys of at least 24 bytes (Standard Webhooks 1.0).
 MIN_KEY_BYTES = 24
@@ -72,18 +72,22 @@ def body_of(note: Notification, language: str, now_s: int) -> bytes:
     data |= {
         "grade": note.grade.word,
         "peak": note.peak.word,
-        "title": title(note, language),
+        "title": truncate_utf8(title(note, language), MAX_TITLE_BYTES),
         "text": truncate_utf8("\n".join(lines(note, language)), MAX_TEXT_BYTES),
     }
     if note.exercise:  # whatever a receiver shows of it says so
         for name, text in data["headline"].items():
             data["headline"][name] = f"{drill_mark(note, name)}{text}"
-    for key in ("headline", "why"):
+    for key in ("headline", "why", "first", "public", "place", "hazard_name"):
         data[key] = {name: truncate_utf8(text, 1000) for name, text in data[key].items()}
     sent = dt.datetime.fromtimestamp(now_s, dt.UTC).isoformat().replace("+00:00", "Z")
     # A program that knows nothing of drills must not take one for the real thing.
     what = "exercise" if note.exercise else "incident"
-    body = msgspec.json.encode({"type": f"{what}.{note.kind}", "timestamp": sent, "data": data})
+    whole = {"type": f"{what}.{note.kind}", "timestamp": sent, "data": data}
+    # A digest of a hundred incidents: the worst of them, and how many there are besides.
+    while len(body := msgspec.json.encode(whole)) >= MAX_BODY_BYTES and data["items"]:
+        data["items"] = data["items"][: len(data["items"]) * 3 // 4]
+        data["items_left"] = len(note.items) - len(data["items"])
     assert len(body) < MAX_BODY_BYTES, "texts and names are bounded above"
     return body
 

@@ -16,7 +16,7 @@ from dashboards.console.api import api_router
 from dashboards.console.feed import LiveFeed
 from dashboards.console.figures_pages import figures_router
 from dashboards.console.pages import page_router
-from dashboards.console.site import STATIC, Site
+from dashboards.console.site import STATIC, Renderer, Site
 from ingest.history.base import HistoryReader
 from ingest.station_ledger import StationLedger, read_ledger
 
@@ -56,6 +56,10 @@ def mount(
     app.include_router(api_router(site))
     app.include_router(page_router(site))
     app.include_router(figures_router(site))
+    render = Renderer(site)
+    app.state.missing_page = lambda request: render.page(
+        request, "missing.html", status=404, text=""
+    )
 
     def changed(view: IncidentView) -> None:
         feed.hub.publish("incidents", _news(view))

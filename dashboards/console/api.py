@@ -22,6 +22,8 @@ from dashboards.console.trace import TRACE_MS, Point
 from dashboards.console.words import Words
 from ingest.station_ledger import StationLedger
 
+# Run milliseconds, within what the history can hold.
+RunTime = Annotated[int, Query(ge=0, le=1 << 53)]
 # A page notices a dead server after two missed beats.
 HEARTBEAT_S = 5.0
 # More open pages than a community has people; beyond it the server must stay alive for the others.
@@ -93,8 +95,8 @@ def _add_sensors(router: APIRouter, site: Site) -> None:
     def readings(
         sensor: str,
         quantity: Quantity | None = None,
-        start: int | None = None,
-        end: int | None = None,
+        start: RunTime | None = None,
+        end: RunTime | None = None,
         buckets: Annotated[int, Query(ge=10, le=MAX_BUCKETS)] = 600,
     ) -> dict[str, Any]:
         """Points to draw, `[at, value, quality]`; a null value is a gap. Counters per interval."""

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 
+from alerts.backtest import BackTest
 from alerts.cycle_views import CyclePort
 from alerts.cycle_wording import MANDATES, OPTIONS
 from alerts.evidence import Lesson, Stage
+from alerts.path_types import Number
 from alerts.views import IncidentError, IncidentView
+from dashboards.console.backtest_table import comparison
 from dashboards.console.forms import objection, remembered, typed_fields, who
 from dashboards.console.incident_views import incident_card
 from dashboards.console.site import Renderer, Site
@@ -42,8 +46,14 @@ def incident_page(
         "journal": site.incidents.journal(view.number),
         "problem": problem if cycle is None else "",
         "cycle": cycle,
+        "plan_name": _plan_name(site, cycle.plan, words) if cycle else "",
         "cycle_problem": problem,
         "typed": typed or {},
+        "tested": {
+            lesson.id: comparison(lesson.tested, site.community, words, site.time_text)
+            for lesson in (cycle.lessons if cycle else ())
+            if lesson.tested is not None
+        },
         "stages": [str(stage) for stage in Stage],
         "options": {slug: both[words.language != "zh"] for slug, both in OPTIONS.items()},
         "mandates": {
@@ -54,11 +64,19 @@ def incident_page(
     }
 
 
+def _plan_name(site: Site, plan: str, words: Words) -> str:
+    """Return what a plan is called, with its version; what has left the file keeps its id."""
+    name, _, version = plan.partition(" ")
+    found = site.people.response.plan_of(name) if site.people else None
+    called = found.name.in_language(words.language) if found else ""
+    return f"{called or name} {version}".strip()
+
+
 def add_cycle(router: APIRouter, site: Site, render: Renderer) -> None:
     """Add the one address that the form of an incident's page posts to."""
 
     @router.post("/incidents/{number}/cycle/{act}")
-    async def act(request: Request, number: int, act: str, which: str = "") -> Response:
+    async def act(request: Request, number: Number, act: str, which: str = "") -> Response:
         typed = await typed_fields(request, 60)
         return await run_in_threadpool(_act, request, site, render, number, act, which, typed)
 
@@ -112,12 +130,11 @@ _ACTS: dict[str, Callable[[CyclePort, int, str, str, Typed], None]] = {
     "lesson": lambda port, number, which, by, text: port.write_lesson(
         number, by, _lesson(which, text)
     ),
-    "approve": lambda port, number, which, by, _: port.judge_lesson(
-        number, which, by, approve=True
+    "attach": lambda port, number, which, by, text: port.attach_backtest(
+        number, which, by, _backtest(text(f"evidence-{which}"))
     ),
-    "reject": lambda port, number, which, by, _: port.judge_lesson(
-        number, which, by, approve=False
-    ),
+    "approve": lambda port, number, which, by, _: _judge(port, number, which, by, approve=True),
+    "reject": lambda port, number, which, by, _: _judge(port, number, which, by, approve=False),
     "close": lambda port, number, _which, by, _text: port.close(number, by),
 }
 
@@ -125,6 +142,28 @@ _ACTS: dict[str, Callable[[CyclePort, int, str, str, Typed], None]] = {
 def _lesson(which: str, text: Typed) -> Lesson:
     return Lesson(
         id=which, version=0, target=text("target"), change=text("change"),
-        before=text("before"), after=text("after"), backtest=text("backtest"),
-        no_backtest=text("no_backtest"), at=0, by="",
+        before=text("before"), after=text("after"), no_backtest=text("no_backtest"), at=0, by="",
     )  # fmt: skip
+
+
+def _backtest(typed: str) -> BackTest:
+    """Return the back-test whose file somebody pasted.
+
+    Raises:
+        IncidentError: It is none.
+    """
+    try:
+        return msgspec.json.decode(typed, type=BackTest)
+    except msgspec.MsgspecError as error:
+        why = str(error)[:200]
+        raise IncidentError(
+            f"this is no file that safety-eye backtest --out wrote: {why}",
+            f"这不是 safety-eye backtest --out 写出的文件：{why}",
+        ) from error
+
+
+def _judge(port: CyclePort, number: int, which: str, by: str, *, approve: bool) -> None:
+    """Judge `ID@VERSION`: what the page showed is what is signed, or it has to be read again."""
+    lesson, _, version = which.partition("@")
+    read = int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 0
+    port.judge_lesson(number, lesson, by, approve=approve, version=read)

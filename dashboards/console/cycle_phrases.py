@@ -66,8 +66,16 @@ CYCLE_PHRASES: dict[str, tuple[str, str]] = {
     "lesson_change": ("怎么改（差异或文字）", "How (a diff, or in words)"),
     "lesson_before": ("改前版本", "Version before"),
     "lesson_after": ("改后版本", "Version after"),
-    "lesson_backtest": ("回测结果", "Result of the back-test"),
-    "lesson_no_backtest": ("无法回测的理由", "Why it can't be back-tested"),
+    "lesson_typed": (
+        "自行填写的回测（程序未核实）",
+        "Written about a back-test (the program knows nothing of it)",
+    ),
+    "lesson_no_backtest": ("如果无法回测：理由", "If it can't be back-tested: why"),
+    "lesson_untested": ("未回测", "Not back-tested"),
+    "lesson_unexplained": ("没有写明理由", "nobody says why"),
+    "lesson_run": ("在系统主机上回测：", "Back-test it on the hub's machine:"),
+    "lesson_attach": ("附上回测文件（--out 写出的 JSON）", "Attach a back-test (JSON of --out)"),
+    "lesson_attach_do": ("附上", "Attach"),
     "lesson_applied": ("已落实：{} 已更换（{} → {}）", "applied: {} is another one now ({} → {})"),
     "lesson_applied_then": (
         "已落实：{} 复盘时已是改后版本（{}）",
@@ -80,6 +88,14 @@ CYCLE_PHRASES: dict[str, tuple[str, str]] = {
     "lesson_other_file": (
         "尚未落实：{} 已更换（{}），但不是写明的改后版本（{}）",
         "not applied yet: {} was changed ({}), but not into the version after it ({})",
+    ),
+    "lesson_untested_file": (
+        "尚未落实：载入的 {}（{}）不是回测过的版本（{}）",
+        "not applied yet: the {} that is loaded ({}) is not the one that was back-tested ({})",
+    ),
+    "lesson_applied_since": (
+        "已于 {} 落实；此后 {} 又有改动（{}），不再是当时的版本（{}）",
+        "applied on {}; {} was changed again since ({}) and is not that version ({}) any more",
     ),
     "lesson_unseen": (
         "程序看不到是否落实：目标里没有本程序载入的文件，或当时没有记下版本",

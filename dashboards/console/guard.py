@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from urllib.parse import urlsplit
 
 from fastapi import Request, Response
 
-from alerts.access import Access
+from alerts.access import Access, is_own_origin
 
 TOKEN_COOKIE = "se_token"  # noqa: S105 - a cookie's name
 # No inline script or style, nothing from elsewhere, no frame around us.
@@ -83,4 +82,4 @@ def meant(request: Request, token: str) -> bool:
     origin = request.headers.get("origin")
     if origin is None:
         return site is not None
-    return urlsplit(origin).netloc == request.headers.get("host", "")
+    return is_own_origin(request, origin)

@@ -9,6 +9,7 @@ from fastapi.responses import RedirectResponse
 
 from alerts.access import COOKIE as SESSION_COOKIE
 from alerts.access import SESSION_S
+from alerts.path_types import Number
 from alerts.views import IncidentError
 from dashboards.console.cycle_pages import add_cycle, incident_page
 from dashboards.console.drill_pages import add_drills
@@ -138,7 +139,7 @@ def _add_acknowledge(router: APIRouter, site: Site, render: Renderer) -> None:
     @router.post("/incidents/{number}/acknowledge")
     def acknowledge(
         request: Request,
-        number: int,
+        number: Number,
         token: Annotated[str, Form()] = "",
         who: Annotated[str, Form()] = "",
         other: Annotated[str, Form()] = "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 PEOPLE: dict[str, tuple[str, str]] = {
     "duty": ("值班", "Duty"),
+    "more_about": ("{}：更多操作", "More about {}"),
     "duty_tab": ("值班与交接", "Duty and hand-over"),
     "reports": ("居民上报", "Reports"),
     "reports_count": ("居民上报 {}", "Reports {}"),

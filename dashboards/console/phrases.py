@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core.quality import Reason
+from dashboards.console.backtest_phrases import BACKTEST_PHRASES
 from dashboards.console.cycle_phrases import CYCLE_PHRASES
 from dashboards.console.drill_phrases import DRILL_PHRASES
 from dashboards.console.people_phrases import PEOPLE
@@ -301,6 +302,7 @@ PHRASES: dict[str, tuple[str, str]] = {
     "alarm_on": ("报警", "ALARM"),
     "alarm_off": ("正常", "quiet"),
     **CYCLE_PHRASES,
+    **BACKTEST_PHRASES,
     **PEOPLE,
     **DRILL_PHRASES,
 }

@@ -10,6 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 
 from alerts.duty_store import DOOR_STATES, DutyError
+from alerts.path_types import Number
 from alerts.people import PeopleDesk
 from alerts.views import IncidentError
 from core.grade import grade_named
@@ -26,11 +27,11 @@ def add_plan(router: APIRouter, site: Site, render: Renderer, people: PeopleDesk
     """Add the plan of an incident, the list of all plans with their lint, and their changes."""
 
     @router.get("/incidents/{number}/plan")
-    def plan(request: Request, number: int, mode: str = MODES[0]) -> Response:
+    def plan(request: Request, number: Number, mode: str = MODES[0]) -> Response:
         return _page(request, site, render, people, number, mode=mode)
 
     @router.post("/incidents/{number}/plan/{act}")
-    async def change(request: Request, number: int, act: str) -> Response:
+    async def change(request: Request, number: Number, act: str) -> Response:
         typed = await typed_fields(request, 60)
         typed |= {"act": act}
         return await run_in_threadpool(_change, request, site, render, people, number, typed)

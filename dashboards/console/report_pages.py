@@ -12,6 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 from sqlalchemy.exc import SQLAlchemyError
 
+from alerts.path_types import Number
 from alerts.people import PeopleDesk
 from alerts.people_api import bounded_body
 from alerts.report_api import MOST_BODY_BYTES
@@ -62,7 +63,7 @@ def add_reports(router: APIRouter, site: Site, render: Renderer, people: PeopleD
         return _list(request, site, render, people)
 
     @router.post("/duty/reports/{number}/{act}")
-    async def decide(request: Request, number: int, act: str) -> Response:
+    async def decide(request: Request, number: Number, act: str) -> Response:
         typed = await typed_fields(request, 20)
         return await run_in_threadpool(_decide, request, site, render, people, number, act, typed)
 

@@ -61,6 +61,10 @@ class Site:
         """Time zone of the place."""
         return zoneinfo.ZoneInfo(self.community.site.timezone)
 
+    def time_text(self, at: int) -> str:
+        """Return an instant as it is written at this place."""
+        return clock_text(at, self.timezone, self.clock.now_ms())
+
     def words(self, request: Request) -> Words:
         """Return the words of the reader: query, then cookie, then the site's language."""
         for asked in (request.query_params.get("lang"), request.cookies.get(LANGUAGE_COOKIE)):
@@ -186,7 +190,7 @@ class Renderer:
             "path": request.url.path,
             "linked": site.feed.linked,
             "event_id": hub.event_id(hub.number),
-            "time": lambda at: clock_text(at, site.timezone, now),
+            "time": site.time_text,
             "time_s": lambda at: clock_text(at, site.timezone, now, seconds=True),
             "asset": lambda name: f"/static/console/{name}?v={self._versions[name]}",
             "js_words": json.dumps(_js_words(words), ensure_ascii=False),

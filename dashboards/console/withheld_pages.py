@@ -10,6 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 
 from alerts.cycle_views import WithholdingPort
+from alerts.path_types import Number
 from alerts.views import IncidentError
 from alerts.withholding import Scope, WithholdingKind
 from core.finding import Hazard
@@ -42,7 +43,7 @@ def add_withholding(router: APIRouter, site: Site, render: Renderer) -> None:
         return await run_in_threadpool(_change, request, site, render, typed, _begin)
 
     @router.post("/withheld/{number}/{act}")
-    async def change(request: Request, number: int, act: str) -> Response:
+    async def change(request: Request, number: Number, act: str) -> Response:
         typed = await typed_fields(request, 30)
         typed |= {"number": str(number), "act": act}
         return await run_in_threadpool(_change, request, site, render, typed, _alter)

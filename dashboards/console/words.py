@@ -7,6 +7,7 @@ what the message on the phone says.
 from __future__ import annotations
 
 import datetime as dt
+import re
 import zoneinfo
 from dataclasses import dataclass
 
@@ -24,6 +25,12 @@ from dashboards.console.phrases import (
     REASONS,
     STAGES,
 )
+
+# The days of `alerts.weekly`, as Chinese says them.
+_DAYS = {
+    "daily": "每天", "mon": "周一", "tue": "周二", "wed": "周三", "thu": "周四", "fri": "周五",
+    "sat": "周六", "sun": "周日",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,14 @@ class Words:
     def role(self, role: str) -> str:
         """Return whose a step is."""
         return self._of(ROLES, role)
+
+    def hours(self, text: str) -> str:
+        """Return hours of the week as people write them; the register keeps those of the roster."""
+        if self.language != "zh":
+            return text
+        spoken = re.sub("|".join(_DAYS), lambda found: _DAYS[found[0]], text.lower())
+        spoken = re.sub("(?<=[一二三四五六日])-(?=周)", "至", spoken)
+        return re.sub(r";\s*", "；", spoken.replace(",", "、"))
 
     def hazard(self, hazard: Hazard) -> str:
         """Return the word of a hazard."""

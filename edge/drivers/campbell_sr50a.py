@@ -2,8 +2,8 @@
 
 `STX addr;distance;quality;diag;CC CR LF ETX`: CC is the two's complement of the sum of all other
 bytes. Source: Campbell SR50A manual, page 28 (its printed example gives 2C). -999 or 0 is no
-reading; quality numbers of 162 to 600 go from good to poor; of the diagnostics the first digit is
-the ROM, the second the watchdog.
+reading; quality numbers of 162 to 600 go from good to poor, above 300 the distance is uncertain
+(manual, 3.1); of the diagnostics the first digit is the ROM, the second the watchdog.
 
 It sends by itself, or (`polled`) when asked with `p`, its two-digit address (33 as shipped) and a
 carriage return, within about a second (manual, 3.7.2; manual of its sibling SR50AT, D.4.3 and
@@ -26,7 +26,8 @@ from edge.framing import BAD_CHECKSUM, NOT_A_FRAME, UNKNOWN_YET, Rejection
 
 _LONGEST = 48
 _BLIND_MM, _MAX_MM = 500, 10_000
-_POOR_QUALITY = 600
+# Above it "there is a degree of uncertainty in the measurement" (manual, 3.1; poorest: 600).
+_POOR_QUALITY = 300
 _ANSWER_S = 1.5  # "typically within 1 second", with a margin
 _TEXT = re.compile(rb"\x02(\d{1,3});(-?\d{1,5});(\d{1,3});([01]{5});([0-9A-F]{2})\r\n\x03")
 _DISTANCE = Field("distance", "mm", Quantity.DISTANCE, _BLIND_MM, _MAX_MM, 1, 2000)
@@ -115,7 +116,7 @@ class CampbellSr50a(StreamDriver):
         if distance > self.settings.whole("max_mm"):
             return bad(name, quantity, unit, Reason.RANGE)
         if grade > _POOR_QUALITY:
-            poor = (Reason.RANGE,)
+            poor = (Reason.NOISE,)
             return Measurement(name, quantity, distance, unit, Quality.UNCERTAIN, poor)
         return Measurement(name, quantity, distance, unit)
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from core.quality import Reason
 from core.quantity import Quantity
 from edge.drivers.base import Check, DriverFacts, Field, Measurement, Mode, Value
-from edge.drivers.stream import StreamDriver, bad, check_names, counts
+from edge.drivers.stream import StreamDriver, bad, check_names, counts, doubted
 from edge.framing import NOT_A_FRAME, UNKNOWN_YET, Rejection
 
 _REPORT, _REPORT_TAIL = b"\xf4\xf3\xf2\xf1", b"\xf8\xf7\xf6\xf5"
@@ -83,7 +83,8 @@ class HlkLd2410(StreamDriver):
                 found.append(bad(field.name, None, field.unit, Reason.RANGE))
             else:
                 found.append(Measurement(field.name, None, value, field.unit))
-        return (*found, *(_gates(raw[17:-6]) if raw[6] == _ENGINEERING else ()))
+        gates = _gates(raw[17:-6]) if raw[6] == _ENGINEERING else ()
+        return doubted((*found, *gates))
 
     def encode(self, values: Mapping[str, Value]) -> bytes:
         """Return the basic report; the state follows the energies where it is not given."""

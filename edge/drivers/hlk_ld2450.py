@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from core.quality import Reason
 from core.quantity import Quantity
 from edge.drivers.base import Check, DriverFacts, Field, Measurement, Mode, Value
-from edge.drivers.stream import StreamDriver, bad, check_names, number, uncertain
+from edge.drivers.stream import StreamDriver, bad, check_names, doubted, number
 from edge.framing import Rejection
 
 _HEADER, _TAIL = b"\xaa\xff\x03\x00", b"\x55\xcc"
@@ -66,7 +66,7 @@ class HlkLd2450(StreamDriver):
     def decode(self, raw: bytes) -> tuple[Measurement, ...]:
         """Return the targets; a slot of zeros holds none."""
         found: list[Measurement] = []
-        seen, doubtful = 0, False
+        seen = 0
         for slot in range(1, _TARGETS + 1):
             words = _SLOT.unpack_from(raw, 4 + 8 * (slot - 1))
             if not any(words):
@@ -77,12 +77,9 @@ class HlkLd2450(StreamDriver):
                 name, most = f"t{slot}_{part}", _BELIEVABLE.get(part, _MOST)
                 if abs(value) <= most and (part != "y" or value >= 0):
                     found.append(Measurement(name, None, value, unit))
-                    continue
-                doubtful = True
-                found.append(bad(name, None, unit, Reason.RANGE))
-        if doubtful:
-            return (uncertain("target_count", None, "1", Reason.RANGE, seen), *found)
-        return (Measurement("target_count", None, seen, "1"), *found)
+                else:
+                    found.append(bad(name, None, unit, Reason.RANGE))
+        return doubted((Measurement("target_count", None, seen, "1"), *found))
 
     def encode(self, values: Mapping[str, Value]) -> bytes:
         """Return the report; slots are used as far as they are named or counted."""

@@ -1,6 +1,9 @@
-"""Honeywell HPMA115C0: particles, 16 bytes `40 0D 04 …`, sent by itself once a second.
+"""Honeywell HPMA115C0 (compact): particles, 32 bytes `42 4D 00 1C …`, or asked 16 `40 0D 04 …`.
 
-Source: PyPMS `sensors/honeywell` and its capture. The range of 0 to 1000 ug/m3 is not confirmed.
+Sources: Honeywell HPM series data sheet 32322550, tables 6 and 7 (after power-up it sends by
+itself); jedp/PMSensor-HPMA115; PyPMS `sensors/honeywell` and its capture of answers. A Plantower
+sends frames of the same head and length: one that contradicts itself as a Honeywell frame and fills
+the reserved words is one of those.
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ from edge.drivers.stream import StreamDriver, check_names, filled_masses, mass, 
 from edge.framing import BAD_CHECKSUM, Rejection
 
 _RANGE_UGM3 = 1000
-_HEADER = b"\x40\x0d\x04"
+_ANSWER, _AUTO = b"\x40\x0d\x04", b"\x42\x4d\x00\x1c"
+_ANSWER_BYTES, _AUTO_BYTES = 16, 32
 _FIELDS = tuple(
     Field(name, "ug/m3", quantity, 0, _RANGE_UGM3, 1, idle)
     for name, quantity, idle in (
@@ -39,21 +43,31 @@ class HoneywellHpma115c0(StreamDriver):
         interval_s=1.0,
         verified=True,
         quantities=(Quantity.PM2_5, Quantity.PM10, Quantity.PM1),
-        source="PyPMS sensors/honeywell",
+        source="Honeywell HPM series data sheet 32322550",
         fields=_FIELDS,
     )
-    HEADERS = (_HEADER,)
-    SIZE = 16
+    HEADERS = (_ANSWER, _AUTO)
+    READ = bytes.fromhex("68 01 04 93")
 
     __slots__ = ()
 
+    def size(self, buffer: bytearray, at: int) -> int:
+        """Tell the two frames by their header."""
+        return _ANSWER_BYTES if buffer[at] == _ANSWER[0] else _AUTO_BYTES
+
     def judge(self, raw: bytes) -> Rejection | None:
-        """Check that all bytes add up to zero."""
-        return None if sum(raw) & 0xFF == 0 else BAD_CHECKSUM
+        """Check the sum: of all bytes of an answer 0, else the 16 bits at the end."""
+        if len(raw) == _ANSWER_BYTES:
+            return None if sum(raw) & 0xFF == 0 else BAD_CHECKSUM
+        if sum(raw[:-2]) != raw[-2] << 8 | raw[-1]:
+            return BAD_CHECKSUM
+        if unordered(_masses(raw)) and any(raw[12:30]):
+            return Rejection(checksum=False, why="a frame of a Plantower sensor")
+        return None
 
     def decode(self, raw: bytes) -> tuple[Measurement, ...]:
         """Return the four masses."""
-        masses = struct.unpack_from(">4H", raw, 3)
+        masses = _masses(raw)
         odd = unordered(masses)
         return tuple(
             mass(field, value, odd=at in odd)
@@ -61,11 +75,26 @@ class HoneywellHpma115c0(StreamDriver):
         )
 
     def encode(self, values: Mapping[str, Value]) -> bytes:
-        """Return the frame; None for a mass is silence (no frame says it)."""
+        """Return what it sends by itself; None for a mass is silence (no frame says it)."""
+        masses = self._filled(values)
+        if masses is None:
+            return b""
+        body = _AUTO + struct.pack(">4H18x", *masses)
+        return body + sum(body).to_bytes(2, "big")
+
+    def answer(self, values: Mapping[str, Value]) -> bytes:
+        """Return the answer to the read command."""
+        masses = self._filled(values)
+        if masses is None:
+            return b""
+        body = _ANSWER + struct.pack(">4H4x", *masses)
+        return body + bytes((-sum(body) & 0xFF,))
+
+    def _filled(self, values: Mapping[str, Value]) -> list[int] | None:
         check_names(self.FACTS.name, values, tuple(field.name for field in _FIELDS))
         usual = filled_masses(self.FACTS.name, values, _FIELDS)
-        if usual is None:
-            return b""
-        masses = [round(max(0, min(0xFFFF, value))) for value in usual]
-        body = _HEADER + struct.pack(">4H4x", *masses)
-        return body + bytes((-sum(body) & 0xFF,))
+        return None if usual is None else [round(max(0, min(0xFFFF, one))) for one in usual]
+
+
+def _masses(raw: bytes) -> tuple[int, ...]:
+    return struct.unpack_from(">4H", raw, 3 if len(raw) == _ANSWER_BYTES else 4)

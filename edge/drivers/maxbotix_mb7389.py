@@ -31,6 +31,7 @@ from edge.drivers.stream import bad, beyond, check_names, counts
 from edge.framing import LineFramer
 
 _BLIND_MM, _MAX_MM = 300, 5000
+_XL_MAX_MM = 7650  # XL models say R765 without a target (XL-MaxSonar-WR data sheet)
 _LINE_BYTES = 64
 # Four digits are mm; XL models send three digits in cm. A stray FF before the R occurs, and HRUSB
 # models put a space before the CR.
@@ -55,7 +56,9 @@ class MaxbotixMb7389(Driver):
         fields=(_DISTANCE,),
     )
     OPTIONS: ClassVar[Mapping[str, Option]] = {
-        "max_mm": Option(_MAX_MM, "what the model reports without a target, mm", 1000, 9999),
+        "max_mm": Option(
+            _MAX_MM, "what the model reports without a target, mm; XL models: 7650", 1000, 9999
+        ),
         "digits": Option(4, "4 = mm, 3 = cm (XL models), 0 = either (only by hand)", 0, 4),
     }
 
@@ -101,16 +104,21 @@ class MaxbotixMb7389(Driver):
             return None
         self.counters.good += 1
         distance = int(match[1]) * (10 if len(match[1]) == 3 else 1)
-        if distance >= self.settings.whole("max_mm"):
+        if distance >= self._max_mm(len(match[1])):
             return bad("distance", Quantity.DISTANCE, "mm", Reason.NO_TARGET)
         if distance <= _BLIND_MM:
             return beyond("distance", Quantity.DISTANCE, "mm", _BLIND_MM, Reason.BLIND_ZONE)
         return Measurement("distance", Quantity.DISTANCE, distance, "mm")
 
+    def _max_mm(self, digits: int) -> int:
+        if digits == 3 and "max_mm" not in self.options:
+            return _XL_MAX_MM
+        return self.settings.whole("max_mm")
+
     def encode(self, values: Mapping[str, Value]) -> bytes:
         """Return the line for `distance` in mm; None is the maximum."""
         check_names(self.FACTS.name, values, ("distance",))
-        most = self.settings.whole("max_mm")
+        most = self._max_mm(self.settings.whole("digits"))
         distance = counts(self.FACTS.name, values, _DISTANCE, most)
         shown = max(_BLIND_MM, most if distance is None else distance)
         if self.settings.whole("digits") == 3:

@@ -64,6 +64,8 @@ NAMES: Mapping[str, tuple[Quantity, str]] = {
     "pm10": (Quantity.PM10, "ug/m3"),
 }
 _QUANTITIES = frozenset(str(quantity) for quantity in Quantity)
+# What a reading without a status is; some firmware says it.
+_OK = "ok"
 # Status word of a reading -> quality, reason, and whether its number means anything.
 _STATES: Mapping[str, tuple[Quality, Reason, bool]] = {
     "warm": (Quality.UNCERTAIN, Reason.WARMING_UP, True),
@@ -97,6 +99,7 @@ class _Line(msgspec.Struct, gc=False):
 
 _DECODER = msgspec.json.Decoder(_Line)
 _HEX = re.compile(rb"[0-9A-Fa-f]{4}")
+_CLOSED = re.compile(rb"\*[0-9A-Fa-f]{4}\Z")
 
 
 class _RefusedError(ValueError):
@@ -172,6 +175,15 @@ class NdjsonBridge(Driver):
     def reset(self) -> None:
         """Forget a partial line."""
         self._framer.reset()
+
+    def flush(self) -> list[Frame]:
+        """Give up on a partial line; a whole one that only lacks its line feed is taken."""
+        line = self._framer.take().rstrip(b"\r")
+        if not _CLOSED.search(line):
+            self.counters.discarded_bytes += len(line)
+            return []
+        frame = self._frame(line)
+        return [] if frame is None else [frame]
 
     def _frame(self, line: bytes) -> Frame | None:
         """Return what a line says; of a line glued to the rest of another one the last part."""
@@ -342,7 +354,7 @@ def _measure(item: _Item, *, checked: bool) -> Measurement:
         return Measurement(item.n, quantity, None, item.u, Quality.BAD, (Reason.RANGE,))
     quality = Quality.GOOD
     reasons: tuple[Reason, ...] = ()
-    if item.st is not None:
+    if item.st is not None and item.st != _OK:
         quality, reason, keep = _STATES.get(item.st, _STATES["fault"])
         reasons = (reason,)
         value = value if keep else None

@@ -2,6 +2,8 @@
 
 Sources: Nova SDS011 control protocol; captures of PyPMS. Replies to commands have the same envelope
 with C5: never particles. 999.9 is the end of the range; both values 0 means not ready (ESPHome).
+In dense smoke devices say up to 1999.9 for PM10 (opendata-stuttgart/sensors-software issue 899):
+beyond the range, but no nonsense.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from edge.framing import BAD_CHECKSUM, Rejection
 
 _DATA, _REPLY, _TAIL = 0xC0, 0xC5, 0xAB
 _FULL_SCALE = 9999  # counts of 0.1 ug/m3
+_MOST_PM10 = 19_999  # what devices have said in smoke
 _PM25 = Field("pm25", "ug/m3", Quantity.PM2_5, 0.1, 999.8, 0.1, 8.0)
 _PM10 = Field("pm10", "ug/m3", Quantity.PM10, 0.1, 999.8, 0.1, 10.0)
 _PM10_SHARE = 1.3  # typical ratio of PM10 to PM2.5 in city air, where the simulator gives only one
@@ -76,8 +79,8 @@ class NovaSds011(StreamDriver):
                 bad("device_id", None, "1", why, device.value),
             )
         return (
-            _mass("pm25", Quantity.PM2_5, fine, odd=odd),
-            _mass("pm10", Quantity.PM10, coarse, odd=odd),
+            _mass("pm25", Quantity.PM2_5, fine, _FULL_SCALE, odd=odd),
+            _mass("pm10", Quantity.PM10, coarse, _MOST_PM10, odd=odd),
             device,
         )
 
@@ -103,8 +106,8 @@ class NovaSds011(StreamDriver):
         return fine, coarse
 
 
-def _mass(name: str, quantity: Quantity, content: int, *, odd: bool) -> Measurement:
-    if content > _FULL_SCALE:  # the sensor stops at 999.9: damaged on the way, or no SDS011
+def _mass(name: str, quantity: Quantity, content: int, most: int, *, odd: bool) -> Measurement:
+    if content > most:  # damaged on the way, or no SDS011
         return bad(name, quantity, "ug/m3", Reason.RANGE)
     reasons: tuple[Reason, ...] = (Reason.SATURATED,) if content >= _FULL_SCALE else ()
     reasons += (Reason.IMPLAUSIBLE_PAIR,) if odd else ()

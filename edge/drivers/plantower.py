@@ -52,7 +52,7 @@ _COUNT_FIELDS = tuple(
     for name in ("n0_3", "n0_5", "n1_0", "n2_5", "n5_0", "n10_0")
 )
 _TEMPERATURE = Field("temperature", "Cel", Quantity.TEMPERATURE, -40.0, 99.0, 0.1, 20.0)
-_HUMIDITY = Field("humidity", "%RH", Quantity.HUMIDITY, 0.0, 99.0, 0.1, 50.0)
+_HUMIDITY = Field("humidity", "%RH", Quantity.HUMIDITY, 0.0, 100.0, 0.1, 50.0)
 _VERSION = Field("version", "1", None, 0, 255, 1, 151)
 _ERROR = Field("error_code", "1", None, 0, 0, 1, 0)
 
@@ -137,7 +137,9 @@ class PlantowerDriver(StreamDriver):
             return ()
         words = struct.unpack_from(f">{layout.words}H", raw, 4)
         error = raw[-3] if layout.status else 0
-        whole = _judge_whole(words, error, counted=layout.counts > 0)
+        # Temperature and humidity are there at once: they don't say that dust is measured.
+        dust = words[: 6 + layout.counts] if layout.climate else words
+        whole = _judge_whole(dust, error, counted=layout.counts > 0)
         found = [*_masses(words[:6], whole), *_particles(words[6 : 6 + layout.counts], whole)]
         if layout.climate:
             found += _climate(words[6 + layout.counts :], whole)
@@ -173,6 +175,9 @@ class _Whole(NamedTuple):
     keep: bool
 
 
+_BELIEVED = _Whole(Quality.GOOD, (), keep=True)
+
+
 def _judge_whole(words: tuple[int, ...], error: int, *, counted: bool) -> _Whole:
     if error:
         return _Whole(Quality.BAD, (Reason.DEVICE_FAULT,), keep=False)
@@ -181,7 +186,7 @@ def _judge_whole(words: tuple[int, ...], error: int, *, counted: bool) -> _Whole
     # Mass without a single particle above 0.3 um contradicts itself (check of PyPMS).
     if counted and words[6] == 0 and max(words[2], words[5]) > 0:
         return _Whole(Quality.BAD, (Reason.IMPLAUSIBLE_PAIR,), keep=True)
-    return _Whole(Quality.GOOD, (), keep=True)
+    return _BELIEVED
 
 
 def _masses(masses: tuple[int, ...], whole: _Whole) -> list[Measurement]:
@@ -211,6 +216,8 @@ def _particles(particles: tuple[int, ...], whole: _Whole) -> list[Measurement]:
 
 def _climate(words: tuple[int, ...], whole: _Whole) -> list[Measurement]:
     """Return temperature (signed) and humidity, tenths each."""
+    if any(words) and whole.reasons == (Reason.WARMING_UP,):
+        whole = _BELIEVED
     signed = words[0] - 0x10000 if words[0] & 0x8000 else words[0]
     found = []
     for field, content in ((_TEMPERATURE, signed), (_HUMIDITY, words[1])):

@@ -21,6 +21,9 @@ _CODES = {"u16": ">H", "s16": ">h", "u32": ">I", "s32": ">i", "f32": ">f"}
 _BITS = (Function.READ_COILS, Function.READ_DISCRETE_INPUTS)
 # A 32-bit float carries seven decimal digits; what follows them is not the device's.
 _FLOAT_DIGITS = 7
+# A 32-bit float that is not 0 and below its smallest normal number is no measurement: it is what a
+# number with few digits, as 0.25, becomes where the words are in another order.
+_LEAST_FLOAT = 2.0**-126
 # Scaled values are rounded to this many decimals, so that 214 x 0.1 is 21.4.
 _DECIMALS = 9
 # Units that FACTS can't convert and `selection` can.
@@ -86,6 +89,8 @@ class Register(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         value: float = struct.unpack(_CODES[self.type], raw)[0]
         if not math.isfinite(value):
             return bad(self.name, self.quantity, self.unit, Reason.DEVICE_FAULT)
+        if self.type == "f32" and 0 < abs(value) < _LEAST_FLOAT:
+            return bad(self.name, self.quantity, self.unit, Reason.CONFIGURATION)
         return self._judged(self._scaled(value))
 
     def _scaled(self, content: float) -> float:
@@ -96,6 +101,8 @@ class Register(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return round(content * self.scale + self.offset, _DECIMALS)
 
     def _judged(self, value: float) -> Measurement:
+        if not math.isfinite(value):  # a scale that leaves what a number can hold
+            return bad(self.name, self.quantity, self.unit, Reason.RANGE)
         if self.low <= value <= self.high:
             return Measurement(self.name, self.quantity, value, self.unit)
         if value > self.high and self.saturates:
@@ -131,7 +138,7 @@ class Register(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return int(struct.unpack(_CODES[self.type], raw)[0])
         content = (number(driver, self.name, value) - self.offset) / self.scale
         if self.type == "f32":
-            return content
+            return content if abs(content) >= _LEAST_FLOAT else 0.0
         low, high = self._limits
         return round(max(low, min(high, content)))
 

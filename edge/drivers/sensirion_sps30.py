@@ -34,6 +34,7 @@ _ERROR_FLAG, _WRONG_STATE = 0x80, 0x43
 _LONGEST = 2 * (255 + 5) + 2
 _FLOATS, _WORDS = struct.Struct(">10f"), struct.Struct(">10H")
 _RANGE_UGM3 = 1000
+_SIZE = 9  # the last field: the typical size of the particles
 _MASSES = 4  # the first fields: PM1, PM2.5, PM4, PM10
 START_REQUEST = bytes.fromhex("7E 00 00 02 01 03 F9 7E")
 READ_REQUEST = bytes.fromhex("7E 00 03 00 FC 7E")
@@ -216,6 +217,11 @@ def _reading(values: tuple[float, ...], *, broken: bool) -> tuple[Measurement, .
         return tuple(
             bad(field.name, field.quantity, field.unit, Reason.WARMING_UP) for field in _FIELDS
         )
+    if not any(values[:_SIZE]):
+        # A size of no particles at all: what a device with dead optics says for ever (Sensirion/
+        # arduino-avr-legacy-i2c-sps30 issue 14). Room air is never that clean.
+        why = Reason.IMPLAUSIBLE_PAIR
+        return tuple(bad(field.name, field.quantity, field.unit, why) for field in _FIELDS)
     odd = unordered(values[:_MASSES])
     return tuple(
         _value(field, value, odd=at in odd, broken=broken)

@@ -176,6 +176,21 @@ def beyond(
     return Measurement(name, quantity, value, unit, Quality.UNCERTAIN, (reason,), limit)
 
 
+def doubted(measurements: Sequence[Measurement]) -> tuple[Measurement, ...]:
+    """Return what one frame says together; beside an impossible number nothing stays good.
+
+    For frames without a checksum: what is impossible shows that they were damaged.
+    """
+    if all(one.quality is Quality.GOOD for one in measurements):
+        return tuple(measurements)
+    return tuple(
+        uncertain(one.name, one.quantity, one.unit, Reason.RANGE, one.value)
+        if one.quality is Quality.GOOD
+        else one
+        for one in measurements
+    )
+
+
 def unordered(masses: Sequence[float]) -> frozenset[int]:
     """Return the positions of masses that contradict "finer particles are part of coarser ones".
 

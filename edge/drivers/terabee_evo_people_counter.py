@@ -1,7 +1,8 @@
 """Terabee TeraRanger Evo people counter: 15 bytes `PC …` on each event, `DD` distances in between.
 
-Source: Terabee manual, pages 18 and 19 (binary output, CRC-8 with polynomial 07); the byte order is
-assumed to be big-endian. Counters start at zero after a loss of power.
+Source: Terabee manual, pages 18 and 19 (binary output, CRC-8 with polynomial 07); byte order
+and the contents that are no distance as in a published sample (`EvoPeopleCounter`). Counters start
+at zero after a loss of power.
 """
 
 from __future__ import annotations
@@ -10,13 +11,16 @@ import struct
 from collections.abc import Mapping
 from typing import ClassVar
 
+from core.quality import Reason
 from core.quantity import Quantity
 from edge.drivers.base import Check, DriverFacts, Field, Measurement, Mode, Option, Value
-from edge.drivers.stream import StreamDriver, check_names, counts, number
+from edge.drivers.stream import StreamDriver, bad, check_names, counts, number
 from edge.framing import BAD_CHECKSUM, Rejection
 
 _COUNTS, _DISTANCES = b"PC", b"DD"
 _COUNTS_BYTES, _DISTANCES_BYTES, _ID_BYTES = 15, 7, 4
+# Nearer than it can measure, not able to measure, nothing within its range.
+_NO_DISTANCE = {0: Reason.BLIND_ZONE, 1: Reason.NO_TARGET, 0xFFFF: Reason.NO_TARGET}
 _BODY = struct.Struct(">iHH")  # behind the id, where there is one
 _IN = Field("count_in", "1", Quantity.PEOPLE_IN, 0, 0xFFFF, 1, 0)
 _OUT = Field("count_out", "1", Quantity.PEOPLE_OUT, 0, 0xFFFF, 1, 0)
@@ -84,10 +88,7 @@ class TerabeeEvoPeopleCounter(StreamDriver):
         """Return the counters, or the two beam distances (diagnostics)."""
         if raw.startswith(_DISTANCES):
             first, second = struct.unpack_from(">2H", raw, 2)
-            return (
-                Measurement("distance1", None, first, "mm"),
-                Measurement("distance2", None, second, "mm"),
-            )
+            return (_distance("distance1", first), _distance("distance2", second))
         net, inward, outward = _BODY.unpack(raw[-1 - _BODY.size : -1])
         return (
             Measurement("net", None, net, "1"),
@@ -111,3 +112,9 @@ class TerabeeEvoPeopleCounter(StreamDriver):
             + _BODY.pack(round(max(-(2**31), min(2**31 - 1, net))), inward, outward)
         )
         return body + bytes((crc8(body),))
+
+
+def _distance(name: str, content: int) -> Measurement:
+    if content in _NO_DISTANCE:
+        return bad(name, None, "mm", _NO_DISTANCE[content])
+    return Measurement(name, None, content, "mm")

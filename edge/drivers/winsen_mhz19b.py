@@ -27,6 +27,9 @@ _READ = 0x86
 READ_REQUEST = bytes.fromhex("FF 01 86 00 00 00 00 00 79")
 # The largest range that any MH-Z19 can be set to, ppm: above it the device itself is broken.
 WIDEST_RANGE_PPM = 10_000
+# What a module says of itself while it starts: byte 5 ("S") is 1, or bytes 6 and 7 ("U") are 15000.
+# Not in the maker's manual; found on devices, and how Tasmota and ESPEasy know a start.
+_STARTING_S, _STARTING_U = 1, 15_000
 # Free air holds about 420 ppm; a reading far below says that the zero point is lost.
 _LEAST_BELIEVABLE_PPM = 300
 _CO2 = Field("co2", "ppm", Quantity.CARBON_DIOXIDE, _LEAST_BELIEVABLE_PPM, 4999, 1, 450)
@@ -67,10 +70,14 @@ class WinsenMhz19b(StreamDriver):
 
     def decode(self, raw: bytes) -> tuple[Measurement, ...]:
         """Return concentration, and the coarse temperature where the module gives one."""
-        co2 = self._co2(raw[2] << 8 | raw[3])
+        starting = raw[5] == _STARTING_S or raw[6] << 8 | raw[7] == _STARTING_U
+        co2 = self._co2(0 if starting else raw[2] << 8 | raw[3])
         if not raw[4]:
             return (co2,)
-        return (co2, Measurement("temperature_raw", None, raw[4] - 40, "Cel"))
+        warmth = raw[4] - 40
+        if warmth > _TEMPERATURE.high:
+            return (co2, bad("temperature_raw", None, "Cel", Reason.RANGE))
+        return (co2, Measurement("temperature_raw", None, warmth, "Cel"))
 
     def _co2(self, ppm: int) -> Measurement:
         quantity, limit = Quantity.CARBON_DIOXIDE, self.settings.whole("range_ppm")

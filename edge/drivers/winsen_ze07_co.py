@@ -27,6 +27,9 @@ from edge.framing import BAD_CHECKSUM, Rejection
 _GAS_CO = 0x04
 _UNIT_PPM = 0x03
 _READ_REPLY = 0x86
+# Highest bit of the concentration: the sibling ZE15-CO says with it that its cell is broken (Winsen
+# ZE15-CO manual). No concentration reaches it: full scale is 5000 counts.
+_FAULT_BIT = 0x80
 # The device resolves 0.1 ppm over 0 to 500 ppm; more than three decimals do not fit the field.
 _MOST_DECIMALS = 3
 _FULL_SCALE_COUNTS = 5000
@@ -77,6 +80,8 @@ class WinsenZe07Co(StreamDriver):
         value = (raw[4] << 8 | raw[5]) / scale
         full_scale = (raw[6] << 8 | raw[7]) / scale
         facts = Measurement("full_scale", None, full_scale, "ppm")
+        if raw[4] & _FAULT_BIT:
+            return (bad("co", Quantity.CARBON_MONOXIDE, "ppm", Reason.DEVICE_FAULT), facts)
         if full_scale <= 0:
             return (
                 bad("co", Quantity.CARBON_MONOXIDE, "ppm", Reason.DEVICE_FAULT),
@@ -100,6 +105,8 @@ class WinsenZe07Co(StreamDriver):
 
 def _from_read_reply(raw: bytes) -> Measurement:
     """Return CO of a question-and-answer reply: uncertain, and none where the layouts differ."""
+    if (raw[2] | raw[6]) & _FAULT_BIT:
+        return bad("co", Quantity.CARBON_MONOXIDE, "ppm", Reason.DEVICE_FAULT)
     first, second = raw[2] << 8 | raw[3], raw[6] << 8 | raw[7]
     if first != second:
         return bad("co", Quantity.CARBON_MONOXIDE, "ppm", Reason.CONFIGURATION)

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
+from detectors.recording import json_bytes
 from safety_eye.score.cases import cases_of
 from safety_eye.score.fires import FireScore, score_fires
 from safety_eye.score.general import GeneralScore, score_general
@@ -85,15 +86,12 @@ def _score_benchmark(paths: Sequence[Path]) -> GeneralScore | None:
     readable = []
     for path in paths:
         try:
-            kind = msgspec.json.decode(facts_path(path).read_bytes(), type=_Kind).kind
+            kind = msgspec.json.decode(json_bytes(facts_path(path)), type=_Kind).kind
         except (ValueError, OSError):
             continue
         if kind == "general":
             readable.append(path)
-    try:
-        return score_general(readable)
-    except (ValueError, OSError):
-        return None
+    return score_general(readable)
 
 
 def _groups(paths: Sequence[Path]) -> list[list[Path]]:

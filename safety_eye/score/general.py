@@ -194,16 +194,18 @@ def quiet_share(files: Sequence[Corpus], told: Sequence[Floats], threshold: floa
 def read_corpus(paths: Sequence[Path]) -> list[Corpus]:
     """Return the general recordings of one channel among *paths* that tell of windows or of none.
 
-    Raises:
-        ValueError: A file is not a recording.
-        OSError: It can't be read.
+    One that can't be read is left out: it is refused where it is replayed.
     """
     files = []
     for path in paths:
-        recording = read_recording(path)
+        try:
+            recording = read_recording(path)
+            events = read_marks(facts_path(path)).events
+        except (ValueError, OSError):
+            continue
         if recording.facts.kind != "general" or len(recording.channels) != 1:
             continue
-        windows = [(mark.start_ms, mark.end_ms) for mark in read_marks(facts_path(path)).events]
+        windows = [(mark.start_ms, mark.end_ms) for mark in events]
         files.append(
             Corpus(
                 recording.facts.interval_s,
@@ -216,12 +218,7 @@ def read_corpus(paths: Sequence[Path]) -> list[Corpus]:
 
 
 def score_general(paths: Sequence[Path]) -> GeneralScore | None:
-    """Score the lane on the general recordings of *paths*; None where they are too few.
-
-    Raises:
-        ValueError: A file is not a recording.
-        OSError: It can't be read.
-    """
+    """Score the lane on the general recordings of *paths*; None where they are too few."""
     files = read_corpus(paths)
     if len(files) < FEWEST:
         return None

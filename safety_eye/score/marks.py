@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-import numpy as np
+
+from detectors.recording import json_bytes, moment_ms
 
 
 class _RawMark(msgspec.Struct, frozen=True):
@@ -69,14 +70,13 @@ def read_marks(facts_path: Path) -> Marks:
         ValueError: The file is not a recording's JSON.
         OSError: It can't be read.
     """
-    raw = msgspec.json.decode(facts_path.read_bytes(), type=_RawMarks)
+    raw = msgspec.json.decode(json_bytes(facts_path), type=_RawMarks)
     return Marks(_ordered(raw.events), _ordered(raw.faults), raw.reference)
 
 
 def _ordered(raw: tuple[_RawMark, ...]) -> tuple[Mark, ...]:
-    marks = (Mark(_ms(one.start), _ms(one.end), one.channels, one.label, one.source) for one in raw)
+    marks = (
+        Mark(moment_ms(one.start), moment_ms(one.end), one.channels, one.label, one.source)
+        for one in raw
+    )
     return tuple(sorted(marks, key=lambda mark: (mark.start_ms, mark.end_ms)))
-
-
-def _ms(text: str) -> int:
-    return int(np.datetime64(text.removesuffix("Z"), "ms").astype(np.int64))

@@ -69,9 +69,11 @@ class Played:
 
 
 def find_recordings(directory: Path) -> list[Path]:
-    """Return every `NAME.csv.gz` or `NAME.csv` below *directory* that has its `NAME.json`."""
-    found = [*directory.rglob("*.csv.gz"), *directory.rglob("*.csv")]
-    return sorted(path for path in found if facts_path(path).is_file())
+    """Return every `NAME.csv.gz` or `NAME.csv` below *directory*, with its `NAME.json` or without.
+
+    One without is refused by name when it is read; it must not go missing from the tables unsaid.
+    """
+    return sorted([*directory.rglob("*.csv.gz"), *directory.rglob("*.csv")])
 
 
 def facts_path(path: Path) -> Path:

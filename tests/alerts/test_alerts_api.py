@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 
+from alerts.access import Access
 from alerts.api import build_api
+from alerts.health import SILENT_AFTER_S
 from alerts.service import AlertService, AlertSettings
 from core.broker import BrokerAddress
 from core.clock import ManualClock
@@ -129,6 +132,10 @@ def test_somebody_on_this_machine_takes_over(client: Client) -> None:
         ("127.0.0.1", {"host": "evil.example"}),
         ("127.0.0.1", {"origin": "http://evil.example"}),
         ("127.0.0.1", {"sec-fetch-site": "cross-site"}),
+        ("127.0.0.1", {"via": "1.1 gate"}),
+        ("127.0.0.1", {"cf-connecting-ip": "192.0.2.7"}),
+        ("127.0.0.1", {"host": "[::1"}),
+        ("127.0.0.1", {"origin": "http://[::1"}),
     ],
 )
 def test_without_a_token_nobody_else_may_change_anything(
@@ -230,7 +237,7 @@ def test_it_lives_but_is_not_ready_without_a_broker(client: Client) -> None:
     answer = web.get("/health/ready")
     assert answer.status_code == 503
     assert answer.json()["checks"] == {
-        "broker": False, "database": True, "watch": True, "outbox": True,
+        "broker": False, "database": True, "detectors": True, "watch": True, "outbox": True,
     }  # fmt: skip
 
 
@@ -265,3 +272,50 @@ def test_figures_begin_with_the_hub_and_not_thirty_days_before_it(
     [incident] = service.open_incidents()
     assert (asked["since"], asked["until"]) == (1_761_955_200_000, service._clock.ms)
     assert (given["since"], given["until"]) == (incident.opened_at, service._clock.ms)
+
+
+def test_whoever_must_wait_is_told_how_long(
+    monkeypatch: pytest.MonkeyPatch, client: Client
+) -> None:
+    monkeypatch.setattr("alerts.inbound_api.CAP_PER_MINUTE", 1)
+    web = client()
+
+    first, second = (web.post("/api/v1/cap", content=b"<alert/>") for _ in range(2))
+
+    assert (first.status_code, second.status_code) == (422, 429)
+    assert 0 < int(second.headers["retry-after"]) <= 60
+
+
+def test_it_is_not_ready_while_detectors_are_silent(service: AlertService, client: Client) -> None:
+    assert isinstance(service._clock, ManualClock)
+    assert client().get("/health/ready").json()["checks"]["detectors"] is True
+
+    service._clock.advance(SILENT_AFTER_S + 1)
+
+    answer = client().get("/health/ready")
+    assert (answer.status_code, answer.json()["checks"]["detectors"]) == (503, False)
+
+
+def test_a_locked_state_is_told_of_before_a_monitor_gives_up(
+    service: AlertService, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alerts.database.READY_S", 0)
+    locked = sqlite3.connect(service._database.engine.url.database or "", isolation_level=None)
+    locked.execute("BEGIN IMMEDIATE")
+    try:
+        assert client().get("/health/ready").json()["checks"]["database"] is False
+    finally:
+        locked.close()
+    assert client().get("/health/ready").json()["checks"]["database"] is True
+
+
+def test_a_proxy_that_adds_nothing_is_known_by_its_old_http() -> None:
+    def refused(version: str) -> bool:
+        scope = {
+            "type": "http", "http_version": version, "client": ("127.0.0.1", 50_000),
+            "headers": [(b"host", b"127.0.0.1:8765")],
+        }  # fmt: skip
+        return Access(None, ManualClock()).refusal(Request(scope)) is not None
+
+    assert refused("1.0")
+    assert not refused("1.1")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, insert, select
 
-from alerts import breaker, dispatch, outbox, tables
+from alerts import breaker, dispatch, outbox, settling, tables
 from alerts.attempt import Attempts
 from alerts.breaker import FIRST_REST_MS, LONGEST_REST_MS, THRESHOLD, Breaker, State, after
 from alerts.channels.base import Channel, Outcome, OutcomeKind
@@ -192,3 +192,98 @@ def test_no_link_in_a_group_acts_in_somebodys_name(scene: Scene, *, shared: bool
     Attempts({"hook": hook}, scene.clock, Metrics(), lambda _row: "https://hub/a/1-x").send(row)
 
     assert hook.notes[0].take_url == url
+
+
+def test_a_limit_of_one_number_and_a_pause_of_none_close_the_channel_for_nobody() -> None:
+    one_number = Outcome(OutcomeKind.RETRY, retry_after_s=30.0, personal=True)
+    no_pause = Outcome(OutcomeKind.RETRY, vendor_code="429", retry_after_s=0.0)
+
+    assert after(None, "sms", one_number, 1) is None
+    state = after(None, "sms", no_pause, 1)
+    assert state is not None
+    assert state.state(1) is State.CLOSED
+
+
+class Slow(Moody):
+    """A channel whose first answer takes until it is let go."""
+
+    concurrency = 1
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.go = threading.Event()
+
+    def send(self, note: Notification, now_s: int) -> Outcome:
+        outcome = super().send(note, now_s)
+        self.go.wait(20)
+        return outcome
+
+
+def test_what_is_being_sent_is_not_sent_again_however_long_it_takes(tmp_path: Path) -> None:
+    """The machine slept, the clock was put forward, or the vendor is very slow."""
+    scene = Scene(tmp_path, channels=("hook",))
+    hook = Slow("hook")
+    turned = threading.Event()
+    worker = Worker(
+        scene.database, {"hook": hook}, scene.clock, Metrics(), owner="me",
+        told=lambda _numbers: None, health=lambda _name, _outcome: None,
+        rested=lambda _breakers: turned.set(),
+    )  # fmt: skip
+    scene.say(level(Grade.BLUE))
+    worker.start()
+    try:
+        wait_until(lambda: hook.notes, 20, what="the message")
+        for _ in range(3):
+            scene.clock.advance(2 * dispatch.LEASE_MS / 1000)
+            turned.clear()
+            worker.wake()
+            assert turned.wait(20)
+        hook.go.set()
+        wait_until(lambda: scene.store.outbox_counts()[0].get("accepted", 0) == 1, 20)
+        assert len(hook.notes) == 1
+    finally:
+        hook.go.set()
+        worker.stop()
+        scene.close()
+
+
+def test_an_outcome_that_cannot_be_written_holds_up_no_other(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    hook, second = Moody("hook"), Moody("second")
+    hook.answer = Outcome(OutcomeKind.PERMANENT, detail=None)  # type: ignore[arg-type]  # a bug
+    worker = Worker(
+        scene.database, {"hook": hook, "second": second}, scene.clock, Metrics(), owner="me",
+        told=lambda _numbers: None, health=lambda _name, _outcome: None,
+    )  # fmt: skip
+    scene.say(level(Grade.RED))
+    worker.start()
+    try:
+        wait_until(lambda: len(hook.notes) == 3, 20, what="the refusals")
+        wait_until(lambda: scene.store.outbox_counts()[0].get("accepted", 0) == 1, 20)
+        scene.say(level(Grade.GREEN))
+        scene.later(130, level(Grade.GREEN))
+        worker.wake()
+        wait_until(lambda: len(second.notes) == 2, 20, what="what comes after it")
+    finally:
+        worker.stop()
+        scene.close()
+
+
+def test_whatever_a_vendor_says_can_be_written_down(tmp_path: Path) -> None:
+    """PostgreSQL takes no U+0000: an answer with one would be tried to be written for ever."""
+    scene = Scene(tmp_path)
+    scene.say(level(Grade.BLUE))
+    with scene.database.write() as connection:
+        times = scene.watch.times()
+        [row] = dispatch.claim(connection, "me", {"hook": Room(1)}, 1, times)
+        said = Outcome(OutcomeKind.PERMANENT, "\x00", "\x001", detail="bad\x00\ud800 text")
+        settling.settle(connection, row, said, resend_unknown=False, times=times)
+        kept = (
+            connection.execute(select(tables.outbox).where(tables.outbox.c.row == row.row))
+            .mappings()
+            .one()
+        )
+
+    assert kept["detail"] == "bad   text"
+    assert "\x00" not in kept["vendor_id"] + kept["vendor_code"]
+    scene.close()

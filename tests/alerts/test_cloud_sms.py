@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from alerts import breaker
 from alerts.channels import open_channels
 from alerts.channels.aliyun import authorization as acs3
 from alerts.channels.aliyun import canonical_query
@@ -347,3 +348,51 @@ def test_after_half_an_hour_nobody_is_asked_any_more(made: Made, vendor: Vendor)
     channel.follow_ups.ask(NOW_S + 1802)
 
     assert len(cloud.calls) == before == 2
+
+
+def test_one_question_that_goes_wrong_keeps_no_other_from_being_asked(
+    made: Made, vendor: Vendor
+) -> None:
+    """Else whatever was accepted after it is never known to have arrived, or not."""
+
+    class Broken(Told):
+        def delivered(self, notification: str, detail: str) -> None:
+            if notification == "1" * 32:
+                raise RuntimeError("a bug")
+            super().delivered(notification, detail)
+
+    vendor.reply = cloud = TencentCloud({KEY: SECRET}, NOW_S)
+    channel, told = made("tencent-sms", LI), Broken()
+    assert isinstance(channel, TencentSms)
+    channel.start(told)  # type: ignore[arg-type]  # these two words are all it needs
+    for digit in "12":
+        channel.send(note(id=digit * 32), NOW_S)
+    cloud.reports[LI] = "SUCCESS"
+
+    channel.follow_ups.ask(NOW_S + 10)
+
+    assert told.words == [("delivered", "2" * 32)]
+
+
+def test_aliyun_takes_a_number_abroad_without_its_plus(made: Made, vendor: Vendor) -> None:
+    vendor.reply = cloud = aliyun()
+
+    made("aliyun-sms", "+85291234567").send(note(), NOW_S)
+
+    assert cloud.calls[0][1]["PhoneNumbers"] == "85291234567"
+
+
+def test_the_limit_of_one_number_is_no_limit_for_others(made: Made, vendor: Vendor) -> None:
+    """Else one person who was just told would close the way to everybody for a minute."""
+    vendor.reply = aliyun(Code="isv.BUSINESS_LIMIT_CONTROL", Message="触发分钟级流控Permits:1")
+    minute = made("aliyun-sms", LI).send(note(), NOW_S)
+    limited = {LI: "LimitExceeded.PhoneNumberThirtySecondLimit"}
+    vendor.reply = TencentCloud({KEY: SECRET}, NOW_S, limited)
+    half_minute = made("tencent-sms", LI).send(note(), NOW_S)
+    vendor.reply = TencentCloud({KEY: SECRET}, NOW_S, {LI: "RequestLimitExceeded"})
+    everybody = made("tencent-sms", LI).send(note(), NOW_S)
+
+    for outcome, asked_s in ((minute, 60), (half_minute, 30)):
+        assert (outcome.kind, outcome.retry_after_s) == (OutcomeKind.RETRY, asked_s)
+        assert breaker.after(None, "sms", outcome, 1) is None
+    assert breaker.after(None, "sms", everybody, 1) is not None

@@ -42,7 +42,7 @@ def missing(scene: Scene, number: int = 1) -> list[str]:
 def lesson(**values: str) -> Lesson:
     made = Lesson(
         id="", version=0, target="community.toml", change="- yellow = 0.15\n+ yellow = 0.12",
-        backtest='{"verdict": "better"}', at=0, by="",
+        no_backtest="the readings are gone", at=0, by="",
     )  # fmt: skip
     return msgspec.structs.replace(made, **values)
 
@@ -313,7 +313,8 @@ def test_a_step_names_who_did_it_in_which_role_and_when(scene: Scene) -> None:
 def test_a_lesson_needs_a_back_test_and_somebody_else_to_approve_it(scene: Scene) -> None:
     scene.say(level(Grade.RED))
     scene.later(3000, level(Grade.GREEN))
-    scene.cycle.write_lesson(1, "duty-1", lesson(backtest=""))
+    typed = lesson(no_backtest="", backtest='{"verdict": "better"}')  # the program made none
+    scene.cycle.write_lesson(1, "duty-1", typed)
     with pytest.raises(IncidentError, match="somebody else"):
         scene.cycle.judge_lesson(1, "lesson-1", "duty-1", approve=True)
     with pytest.raises(IncidentError, match="back-test"):

@@ -51,7 +51,7 @@ def test_an_incident_is_taken_to_its_end_over_http(web: Web) -> None:
     )
     review = WHO | {"text": "The pump came on by itself."}
     assert web.post("/api/v1/incidents/1/review", json=review).status_code == 200
-    lesson = WHO | {"target": "community.toml", "change": "- a\n+ b", "backtest": "better"}
+    lesson = WHO | {"target": "community.toml", "change": "- a\n+ b", "no_backtest": "gone"}
     assert web.post("/api/v1/incidents/1/lessons", json=lesson).status_code == 200
     verdict = {"who": "leader-1", "approve": True}
     assert web.post("/api/v1/incidents/1/lessons/lesson-1/verdict", json=verdict).status_code == 200
@@ -102,9 +102,42 @@ def test_a_sensor_is_looked_at_shelved_extended_and_shown_again(web: Web) -> Non
     assert again.status_code == 409
 
 
+def test_a_back_test_is_described_and_what_is_none_is_refused_in_words(web: Web) -> None:
+    path = "/api/v1/incidents/{number}/lessons/{lesson}/backtest"
+    document = web.get("/api/v1/openapi.json").json()
+    asked = document["paths"][path]["post"]
+    shape = asked["requestBody"]["content"]["application/json"]["schema"]
+    answered = asked["responses"]["200"]["content"]["application/json"]["schema"]
+    assert (shape["$ref"], answered["$ref"]) == (
+        "#/components/schemas/BackTestBody", "#/components/schemas/CycleView",
+    )  # fmt: skip
+    parts = document["components"]["schemas"]
+    assert {"proposed", "replay", "lint", "seal"} <= parts["BackTest"]["properties"].keys()
+    assert {"lead_s", "missed", "false_alerts"} <= parts["Side"]["properties"].keys()
+    assert {"tested", "applied_at"} <= parts["Lesson"]["properties"].keys()
+
+    test = {
+        "incident": 1, "file": "community.toml", "before": "0" * 64, "proposed": "1" * 64,
+        "tested_at": 1, "tool": "by hand", "verdict": "better", "seal": "f" * 64,
+    }  # fmt: skip
+    real = path.format(number=1, lesson="lesson-1")
+    for body, status in (
+        (WHO | {"backtest": "better"}, 422),
+        (WHO | {"backtest": test, "why": "?"}, 422),
+        (WHO | {"backtest": test}, 409),
+    ):
+        answer = web.post(real, json=body)
+        assert answer.status_code == status, answer.text
+        assert answer.headers["content-type"] == "application/problem+json"
+    assert (
+        web.post(path.format(number=9, lesson="x"), json=WHO | {"backtest": test}).status_code
+        == 404
+    )
+
+
 ACTS = (
     "decide", "steps/pump", "on-site", "notes", "end", "review", "lessons",
-    "lessons/lesson-1/verdict", "close",
+    "lessons/lesson-1/backtest", "lessons/lesson-1/verdict", "close",
 )  # fmt: skip
 
 

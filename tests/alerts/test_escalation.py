@@ -214,6 +214,42 @@ def test_a_red_that_every_channel_refuses_goes_to_everybody_at_once(scene: Scene
     assert set(called(scene)) == {"duty-1", "deputy-1", "leader-1"}
 
 
+def test_a_siren_that_sounds_and_residents_who_hear_it_have_told_nobody_who_could_take_over(
+    tmp_path: Path,
+) -> None:
+    more = """
+[[contact]]
+id = "horn"
+name = "siren"
+role = "sounder"
+channels = ["second"]
+[[contact]]
+id = "house-1"
+name = "1 号楼"
+role = "resident"
+channels = ["second"]
+"""
+    steps = (Step(0.0, ("duty", "sounder", "resident"), channels=("hook",)), Step(180.0, ("duty",)))
+    scene = Scene(
+        tmp_path, community=parse_community(PLACE + more),
+        delivery=Delivery(escalation=(Ladder(grade="red", step=steps),)),
+    )  # fmt: skip
+    scene.say(level(Grade.RED))
+    with scene.database.write() as connection:
+        times = scene.watch.times()
+        for row in dispatch.claim(connection, "me", WIDE, 100, times):
+            if row.note.contact == "duty-1":
+                settling.settle(connection, row, REFUSED, resend_unknown=False, times=times)
+            else:
+                settling.accept(connection, [(row, ACCEPTED)], times)
+
+    scene.clock.advance(11)
+    scene.watch.remind()
+
+    assert {"duty-1", "deputy-1", "leader-1"} <= set(called(scene))
+    scene.close()
+
+
 def test_an_escalation_is_counted_apart_and_replaces_what_was_not_sent_yet(scene: Scene) -> None:
     scene.say(level(Grade.RED))
     scene.later(200, level(Grade.RED))

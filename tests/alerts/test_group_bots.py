@@ -16,7 +16,7 @@ from alerts.channels import open_channels
 from alerts.channels.base import Channel
 from alerts.channels.entry import ChannelEntry
 from alerts.incident import Kind
-from alerts.notification import Audience
+from alerts.notification import Audience, DigestItem
 from core.community import Name
 from core.grade import Grade
 from tests.alerts.samples import note
@@ -92,8 +92,11 @@ def test_feishu_signs_with_time_and_secret_as_the_key_in_seconds(
     assert (request.json["timestamp"], request.json["sign"]) == (str(NOW_S), right)
 
 
-def test_a_muted_dingtalk_robot_is_left_alone_for_ten_minutes(made: Made, vendor: Vendor) -> None:
-    vendor.reply = Reply(body=b'{"errcode":130101,"errmsg":"send too fast"}')
+@pytest.mark.parametrize("code", [130101, 410100])
+def test_a_muted_dingtalk_robot_is_left_alone_for_ten_minutes(
+    code: int, made: Made, vendor: Vendor
+) -> None:
+    vendor.reply = Reply(body=b'{"errcode":%d,"errmsg":"send too fast"}' % code)
 
     assert made("dingtalk").send(note(), NOW_S).retry_after_s == 600
 
@@ -179,6 +182,36 @@ def test_an_incident_is_one_alertmanager_alert_that_fires_and_resolves(
     assert (rise["version"], rise["status"], clear["status"]) == ("4", "firing", "resolved")
     assert alert["fingerprint"] == over["fingerprint"]
     assert rise["groupKey"] == clear["groupKey"]
-    assert alert["startsAt"] == "2025-11-30T10:53:20.000Z"
+    # Receivers know an alert by fingerprint and startsAt: neither changes with the grade.
+    assert alert["startsAt"] == over["startsAt"] == "2025-11-30T10:53:23.000Z"
     assert (alert["endsAt"][:4], over["endsAt"][:4]) == ("0001", "2025")
     assert alert["labels"]["grade"] == "red"
+
+
+def test_a_digest_is_an_alert_of_each_incident_and_a_test_fires_nothing(
+    made: Made, vendor: Vendor
+) -> None:
+    """Nobody would ever resolve an alert of the digest or of the daily test itself."""
+    channel = made("alertmanager", "bearer")
+    rise = note(Grade.YELLOW)
+    items = tuple(
+        DigestItem(
+            incident=number, grade=Grade.YELLOW, peak=Grade.ORANGE, over=number == 13,
+            place=rise.place, zone=rise.zone, hazard=rise.hazard, headline=rise.headline,
+            since=rise.since, opened_at=rise.opened_at,
+        )
+        for number in (12, 13)
+    )  # fmt: skip
+
+    alone = sent(channel, vendor, grade=Grade.YELLOW).json["alerts"][0]
+    digest = sent(channel, vendor, kind=Kind.DIGEST, items=items, incident=0).json
+    test = sent(channel, vendor, kind=Kind.TEST, incident=0).json
+
+    known, over = digest["alerts"]
+    assert digest["status"] == "firing"
+    assert [alert["status"] for alert in (known, over)] == ["firing", "resolved"]
+    assert {key: known[key] for key in ("fingerprint", "startsAt", "labels")} == {
+        key: alone[key] for key in ("fingerprint", "startsAt", "labels")
+    }
+    assert over["labels"]["incident"] == "13"
+    assert test["status"] == test["alerts"][0]["status"] == "resolved"

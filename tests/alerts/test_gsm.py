@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from alerts.channels import open_channels
 from alerts.channels.base import Channel, Outcome, OutcomeKind
@@ -38,6 +39,7 @@ class Heard:
     arrived: list[str] = field(default_factory=list)
     lost: list[tuple[str, str]] = field(default_factory=list)
     states: list[Outcome] = field(default_factory=list)
+    busy: int = 0
 
     def code(self, note: Notification, channel: str, *, digits: int = 4) -> str:
         assert (channel, digits) == ("sms", 4)
@@ -46,6 +48,9 @@ class Heard:
     def take(
         self, channel: str, contacts: Collection[str], code: str, how: str
     ) -> tuple[Said, int]:
+        if self.busy:
+            self.busy -= 1
+            raise OperationalError("UPDATE", {}, Exception("database is locked"))
         if code not in self.codes.values():
             return Said.WRONG, 0
         self.taken.append((channel, *sorted(contacts), code, how))
@@ -203,6 +208,45 @@ def test_replies_that_came_while_nobody_listened_are_read_at_the_start(
     wait_until(lambda: True)
 
     gsm()
+
+    wait_until(lambda: heard.taken, what="the takeover")
+    wait_until(lambda: not modem.stored, what="an empty store")
+
+
+def test_a_reply_whose_announcement_was_lost_is_found(
+    gsm: Made, modem: VirtualModem, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alerts.channels.gsm.CHECK_S", 0.2)
+    gsm().send(note(), 0)
+    modem.behaviour = Behaviour(announces=False)
+
+    modem.receive(LI, "48 20")
+
+    wait_until(lambda: heard.taken, what="the takeover")
+    wait_until(lambda: not modem.stored)
+
+
+def test_a_reply_that_could_not_be_written_down_is_read_again_soon(
+    gsm: Made, modem: VirtualModem, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alerts.channels.gsm.CHECK_S", 0.2)
+    gsm().send(note(), 0)
+    heard.busy = 2
+
+    modem.receive(LI, "4820")
+
+    wait_until(lambda: heard.taken, what="the takeover")
+    assert heard.busy == 0
+
+
+def test_what_is_no_message_does_not_fill_the_store(
+    gsm: Made, modem: VirtualModem, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A SIM holds some 20 messages: full, it takes no reply."""
+    monkeypatch.setattr("alerts.channels.gsm.CHECK_S", 0.2)
+    modem._store("00FFFF")
+    gsm().send(note(), 0)
+    modem.receive(LI, "4820")
 
     wait_until(lambda: heard.taken, what="the takeover")
     wait_until(lambda: not modem.stored, what="an empty store")

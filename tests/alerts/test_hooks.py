@@ -307,6 +307,23 @@ def test_an_invalid_cap_message_is_answered_by_a_cap_error_about_it(hub: Hub) ->
     assert "severity" in error.note
 
 
+def test_a_time_at_the_end_of_all_calendars_is_no_fault(hub: Hub) -> None:
+    endless = rain().replace(
+        b"<expires>" + expires_of(rain()), b"<expires>9999-12-31T23:59:59-12:00"
+    )
+    assert cap(hub, endless).json()["fate"] == "taken"
+    hub.turn()
+    assert hub.grade() is Grade.ORANGE
+    for sent in (b"9999-12-31T23:59:59-23:59", b"0001-01-01T00:00:00+14:00"):
+        head = b'<alert xmlns="urn:oasis:names:tc:emergency:cap:1.2"><identifier>x</identifier>'
+        answer = cap(hub, head + b"<sender>a</sender><sent>" + sent + b"</sent></alert>")
+        assert answer.status_code == 422
+
+
+def expires_of(document: bytes) -> bytes:
+    return document.partition(b"<expires>")[2].partition(b"<")[0]
+
+
 def test_what_is_no_cap_at_all_or_not_for_us_is_answered_in_problem_json(hub: Hub) -> None:
     for body, reason in (
         (b"hello", "not well-formed"),

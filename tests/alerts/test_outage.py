@@ -117,7 +117,7 @@ class Outage:
 
     def _taken(self) -> list[Claimed]:
         queues = self.worker._senders._queues.values()
-        items = [waiting.get_nowait()[2] for waiting in queues for _ in range(waiting.qsize())]
+        items = [waiting.get_nowait()[-1] for waiting in queues for _ in range(waiting.qsize())]
         return [row for row in items if row is not None]
 
     def _finding(self, zone: str) -> Finding:

@@ -13,6 +13,7 @@ from alerts import dispatch, outbox, settling, tables
 from alerts.channels.base import Outcome, OutcomeKind
 from alerts.delivery import Delivery, DigestEntry
 from alerts.dispatch import Claimed, Room
+from alerts.notification import Audience
 from alerts.routing import Address
 from core.grade import Grade
 from tests.alerts.scenery import Scene, level
@@ -329,3 +330,137 @@ def test_a_group_reads_an_announcement_once_and_if_it_fails_each_of_them_falls_b
 
     desk.settle(rows["group", "duty-1"], PERMANENT)
     assert [(row.channel, row.note.contact) for row in desk.claim(wide)] == [("second", "deputy-1")]
+
+
+def clear(scene: Scene) -> None:
+    """Let the danger end, and wait until it is told."""
+    scene.say(level(Grade.GREEN))
+    scene.later(130, level(Grade.GREEN))
+
+
+def test_a_danger_is_not_told_over_the_next_channel_after_its_all_clear(
+    scene: Scene, desk: Desk
+) -> None:
+    scene.say(level(Grade.BLUE))
+    [blue] = desk.claim()
+    desk.settle(blue, ACCEPTED)
+    clear(scene)
+    [over] = desk.claim()
+    assert over.note.kind == "clear"
+    desk.settle(over, ACCEPTED)
+
+    with scene.database.write() as connection:  # as a carrier's late report has it
+        outbox.fail(connection, [blue.row], "failed", "not delivered", scene.watch.times())
+
+    assert desk.claim() == []
+    assert [state for *_, state in scene.notes()] == ["failed", "accepted"]
+
+
+def test_what_fails_while_the_news_of_it_waits_is_told_by_the_news(
+    scene: Scene, desk: Desk
+) -> None:
+    scene.say(level(Grade.BLUE))
+    [blue] = desk.claim()
+    scene.say(level(Grade.YELLOW))
+
+    desk.settle(blue, UNKNOWN, resend=False)
+
+    [yellow] = desk.claim()
+    assert (yellow.note.grade, yellow.channel) == (Grade.YELLOW, "hook")
+    assert desk.settle(yellow, PERMANENT) == ["undelivered"]
+    [again] = desk.claim()
+    assert (again.note.grade, again.channel) == (Grade.YELLOW, "second")
+    desk.settle(again, ACCEPTED)
+    assert desk.claim() == []
+
+
+def test_news_that_goes_another_way_does_not_cost_the_older_message_its_way(
+    scene: Scene, desk: Desk
+) -> None:
+    scene.say(level(Grade.BLUE))
+    [blue] = desk.claim()
+    newer = msgspec.structs.replace(blue.note, seq=2)
+    with scene.database.write() as connection:
+        times = scene.watch.times()
+        outbox.enqueue(connection, newer, [Address("duty-1", "voice")], ("voice",), times)
+
+    desk.settle(blue, PERMANENT)
+
+    assert [row.channel for row in desk.claim()] == ["second"]
+
+
+def test_a_second_attempt_that_fails_undoes_no_acceptance(scene: Scene, desk: Desk) -> None:
+    scene.say(level(Grade.BLUE))
+    [row] = desk.claim()
+    desk.settle(row, ACCEPTED)
+
+    assert desk.settle(row, PERMANENT) == []
+
+    assert desk.row(row.row)["state"] == "accepted"
+    assert desk.claim() == []
+
+
+def test_a_row_of_another_version_whose_time_is_up_holds_up_nobody(
+    scene: Scene, desk: Desk
+) -> None:
+    scene.say(level(Grade.BLUE))
+    with scene.database.write() as connection:
+        connection.execute(update(tables.outbox).values(payload='{"old": 1}', kind="song"))
+    scene.clock.advance(7 * 3600)
+
+    assert desk.expire() == []
+
+    assert desk.row(1)["state"] == "dead"
+
+
+def test_a_vendor_that_asks_for_no_pause_is_not_called_twenty_times_a_second(
+    scene: Scene, desk: Desk
+) -> None:
+    scene.say(level(Grade.RED))
+    row = desk.claim()[0]
+    at_once = Outcome(OutcomeKind.RETRY, vendor_code="429", retry_after_s=0.0)
+    times = scene.watch.times()
+
+    late = Claimed(row.row, row.channel, row.urgency, 8, row.deadline_at, row.note)
+    waits = [settling.next_try(late, at_once, times) - times.now for _ in range(200)]
+
+    assert max(waits) > 15_000
+
+
+def test_a_limit_of_a_second_holds_for_all_workers_and_for_red(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, delivery=Delivery(digest=DigestEntry(after=100)))
+    desk = Desk(scene)
+    for index in range(8):
+        name = f"zone-{index}"
+        scene.say(msgspec.structs.replace(level(Grade.RED), zone=name, subject=f"zone.{name}"))
+    rooms = {"hook": Room(100, per_minute=90, per_second=4)}
+
+    taken = [len(desk.claim(rooms, owner=owner)) for owner in ("me", "other")]
+    scene.clock.advance(1.2)
+    taken.append(len(desk.claim(rooms)))
+
+    assert taken == [4, 0, 4]
+    scene.close()
+
+
+def test_who_reads_another_text_gets_it_in_the_same_group(scene: Scene, desk: Desk) -> None:
+    scene.say(level(Grade.BLUE))
+    payload = msgspec.structs.replace(desk.claim()[0].note, seq=2)
+    addresses = [Address(name, "group") for name in ("house-1", "duty-1", "deputy-1")]
+    with scene.database.write() as connection:
+        outbox.enqueue(
+            connection, payload, addresses, ("group",), scene.watch.times(), shared={"group"},
+            audiences={"house-1": Audience.RESIDENT},
+        )  # fmt: skip
+
+    rows = desk.claim({"group": Room(100)})
+
+    told = [(row.note.contact, row.note.audience) for row in rows]
+    assert told == [("house-1", Audience.RESIDENT), ("duty-1", Audience.DUTY)]
+
+
+def test_the_smallest_budget_lets_lower_grades_through_too(scene: Scene, desk: Desk) -> None:
+    scene.say(level(Grade.BLUE))
+
+    assert len(desk.claim({"hook": Room(100, per_minute=1)})) == 1
+    assert desk.claim({"hook": Room(100, per_minute=1)}) == []

@@ -253,3 +253,14 @@ def test_a_contact_without_an_address_fails_at_once(mail: Made) -> None:
 
     assert outcome.kind is OutcomeKind.PERMANENT
     assert 'channels = ["mail:li@example.com"]' in outcome.detail
+
+
+def test_a_full_mailbox_is_no_trouble_of_the_server(mail: Made, server: MailServer) -> None:
+    """Five tries to one full mailbox would close the way to everybody else's."""
+    server.manners = Manners(replies={"rcpt ": "452 4.2.2 mailbox full"})
+    full = mail().send(note(), NOW_S)
+    server.manners = Manners(replies={"rcpt ": "421 4.3.2 shutting down"})
+    down = mail().send(note(), NOW_S)
+
+    assert (full.kind, full.personal) == (OutcomeKind.RETRY, True)
+    assert (down.kind, down.personal) == (OutcomeKind.RETRY, False)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from alerts import dispatch, settling, tables
 from alerts.channels.base import Outcome, OutcomeKind
@@ -40,11 +40,11 @@ def ms(*when: int, zone: zoneinfo.ZoneInfo = SHANGHAI, fold: int = 0) -> int:
 class Night(Scene):
     """A scene at 23:00 local time, with a duty person who sleeps."""
 
-    def __init__(self, directory: Path, **delivery: object) -> None:
+    def __init__(self, directory: Path, *, place: str = QUIET, **delivery: object) -> None:
         super().__init__(
             directory,
             clock=ManualClock(ms(2026, 7, 1, 23, 0)),
-            community=parse_community(QUIET),
+            community=parse_community(place),
             delivery=Delivery(**delivery),  # type: ignore[arg-type]  # keywords of Delivery
         )
         self.digests = Digests(self.community, "http://hub", Waiting(self.community, self.delivery))
@@ -69,6 +69,12 @@ class Night(Scene):
         with self.database.write() as connection:
             events = settling.accept(connection, [(row, ACCEPTED)], self.watch.times())
         return [(number, str(event.what)) for number, event in events]
+
+    def refuse(self, row: Claimed) -> None:
+        refused = Outcome(OutcomeKind.PERMANENT, vendor_code="404")
+        times = self.watch.times()
+        with self.database.write() as connection:
+            settling.settle(connection, row, refused, resend_unknown=False, times=times)
 
 
 @pytest.fixture
@@ -228,3 +234,73 @@ def test_an_end_in_the_hour_that_is_skipped_or_repeated_still_lies_ahead() -> No
 def test_hours_that_make_no_sense_are_refused_with_the_contact(hours: str) -> None:
     with pytest.raises(ConfigurationError, match="contact 'duty-1': quiet"):
         parse_community(QUIET.replace("22:00-07:00", hours))
+
+
+def test_the_digest_goes_the_way_that_its_messages_would_have_gone(tmp_path: Path) -> None:
+    """Its first channel is dead: it must not be lost although the second one works."""
+    night = Night(tmp_path, place=QUIET.replace('["hook"]', '["hook", "second"]', 1))
+    night.zone("north", Grade.YELLOW)
+    night.clock.ms = ms(2026, 7, 2, 7, 10)
+    night.write_digests()
+    [digest] = night.take()
+    assert digest.channel == "hook"
+
+    night.refuse(digest)
+
+    [again] = night.take()
+    assert (again.channel, again.note.kind) == ("second", "digest")
+    night.close()
+
+
+def test_a_held_row_of_another_version_holds_up_nobodys_digest(night: Night) -> None:
+    night.zone("underpass", Grade.BLUE)
+    night.zone("north", Grade.YELLOW)
+    with night.database.write() as connection:
+        connection.execute(
+            update(tables.outbox).where(tables.outbox.c.row == 1).values(payload='{"old": 1}')
+        )
+
+    night.clock.ms = ms(2026, 7, 2, 7, 10)
+    night.write_digests()
+
+    [digest] = night.take()
+    assert [item.incident for item in digest.note.items] == [2]
+
+
+def test_the_digests_of_two_mornings_both_go_the_second_way(tmp_path: Path) -> None:
+    night = Night(tmp_path, place=QUIET.replace('["hook"]', '["hook", "second"]', 1))
+    told = []
+    for day, grade in ((2, Grade.BLUE), (3, Grade.YELLOW)):
+        night.clock.ms = ms(2026, 7, day - 1, 23, 0)
+        night.zone("north", grade)
+        night.clock.ms = ms(2026, 7, day, 7, 10)
+        night.write_digests()
+        [digest] = night.take()
+        night.refuse(digest)
+        [again] = night.take()
+        told.append((again.channel, again.note.kind, again.note.items[0].grade))
+        night.accept(again)
+
+    assert told == [("second", "digest", Grade.BLUE), ("second", "digest", Grade.YELLOW)]
+    night.close()
+
+
+def test_what_no_channel_takes_in_the_morning_is_told_by_a_later_digest(night: Night) -> None:
+    night.zone("north", Grade.YELLOW)
+    night.clock.ms = ms(2026, 7, 2, 7, 10)
+    night.write_digests()
+    [digest] = night.take()
+
+    night.refuse(digest)
+    night.write_digests()
+    assert night.take() == []
+
+    night.clock.advance(1801)
+    night.write_digests()
+    [again] = night.take()
+    assert [item.incident for item in again.note.items] == [1]
+    assert again.note.id != digest.note.id
+    night.accept(again)
+    night.clock.advance(7200)
+    night.write_digests()
+    assert len(night.rows("digest")) == 2

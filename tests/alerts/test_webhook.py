@@ -7,6 +7,7 @@ import datetime as dt
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from standardwebhooks.webhooks import Webhook as Receiver
@@ -16,6 +17,7 @@ from alerts.channels.base import OutcomeKind
 from alerts.channels.entry import ChannelEntry, ChannelError
 from alerts.channels.webhook import Webhook, body_of
 from alerts.incident import Kind
+from alerts.notification import DigestItem
 from core.clock import RunClock
 from core.community import Name
 from core.grade import Grade
@@ -130,3 +132,30 @@ def test_the_body_stays_below_20_kb_whatever_names_are_in_it(kind: Kind) -> None
 
     assert len(body) < 20_000
     assert json.loads(body)["data"]["title"]
+
+
+def test_a_digest_of_a_hundred_incidents_fits_and_says_how_many_are_left_out() -> None:
+    """It was an error of ours, tried again and again until the channel was taken for dead."""
+    told = Name("水位 0.16 m，超过 0.15 m" * 4, "water level 0.16 m above 0.15 m" * 4)
+    items = tuple(
+        DigestItem(
+            incident=number, grade=Grade.YELLOW, peak=Grade.YELLOW, since=1, headline=told,
+            place=Name("滨河社区", "Riverside"),
+        )
+        for number in range(100)
+    )  # fmt: skip
+
+    body = body_of(note(Grade.YELLOW, Kind.DIGEST, items=items, incident=0), "zh", 1_764_500_003)
+
+    data = json.loads(body)["data"]
+    assert len(body) < 20_000
+    assert [item["incident"] for item in data["items"]] == list(range(len(data["items"])))
+    assert len(data["items"]) + data["items_left"] == 100
+    assert len(data["items"]) > 10
+
+
+@pytest.mark.parametrize("field", ["place", "hazard_name", "first", "public"])
+def test_no_long_text_of_a_plan_or_profile_keeps_a_message_back(field: str) -> None:
+    long: dict[str, Any] = {field: Name(zh="水" * 30_000, en="w" * 30_000)}
+
+    assert len(body_of(note(Grade.RED, **long), "zh", 1_764_500_003)) < 20_000

@@ -32,7 +32,8 @@ class Reply:
 
     Attributes:
         how: `plain`, `slow` (no answer until released), `drip` (a byte now and then), `reset`
-            (breaks the connection after reading), `cut` (announces more than it sends).
+            (breaks the connection after reading), `cut` (announces more than it sends),
+            `drip-head` (as `drip`, before the head of the answer is complete).
     """
 
     status: int = 200
@@ -123,6 +124,8 @@ class Vendor:
         length = len(reply.body) + (1000 if reply.how == "cut" else 0)
         for name, value in {"content-length": str(length), **reply.headers}.items():
             handler.send_header(name, value)
+        if reply.how == "drip-head":
+            self._drip_head(handler)
         handler.end_headers()
         if reply.how == "drip":
             for index in range(len(reply.body)):
@@ -135,3 +138,11 @@ class Vendor:
         if reply.how == "cut":
             handler.wfile.flush()
             handler.close_connection = True
+
+    def _drip_head(self, handler: BaseHTTPRequestHandler) -> None:
+        handler.flush_headers()
+        for _ in range(200):
+            handler.wfile.write(b"x-patience: yes\r\n")
+            handler.wfile.flush()
+            if self.released.wait(0.05):
+                return

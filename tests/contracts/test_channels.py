@@ -5,18 +5,21 @@ Each channel of the registry needs one sample here; a channel without one fails 
 
 from __future__ import annotations
 
+import gzip
 import json
 import logging
 import re
+import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus
 
+import httpx
 import pytest
 
-from alerts.channels import KINDS, open_channels
+from alerts.channels import KINDS, open_channels, wire
 from alerts.channels.base import Channel, Outcome, OutcomeKind
 from alerts.channels.entry import ChannelEntry, ChannelError
 from alerts.channels.post import MAX_ANSWER_BYTES
@@ -80,7 +83,9 @@ SAMPLES = {
             (wecom(-1, "system busy"), OutcomeKind.RETRY),
             (wecom(45009, "api freq out of limit"), OutcomeKind.RETRY),
             (Reply(body=b"<html>login to the guest network</html>"), OutcomeKind.UNKNOWN),
-            (Reply(body=b'{"errcode":"0"}'), OutcomeKind.UNKNOWN),
+            (Reply(body=b'{"errcode":"45009","errmsg":"by a gateway"}'), OutcomeKind.RETRY),
+            (Reply(body=b'{"errcode":"","errmsg":"ok"}'), OutcomeKind.UNKNOWN),
+            (Reply(body=b'{"errcode":null}'), OutcomeKind.UNKNOWN),
             (Reply(body=b""), OutcomeKind.UNKNOWN),
         ),
     ),
@@ -101,7 +106,10 @@ SAMPLES |= {
             (coded("errcode", 130101, "send too fast"), OutcomeKind.RETRY),
             (coded("errcode", 310000, "sign not match"), OutcomeKind.MISCONFIGURED),
             (coded("errcode", 300001, "token is not exist"), OutcomeKind.MISCONFIGURED),
-            (coded("errcode", 400013, "group dismissed"), OutcomeKind.PERMANENT),
+            (coded("errcode", 410100, "发送速度太快而限流"), OutcomeKind.RETRY),
+            (coded("errcode", 400013, "group dismissed"), OutcomeKind.MISCONFIGURED),
+            (coded("errcode", 400102, "robot is stopped"), OutcomeKind.MISCONFIGURED),
+            (coded("errcode", 430104, "improper content"), OutcomeKind.PERMANENT),
             (HTML, OutcomeKind.UNKNOWN),
             (Reply(body=b'{"errcode":true}'), OutcomeKind.UNKNOWN),
         ),
@@ -267,6 +275,10 @@ COMMON = (
     (Reply(how="slow"), OutcomeKind.UNKNOWN),
     (Reply(200, b"x" * 400, how="drip"), OutcomeKind.UNKNOWN),
     (Reply(200, b'{"errcode":0', how="cut"), OutcomeKind.UNKNOWN),
+    (Reply(200, b"no gzip", {"content-encoding": "gzip"}), OutcomeKind.UNKNOWN),
+    # A refusal is known by its first line.
+    (Reply(404, b"<html>", how="cut"), OutcomeKind.MISCONFIGURED),
+    (Reply(429, b"<html>", how="cut"), OutcomeKind.RETRY),
 )
 CASES = [
     pytest.param(kind, reply, wanted, id=f"{kind}-{index}-{reply.status}-{reply.how}-{wanted}")
@@ -374,6 +386,47 @@ def test_each_answer_means_what_it_means(
 
 
 @pytest.mark.parametrize("kind", SAMPLES)
+def test_an_answer_whose_head_drips_holds_up_nobody(
+    kind: str, opened: Open, vendor: Vendor
+) -> None:
+    """For ten seconds here; a real one could do so for a day, and hold the thread of a channel."""
+    vendor.reply = SAMPLES[kind].answer(replace(SAMPLES[kind].accepted, how="drip-head"))
+
+    assert send(opened(kind, vendor.url)).kind is OutcomeKind.UNKNOWN
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_an_answer_that_somebody_has_packed_is_read_all_the_same(
+    kind: str, opened: Open, vendor: Vendor
+) -> None:
+    plain = SAMPLES[kind].accepted
+    packed = replace(plain, body=gzip.compress(plain.body), headers={"content-encoding": "gzip"})
+    vendor.reply = SAMPLES[kind].answer(packed)
+
+    assert send(opened(kind, vendor.url)).kind is OutcomeKind.ACCEPTED
+
+
+def test_of_several_addresses_the_next_one_is_tried(
+    vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a name that has an IPv6 address in a house that has no IPv6."""
+    found = [
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, vendor.port))
+        for address in ("127.0.0.2", "127.0.0.1")
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_asked, **_options: found)
+    monkeypatch.setattr(wire, "is_public", lambda _address: True)
+    vendor.reply = Reply(204)
+    # The guarded way, without the TLS that nobody here has a certificate for.
+    way = wire.Wire(allow_private=False)
+    client = httpx.Client(transport=wire.WiredTransport(way, httpx.create_ssl_context()))
+
+    with client, client.stream("POST", f"http://vendor.example:{vendor.port}/hook") as answer:
+        assert answer.status_code == 204
+    assert vendor.requests[0].headers["host"] == f"vendor.example:{vendor.port}"
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
 def test_nobody_listening_is_a_retry(kind: str, opened: Open) -> None:
     outcome = send(opened(kind, f"http://127.0.0.1:{free_port()}/hook"))
 
@@ -391,8 +444,11 @@ def test_retry_after_is_honoured_in_seconds_and_as_a_date(
     date, later = "Sun, 30 Nov 2025 10:53:23 GMT", "Sun, 30 Nov 2025 10:54:23 GMT"
     vendor.reply = answer(Reply(503, headers={"date": date, "retry-after": later}))
     assert send(channel).retry_after_s == pytest.approx(60, abs=5)
-    vendor.reply = answer(Reply(503, headers={"retry-after": "soon"}))
-    assert send(channel).retry_after_s is None
+    for nonsense in ("soon", "-5", "7 s", "1e3"):
+        vendor.reply = answer(Reply(503, headers={"retry-after": nonsense}))
+        assert send(channel).retry_after_s is None
+    vendor.reply = answer(Reply(503, headers={"retry-after": date}))  # long ago, by our clock
+    assert not send(channel).retry_after_s
 
 
 @pytest.mark.parametrize("kind", SAMPLES)
@@ -463,6 +519,8 @@ def test_only_public_addresses_are_called_by_default(kind: str, url: str, opened
         ({"secret_file": "", "secret_env": "SAFETY_EYE_NO_SUCH"}, "empty"),
         ({"secret_file": ""}, "secret_file or secret_env"),
         ({"timeout_s": 300.0}, "timeout_s"),
+        ({"per_minute": 0}, "per_minute 0: expected at least 1"),
+        ({"per_minute": -5}, "per_minute"),
     ],
 )  # fmt: skip
 def test_a_wrong_entry_is_refused_with_its_name_and_what_to_mend(

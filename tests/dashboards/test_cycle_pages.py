@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from fastapi import FastAPI
 
@@ -24,6 +25,7 @@ from dashboards.console import mount
 from dashboards.console.feed import LiveFeed
 from dashboards.console.phrases import PHRASES
 from tests.alerts.scenery import Scene, level
+from tests.alerts.test_lesson_backtest import NEW, OLD, OTHER, plan_test, profile_test
 from tests.servers import free_port
 
 
@@ -222,6 +224,7 @@ def test_every_word_that_is_put_together_has_its_phrase() -> None:
     wanted |= {f"kind_{kind}{tail}" for kind in WithholdingKind for tail in ("", "_why")}
     wanted |= {f"ended_{how}" for how in ("settled", "unattended", "verified", "by-hand")}
     wanted |= {f"cap_{facts.cap_severity}" for facts in GRADE_FACTS.values()}
+    wanted |= {f"tested_{word}" for word in ("better", "worse", "mixed", "same", "nothing")}
     wanted |= {f"released_{how}" for how in ("expired", "by-hand")}
 
     assert wanted <= set(PHRASES)
@@ -247,6 +250,76 @@ def test_an_approved_lesson_says_whether_the_hub_has_loaded_another_file_since(
     browser.post("/incidents/1/cycle/approve?which=lesson-2", who="leader-1")
     page = browser.get("/incidents/1", lang="zh").text
     assert "✓ 已落实：response.toml 复盘时已是改后版本（1b2c3d4e5f60）" in page
+
+
+def test_who_approves_sees_the_back_test_before_and_after_and_signs_what_they_saw(
+    scene: Scene, browser: Browser
+) -> None:
+    scene.versions["community.toml"] = OLD[:12]
+    scene.say(level(Grade.RED))
+    scene.later(3000, level(Grade.GREEN))
+    browser.get("/incidents/1", lang="en")
+    browser.post("/incidents/1/cycle/lesson", target="community.toml", change="+ yellow = 0.12")
+    page = browser.get("/incidents/1", lang="en").text
+    assert "--lesson 1/lesson-1" in page
+    assert "Not back-tested: </b>nobody says why" in page
+    test = msgspec.json.encode(profile_test(scene)).decode()
+
+    attach = "/incidents/1/cycle/attach?which=lesson-1"
+    refused = browser.post(attach, **{"evidence-lesson-1": "it was better"})
+    assert (refused.status_code, "--out wrote" in refused.text) == (409, True)
+    assert browser.post(attach, **{"evidence-lesson-1": test}).status_code == 303
+
+    page = browser.get("/incidents/1", lang="en").text
+    assert f"community.toml: {OLD[:12]} → {NEW[:12]}: better" in page
+    rows = re.findall(r'<th scope="row">(.*?)</th><td>(.*?)</td><td>(.*?)</td>', page)
+    assert ("yellow (III)", "12 min before", "41 min before") in rows
+    assert ("False alerts (yellow or worse)", "0", "1") in rows
+    assert ("Alerts, by worst grade", "red (I) × 1", "red (I) × 1, yellow (III) × 1") in rows
+    assert "1440 readings (12 of all were 10-minute roll-ups)" in page
+    page = browser.get("/incidents/1", lang="zh").text
+    assert '<th scope="col">现用</th><th scope="col">建议</th>' in page
+    assert "<td>提前 12 分钟</td><td>提前 41 分钟</td>" in page
+    assert "下穿通道，内涝：险情 1 次，更好" in page
+
+    approve = "/incidents/1/cycle/approve?which=lesson-1@{}"
+    stale = browser.post(approve.format(1), who="leader-1")
+    assert (stale.status_code, "请重新阅读" in stale.text) == (409, True)
+    assert f"approve?which={'lesson-1%402'}" in stale.text
+    assert browser.post(approve.format(2), who="leader-1").status_code == 303
+    scene.versions["community.toml"] = OTHER[:12]
+    page = browser.get("/incidents/1", lang="en").text
+    assert f"({OTHER[:12]}) is not the one that was back-tested ({NEW[:12]})" in page
+    scene.versions["community.toml"] = NEW[:12]
+    scene.cycle.note_applied()
+    scene.versions["community.toml"] = OTHER[:12]
+    assert "此后 community.toml 又有改动" in browser.get("/incidents/1", lang="zh").text
+
+
+def test_a_lesson_that_can_not_be_replayed_says_so_and_plans_show_lint_and_drill(
+    scene: Scene, browser: Browser
+) -> None:
+    scene.versions["response.toml"] = OTHER[:12]
+    scene.say(level(Grade.RED))
+    scene.later(3000, level(Grade.GREEN))
+    browser.get("/incidents/1", lang="zh")
+    lesson = {"target": "response.toml", "change": "pump first"}
+    browser.post("/incidents/1/cycle/lesson", **lesson, no_backtest="没有读数")
+    assert (
+        "--response NEW.toml --against response.toml --lesson 1/lesson-1"
+        in browser.get("/incidents/1").text
+    )
+    assert "未回测：</b>没有读数" in browser.get("/incidents/1", lang="zh").text
+
+    scene.cycle.attach_backtest(1, "lesson-1", "duty-1", plan_test(scene))
+
+    page = browser.get("/incidents/1", lang="zh").text
+    assert '<th scope="row">需要处理</th><td>2</td><td>2</td>' in page
+    assert "no-owner: plan flood: step pump</th><td>有</td><td>已改正</td>" in page
+    assert "no-calls: plan flood</th><td>–</td><td>新出现</td>" in page
+    assert "最近一次演练 drill-1（下穿通道" in page
+    assert "未通过；发现：4 秒，送达：2 秒，接手：没有" in page
+    assert "better and worse" in browser.get("/incidents/1", lang="en").text
 
 
 def test_a_lesson_of_chattering_begins_with_the_remedy(scene: Scene, browser: Browser) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -266,3 +267,49 @@ def test_both_floods_of_the_don_are_warned_of_hours_before_without_a_false_red()
     assert "2007-06-15T05:15:00Z" in yellow, "two hours before the first flood"
     assert "2007-06-25T10:45:00Z" in yellow, "two hours before the second"
     assert min(reds) == floods[0][0]
+
+
+def tide(hours: float) -> float:
+    return 1.6 * math.sin(2 * math.pi * hours / 12.42) + 0.5 * math.sin(2 * math.pi * hours / 12)
+
+
+def test_a_level_counts_from_the_zero_of_its_gauge_wherever_that_is(tmp_path: Path) -> None:
+    sea = write(tmp_path, "sea", {"level": [tide(n / 4) for n in range(400)]})
+    above_the_sea = [312.0 + level for level in FLOOD]
+    river = write(tmp_path, "river", {"stage": above_the_sea}, limits={"flood": 315.9})
+    lake = write(tmp_path, "lake", {"stage": above_the_sea})
+    sentinel = write(tmp_path, "broken", {"stage": [0.5, -9999.0, 9999.0]}, limits={"flood": 3.9})
+    plain = write(tmp_path, "plain", {"stage": FLOOD}, limits={"flood": 3.9})
+
+    assert not [line for line in replay([sea, lake]) if line["fault"] in ("range", "saturated")]
+    assert [line["fault"] for line in replay([sentinel])] == ["range", "saturated"]
+    high, low = list(replay([river])), list(replay([plain]))
+    rising = grades(low).index("red") + 1
+    assert [line["at"] for line in high[:rising]] == [line["at"] for line in low[:rising]]
+    assert grades(high)[:rising] == grades(low)[:rising]
+    # Its deadband is 20 cm at most, and no share of its height above the sea (6 m).
+    assert abs(grades(high).count("red") - grades(low).count("red")) <= 3
+    assert grades(high)[-1] == "blue"
+
+
+def test_the_ripple_of_a_falling_flood_is_no_surge_towards_a_limit_that_is_passed(
+    tmp_path: Path,
+) -> None:
+    falling = [0.5] * 60 + [0.5 + 0.1 * n for n in range(30)]
+    falling += [3.4 - 0.01 * n + 0.02 * (n % 2) for n in range(170)]
+    path = write(
+        tmp_path, "river", {"stage": falling}, limits={"1": 1.6, "2": 2.4, "3": 3.0, "4": 9.0}
+    )
+
+    down = grades(list(replay([path])))[-60:]
+
+    assert down == sorted(down, key=["yellow", "blue"].index), "once down, it stays down"
+    assert "blue" in down
+
+
+def test_a_reading_that_no_rule_can_judge_yet_is_quiet_and_has_a_score(tmp_path: Path) -> None:
+    tank = write(tmp_path, "tank", {"level": [0.5, 0.6, 0.7]})
+
+    scores = [line["score"] for line in replay([tank], every=True)]
+
+    assert scores == [0.0, 0.0, 0.0]

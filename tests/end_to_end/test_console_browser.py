@@ -165,6 +165,9 @@ def test_on_a_phone_incidents_stand_before_zones_and_no_page_is_cut(
                 open_live(chromium, f"{ready.url}{path}?lang={language}")
                 wide = chromium.execute_script("return document.documentElement.scrollWidth")
                 assert wide <= 390, f"{path} in {language} is {wide} px wide"
+                edges = "const r = document.querySelector('nav [aria-current]')"
+                edges += ".getBoundingClientRect(); return r.left >= 0 && r.right <= 390"
+                assert chromium.execute_script(edges), f"{path} in {language}: where am I?"
                 small = chromium.execute_script(
                     "return [...document.querySelectorAll('button,nav a,summary,select,.pager a')]"
                     ".filter(e => e.offsetParent && e.getBoundingClientRect().height < 40)"

@@ -22,11 +22,12 @@ from edge.simulator import load_scenario
 from edge.simulator.transplant import transplant
 from safety_eye import drill_run
 from safety_eye.cli import app
-from safety_eye.drill_client import DrillClient, HubSilentError
+from safety_eye.drill_client import DrillClient
 from safety_eye.drill_options import DrillOptions, Place
 from safety_eye.drill_report import Material, write_report
 from safety_eye.embedded_broker import free_port
 from safety_eye.hub import HubConfig
+from safety_eye.hub_client import HubSilentError
 from safety_eye.summary import ReadingTotals
 
 SAMPLE = Path(__file__).parents[2] / "safety_eye/sample/community.toml"

@@ -345,11 +345,17 @@ def test_a_directory_is_scored_and_a_broken_file_is_named_without_spoiling_the_r
     write_gauge(inner, "river-1", rising_gauge())
     write_gauge(tmp_path, "river-2", rising_gauge())
     write_gauge(tmp_path, "river-3", rising_gauge())
+    whole = (tmp_path / "river-2.csv.gz").read_bytes()
+    for name in ("broken", "damaged"):
+        (tmp_path / f"{name}.json").write_bytes((tmp_path / "river-2.json").read_bytes())
     (tmp_path / "broken.csv.gz").write_bytes(b"no gzip")
-    (tmp_path / "broken.json").write_bytes((tmp_path / "river-2.json").read_bytes())
+    (tmp_path / "damaged.csv.gz").write_bytes(whole[:60] + b"\xff\xff" + whole[62:])
+    (tmp_path / "lonely.csv.gz").write_bytes(whole)
     report = score_directory(tmp_path)
     assert [one.recording for one in report.recordings] == ["river-1", "river-2", "river-3"]
-    assert list(report.refused) == [str(tmp_path / "broken.csv.gz")]
+    refused = [str(tmp_path / f"{name}.csv.gz") for name in ("broken", "damaged", "lonely")]
+    assert sorted(report.refused) == refused
+    assert "lonely.json: No such file" in report.refused[refused[2]]
     flood = report.sections["flood"]
     ours = flood.detectors[OURS]
     assert (ours.events, ours.before, ours.false_alarms) == (3, 3, 0)

@@ -142,6 +142,7 @@
   setInterval(() => { if (live.dataset.state !== "lost") refreshAll(); }, SWEEP_MS);
   addEventListener("pagehide", () => stream?.close());
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+  document.querySelector("header nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   retitle();
   connect();
 })();
