@@ -16,6 +16,7 @@ _TEXTS: tuple[tuple[str, str], ...] = (
     (r"channel is switched off or not configured", "通道已停用或没有配置"),
     (r"channel rests: it did not answer", "通道没有应答，暂停使用，改用下一个"),
     (r"channel failed", "通道出错"),
+    (r"the attempt failed", "这次发送失败"),
     (r"can't be read by this version", "这个版本读不了这条消息"),
     (r"a newer message was sent", "已发送更新的消息"),
     (r"told by announcement (\d+)", r"已由第 \1 次通知告知"),
@@ -25,6 +26,7 @@ _TEXTS: tuple[tuple[str, str], ...] = (
     (r"calls are for alerts from (\w+) on; .+", r"电话只用于 \1 级及以上，其他通道会通知"),
     # what the network did
     (r"no connection", "连接不上"),
+    (r"its certificate is not trusted: (.*)", r"对方证书不可信：\1"),
     (r"no answer in time", "没有按时应答"),
     (r"no answer in time; it may have arrived", "没有按时应答，可能已经送到"),
     (r"no answer; it may have arrived", "没有应答，可能已经送到"),

@@ -252,9 +252,10 @@ class DrillRun:
         place = self.place.community.place(self.options.zone, language)
         name = self.moved.scenario.name.in_language(language)
         mark = "【演练】" if language == "zh" else "[DRILL]"
-        console.print(f"{mark} {place} · {name} · {answer.drill.id}", style="bold", markup=False)
+        title = f"{mark} {place} · {name} · {answer.drill.id}"
+        console.print(title, style="bold", markup=False, soft_wrap=True)
         hub, files = ("中枢", "文件") if language == "zh" else ("hub  ", "files")
-        console.print(f"  {hub}  {self.client.url}", markup=False)
+        console.print(f"  {hub}  {self.client.url}", markup=False, soft_wrap=True)
         console.print(f"  {files}  {directory}", markup=False, soft_wrap=True)
 
     def _tell(self, answer: DrillAnswer) -> None:
