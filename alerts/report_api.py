@@ -58,6 +58,14 @@ class ReportDoor:
         self._limits = ReportLimits(self._form)
         self._marks = ClientMarks()
 
+    @staticmethod
+    def is_forced(request: Request) -> bool:
+        """Tell whether a page of another site made somebody's browser send it: no resident said it.
+
+        Each visitor there would count as a household of its own, and fill the limit of all.
+        """
+        return request.headers.get("sec-fetch-site") == "cross-site"
+
     def admit(self, request: Request) -> str | None:
         """Return the mark of the client, or None if too many reports came."""
         peer = request.client.host if request.client else ""
@@ -87,6 +95,8 @@ def _add_saying(router: APIRouter, people: PeopleDesk, door: ReportDoor) -> None
         form = people.response.report
         if not form.enabled:
             raise HTTPException(404, "there is no form here")
+        if door.is_forced(request):
+            raise HTTPException(403, "the request comes from a page of another site")
         mark = door.admit(request)
         if mark is None:
             raise HTTPException(
