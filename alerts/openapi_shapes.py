@@ -128,7 +128,7 @@ TEXTS: tuple[tuple[str, str, int, str], ...] = (
 REFUSALS: dict[tuple[str, str], tuple[int, ...]] = {
     ("/api/v1/session", "post"): (401,),
     ("/api/v1/roster/absences", "post"): (404,),
-    ("/api/v1/reports", "post"): (404, 409, 429),
+    ("/api/v1/reports", "post"): (403, 404, 409, 429),
     ("/api/v1/cap", "post"): (429,),
     ("/api/v1/hooks/{name}", "post"): (401, 409, 429),
     ("/api/v1/voice/{channel}/{path}", "post"): (403,),

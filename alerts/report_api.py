@@ -58,6 +58,14 @@ class ReportDoor:
         self._limits = ReportLimits(self._form)
         self._marks = ClientMarks()
 
+    @staticmethod
+    def is_forced(request: Request) -> bool:
+        """Tell whether a page of another site made somebody's browser send it: no resident said it.
+
+        Each visitor there would count as a household of its own, and fill the limit of all.
+        """
+        return request.headers.get("sec-fetch-site") == "cross-site"
+
     def admit(self, request: Request) -> str | None:
         """Return the mark of the client, or None if too many reports came."""
         peer = request.client.host if request.client else ""
@@ -88,6 +96,11 @@ def _add_saying(router: APIRouter, people: PeopleDesk, door: ReportDoor) -> None
         if not form.enabled:
             closed = ReportError("there is no form here", "这里没有开放上报")
             raise HTTPException(404, str(closed)) from closed
+        if door.is_forced(request):
+            forced = ReportError(
+                "the request comes from a page of another site", "请求来自另一个网站的页面"
+            )
+            raise HTTPException(403, str(forced)) from forced
         mark = door.admit(request)
         if mark is None:
             phone = form.phone or "119"

@@ -39,8 +39,10 @@ from core.clock import Clock
 from core.community import Community
 from core.finding import Certainty, Finding, Hazard
 from core.grade import Grade
+from core.wording import grade_words
 
 OBSERVATION = "observation"
+_VERDICTS = {CONFIRMED: "属实", DISMISSED: "不属实", ENDED: "已结束"}
 # Who writes them into the journal: never who they are.
 RESIDENT = "resident"
 # A fire that a whole tower reports must not ring the duty's phone a hundred times: run time.
@@ -199,8 +201,7 @@ class Reports:
         reason = reason.strip()[:MOST_REASON]
         report = self._store.decide(number, state, by=by, now=now, grade=grade, reason=reason)
         if report.incident:
-            words = " ".join(filter(None, (f"R{number} {state}", grade.word if grade else "")))
-            text = f"{words}: {reason}" if reason else words
+            text = verdict_text(number, state, grade, reason)
             with contextlib.suppress(IncidentError):  # it is over: the report itself keeps it
                 self._watch.change(
                     report.incident, lambda incident, at: remark(incident, by, text[:500], at)
@@ -241,3 +242,17 @@ class Reports:
                 )
             )
         return claims
+
+
+def verdict_text(number: int, state: str, grade: Grade, reason: str) -> str:
+    """Return what somebody found out about a report, for the journal, in both languages.
+
+    >>> verdict_text(1, CONFIRMED, Grade.YELLOW, "")
+    'R1 属实，黄色 III 级 / confirmed, yellow (III)'
+    >>> verdict_text(2, DISMISSED, Grade.GREEN, "洒水车")
+    'R2 不属实 / dismissed: 洒水车'
+    """
+    zh, en = f"R{number} {_VERDICTS[state]}", state
+    if grade:
+        zh, en = f"{zh}，{grade_words(grade, 'zh')}", f"{en}, {grade_words(grade, 'en')}"
+    return f"{zh} / {en}: {reason}" if reason else f"{zh} / {en}"

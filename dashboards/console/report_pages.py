@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from alerts.path_types import Number
 from alerts.people import PeopleDesk
 from alerts.people_api import bounded_body
-from alerts.report_api import MOST_BODY_BYTES
+from alerts.report_api import MOST_BODY_BYTES, ReportDoor
 from alerts.report_store import CONFIRMED, OPEN, ReportError, Saying
 from alerts.reports import MOST_NAME, MOST_PHONE, MOST_TEXT
 from core.finding import Condition, Hazard
@@ -32,7 +32,19 @@ _FIELDS = ("hazard", "zone", "text", "name", "phone")
 
 def add_reports(router: APIRouter, site: Site, render: Renderer, people: PeopleDesk) -> None:
     """Add both pages and their changes."""
+    _add_form(router, site, render, people)
 
+    @router.get("/duty/reports")
+    def reports(request: Request) -> Response:
+        return _list(request, site, render, people)
+
+    @router.post("/duty/reports/{number}/{act}")
+    async def decide(request: Request, number: Number, act: str) -> Response:
+        typed = await typed_fields(request, 20)
+        return await run_in_threadpool(_decide, request, site, render, people, number, act, typed)
+
+
+def _add_form(router: APIRouter, site: Site, render: Renderer, people: PeopleDesk) -> None:
     @router.get("/report")
     def form(request: Request, zone: str = "") -> Response:
         if not people.response.report.enabled:
@@ -43,7 +55,10 @@ def add_reports(router: APIRouter, site: Site, render: Renderer, people: PeopleD
     async def say(request: Request) -> Response:
         if not people.response.report.enabled:
             return render.page(request, "missing.html", status=404, text="")
-        mark = request.app.state.report_door.admit(request)
+        door: ReportDoor = request.app.state.report_door
+        if door.is_forced(request):
+            return _form(request, site, render, people, {}, "refused_origin", 403)
+        mark = door.admit(request)
         try:
             data = await bounded_body(request, MOST_BODY_BYTES)
             typed = dict(parse_qsl(data.decode("utf-8"), max_num_fields=20))
@@ -57,15 +72,6 @@ def add_reports(router: APIRouter, site: Site, render: Renderer, people: PeopleD
     def thanks(request: Request, number: int) -> Response:
         phone = people.response.report.phone
         return render.page(request, "report-done.html", number=number, phone=phone)
-
-    @router.get("/duty/reports")
-    def reports(request: Request) -> Response:
-        return _list(request, site, render, people)
-
-    @router.post("/duty/reports/{number}/{act}")
-    async def decide(request: Request, number: Number, act: str) -> Response:
-        typed = await typed_fields(request, 20)
-        return await run_in_threadpool(_decide, request, site, render, people, number, act, typed)
 
 
 def _form(

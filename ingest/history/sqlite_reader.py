@@ -11,7 +11,14 @@ from core.finding import Condition, Hazard, ZoneGrade
 from core.grade import Grade
 from core.identity import SeriesId
 from core.reading import Reading
-from ingest.history.base import BUCKET_MS, QUALITIES, Bucket, bucket_width_ms, reasons_of
+from ingest.history.base import (
+    BUCKET_MS,
+    QUALITIES,
+    Bucket,
+    HistoryUnavailableError,
+    bucket_width_ms,
+    reasons_of,
+)
 from ingest.history.settings import HistorySettings
 from ingest.history.sqlite import connect
 
@@ -115,18 +122,23 @@ class SqliteReader:
                 self._connection = None
 
     def _query(self, sql: str, names: dict[str, object]) -> list[tuple[Any, ...]]:
+        """Return what the file says; nothing until there is one.
+
+        Raises:
+            HistoryUnavailableError: It can't be read.
+        """
         with self._lock:
-            if self._connection is None:
-                if not self._path.exists():
-                    return []
-                self._connection = connect(self._path)
-                self._connection.execute("PRAGMA query_only=ON")
             try:
+                if self._connection is None:
+                    if not self._path.exists():
+                        return []
+                    self._connection = connect(self._path)
+                    self._connection.execute("PRAGMA query_only=ON")
                 return self._connection.execute(sql, names).fetchall()
-            except sqlite3.OperationalError as error:
+            except sqlite3.Error as error:
                 if "no such table" in str(error):
                     return []  # ingest is just creating the tables
-                raise
+                raise HistoryUnavailableError(f"history {self._path}: {error}") from error
 
 
 def _named(series: SeriesId) -> dict[str, object]:

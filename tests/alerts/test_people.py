@@ -392,7 +392,7 @@ def test_confirmed_it_is_an_observation_of_a_named_person_and_holds_until_they_s
     assert list(incident.judgement.holders) == ["zone.underpass observation"]
     assert incident.judgement.certainty is Certainty.OBSERVED
     noted = [event for event in house.scene.store.events(1) if event.actor == "duty-2"]
-    assert noted[0].detail == "R1 confirmed orange: 水到车轮"
+    assert noted[0].detail == "R1 属实，橙色 II 级 / confirmed, orange (II): 水到车轮"
     with pytest.raises(ReportError, match="confirmed already"):
         house.people.reports.dismiss(number, "duty-2", "no")
 
@@ -415,7 +415,9 @@ def test_dismissed_with_a_reason_it_ends(house: House) -> None:
     [kept] = house.scene.store.open_incidents()
     assert kept.incident.condition is Condition.CLEARED
     assert house.people.reports.waiting() == []
-    assert any(event.detail == "R1 dismissed: 是洒水车" for event in house.scene.store.events(1))
+    assert any(
+        event.detail == "R1 不属实 / dismissed: 是洒水车" for event in house.scene.store.events(1)
+    )
 
 
 def test_an_unread_report_never_runs_out_and_survives_a_restart(house: House) -> None:

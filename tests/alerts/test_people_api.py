@@ -67,6 +67,13 @@ def test_too_many_too_long_and_nonsense_are_refused_in_words(web: Web) -> None:
     assert "010-1" in fourth.json()["detail"]
 
 
+def test_a_page_elsewhere_cant_report_through_the_browsers_of_its_visitors(web: Web) -> None:
+    forced = {"sec-fetch-site": "cross-site"}
+    for _ in range(4):
+        assert web.post("/api/v1/reports", json=REPORT, headers=forced).status_code == 403
+    assert web.post("/api/v1/reports", json=REPORT).status_code == 202
+
+
 def test_a_trusted_proxy_tells_clients_apart_and_nobody_else_can_pretend(
     service: AlertService,
 ) -> None:

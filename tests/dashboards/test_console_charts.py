@@ -130,3 +130,19 @@ def test_a_history_that_is_away_leaves_the_live_chart() -> None:
         Offline(live), Down(), entry_of("gauge-1"), Quantity.WATER_LEVEL, T0, T0 + MINUTE, 60
     )
     assert points == live
+
+
+def test_a_damaged_history_file_leaves_the_live_trace(tmp_path: Path) -> None:
+    (tmp_path / "history.db").write_bytes(b"no database " * 1000)
+    reader = open_reader(HistorySettings(path=str(tmp_path / "history.db")))
+    live = [Point(T0 + 1000 * n, 0.5) for n in range(3)]
+    points = chart_points(
+        Offline(live),
+        reader,
+        entry_of("gauge-1"),
+        Quantity.WATER_LEVEL,
+        T0 - MINUTE,
+        T0 + MINUTE,
+        60,
+    )
+    assert [point.value for point in points] == [0.5, 0.5, 0.5]

@@ -253,6 +253,15 @@ def test_programs_that_fill_in_everything_are_thanked_and_ignored(here: Desk) ->
     assert here.service.people.reports.latest() == []
 
 
+def test_a_form_that_another_site_sends_reports_nothing(here: Desk) -> None:
+    forced = here.web.post(
+        "/report", data={"nonce": "n", "zone": "underpass", "hazard": "flood"},
+        headers={"sec-fetch-site": "cross-site"},
+    )  # fmt: skip
+    assert forced.status_code == 403
+    assert here.service.people.reports.latest() == []
+
+
 def test_what_is_missing_or_too_much_is_said_and_what_was_typed_stays(here: Desk) -> None:
     no_hazard = here.send(zone="tower-3", text="很多烟")
     assert no_hazard.status_code == 422

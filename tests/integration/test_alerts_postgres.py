@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from alerts import dispatch
 from alerts.act_store import ActStore
+from alerts.api import build_api
 from alerts.cap.upstream import Fate
 from alerts.database import open_as_it_is
 from alerts.dispatch import Room
@@ -28,10 +29,11 @@ from core.grade import Grade
 from tests.alerts.authority import rain
 from tests.alerts.program import Program
 from tests.alerts.response_samples import pump_hand, response
-from tests.alerts.running import Running
+from tests.alerts.running import Running, community
 from tests.alerts.scenery import FLOOD, Scene, level
 from tests.alerts.storm import Storm, places
 from tests.alerts.test_acts import OFF, ON
+from tests.alerts.test_alerts_api import Web
 from tests.alerts.test_cap_incoming import SETTINGS
 from tests.alerts.test_people import House
 from tests.alerts.told import Account, all_told
@@ -248,6 +250,9 @@ def test_the_whole_service_runs_on_postgresql(
         site.wait_posts(4)
         wait_until(lambda: site.service.outbox().pending == 0, what="an empty outbox")
         assert site.service.program.readiness()["database"]
+        app = build_api(site.service, community=community("pg-site"), clock=site.clock, token=None)
+        asked = Web(app, "127.0.0.1").get("/api/v1/acts?station=%00")  # a text has no NUL there
+        assert (asked.status_code, asked.json()["title"]) == (422, "not understood")
         site.service.verify_journal()
     finally:
         site.stop()
