@@ -99,9 +99,9 @@ def read_recording(path: Path) -> Recording:
     facts_path = path.with_name(base + ".json")
     if path.suffix == ".json":
         path = path.with_name(base + ".csv.gz")
-    with _naming(facts_path):
+    with naming(facts_path):
         facts = msgspec.json.decode(json_bytes(facts_path), type=Facts)
-    with _naming(path):
+    with naming(path):
         texts, columns = _read_rows(path)
         at = _times(texts)
     channels = tuple(
@@ -120,8 +120,12 @@ def json_bytes(path: Path) -> bytes:
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Let every way in which a file can be broken end in one error that names it."""
+def naming(path: Path) -> Iterator[None]:
+    """Let every way in which a file can be broken end in one error that names it.
+
+    Raises:
+        RecordingError: Reading *path* failed.
+    """
     try:
         yield
     except OSError as error:

@@ -33,6 +33,8 @@ _LASTING_MS = 30_000
 _JUDGED = (Quantity.SMOKE_OBSCURATION, Quantity.CARBON_MONOXIDE, Quantity.TEMPERATURE)
 # Scatter of the meters of a test hall before ignition, a tenth of what a quiet sensor is given.
 _SCATTER = 0.1
+# The rest of a channel is the lowest of so many first readings.
+_FIRST_ROWS = 3
 _SEED = 20_260_401
 _GRADES = (Grade.YELLOW, Grade.ORANGE, Grade.RED)
 
@@ -85,7 +87,7 @@ def visible_s(recording: Recording, ignition_ms: int) -> float | None:
         noise, values = RATES[channel.quantity].noise, channel.values
         for row in range(1, values.size):
             here = slice(row, int(np.searchsorted(recording.at, recording.at[row] + _LASTING_MS)))
-            if np.nanmin(values[here]) > np.nanmax(values[:row]) + noise:
+            if np.fmin.reduce(values[here]) > np.fmax.reduce(values[:row]) + noise:
                 first.append(int(recording.at[row]))
                 break
     return (min(first) - ignition_ms) / 1000 if first else None
@@ -98,7 +100,7 @@ def score_fires(paths: Sequence[Path]) -> list[FireScore]:
         ValueError: A file is not a recording.
         OSError: It can't be read.
     """
-    tests = [path for path in paths if _has_alarms(path)]
+    tests = [path for path in paths if _has_alarms(path) and _begins(path)]
     if not tests:
         return []
     with TemporaryDirectory() as scratch:
@@ -128,6 +130,14 @@ def _has_alarms(path: Path) -> bool:
     return bool(marks.events) and published(marks, "first_alarm_s") is not None
 
 
+def _begins(path: Path) -> bool:
+    """Tell whether every channel reads something at the start: there clean air is put before."""
+    channels = read_recording(path).channels
+    return bool(channels) and all(
+        np.isfinite(channel.values[:_FIRST_ROWS]).any() for channel in channels
+    )
+
+
 def write_clean_air(path: Path, directory: Path) -> Path:
     """Write a fire test with clean air before it, and return the path.
 
@@ -143,7 +153,7 @@ def write_clean_air(path: Path, directory: Path) -> Path:
     )
     columns: list[Floats] = []
     for channel in recording.channels:
-        rest = float(np.nanmin(channel.values[:3]))
+        rest = float(np.nanmin(channel.values[:_FIRST_ROWS]))
         noise = RATES[channel.quantity].noise if channel.quantity in RATES else 0.0
         before = rest + _SCATTER * noise * chance.standard_normal(rows)
         values = np.concatenate((before, channel.values))

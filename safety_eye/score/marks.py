@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from detectors.recording import json_bytes, moment_ms
+from detectors.recording import json_bytes, moment_ms, naming
 
 
 class _RawMark(msgspec.Struct, frozen=True):
@@ -67,11 +67,11 @@ def read_marks(facts_path: Path) -> Marks:
     """Read the marks of a recording from its `NAME.json`.
 
     Raises:
-        ValueError: The file is not a recording's JSON.
-        OSError: It can't be read.
+        ValueError: The file is not a recording's JSON, or can't be read.
     """
-    raw = msgspec.json.decode(json_bytes(facts_path), type=_RawMarks)
-    return Marks(_ordered(raw.events), _ordered(raw.faults), raw.reference)
+    with naming(facts_path):
+        raw = msgspec.json.decode(json_bytes(facts_path), type=_RawMarks)
+        return Marks(_ordered(raw.events), _ordered(raw.faults), raw.reference)
 
 
 def _ordered(raw: tuple[_RawMark, ...]) -> tuple[Mark, ...]:

@@ -125,7 +125,7 @@ def _remarks(report: Report) -> list[str]:
         lines += _nuisance_remarks(report.nuisance)
     if report.general is not None:
         lines += _general_remarks(report.general)
-    lines += [f"not scored: {path}: {why}" for path, why in report.refused.items()]
+    lines += [f"not scored: {why}" for why in report.refused.values()]
     return lines
 
 

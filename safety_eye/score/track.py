@@ -85,10 +85,9 @@ def play(paths: Sequence[Path], *, together: bool = False) -> list[Played]:
     """Replay recordings with the production detectors and an empty calendar of holidays.
 
     Raises:
-        ValueError: A file is not a recording.
-        OSError: A file can't be read.
+        ValueError: A file is not a recording, or its rows don't come in the order of time.
     """
-    recordings = [read_recording(path) for path in paths]
+    recordings = [_in_order(path) for path in paths]
     if not together and len({one.facts.name for one in recordings}) < len(recordings):
         # The lines of a replay tell recordings apart by their names only.
         return [one for path in paths for one in play([path])]
@@ -109,6 +108,15 @@ def play(paths: Sequence[Path], *, together: bool = False) -> list[Played]:
         )
         for one, path in zip(recordings, paths, strict=True)
     ]
+
+
+def _in_order(path: Path) -> Recording:
+    """Read a recording that is to be scored: what is marked is looked up by time."""
+    recording = read_recording(path)
+    back = np.flatnonzero(np.diff(recording.at) < 0)
+    if back.size:
+        raise ValueError(f"{path}: reading {back[0] + 2} is older than the one before it")
+    return recording
 
 
 class _Blank:

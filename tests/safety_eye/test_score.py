@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -363,6 +364,44 @@ def test_a_directory_is_scored_and_a_broken_file_is_named_without_spoiling_the_r
     assert flood.constant_share.storms == 1
     again = msgspec.json.decode(msgspec.json.encode(report))
     assert again["sections"]["flood"]["detectors"]["safety-eye"]["recall"]["value"] == 1.0
+
+
+def write_smoke(directory: Path, name: str, rows: Sequence[str], **changed: object) -> None:
+    text = "".join(f"2000-01-01T00:30:{n:02d}Z,{cell}\n" for n, cell in enumerate(rows))
+    (directory / f"{name}.csv.gz").write_bytes(gzip.compress(f"at,smoke\n{text}".encode()))
+    mark = {"start": "2000-01-01T00:30:00Z", "end": "2000-01-01T00:40:00Z", "label": "fire"}
+    facts = {
+        "name": name,
+        "kind": "smoke",
+        "interval_s": 1,
+        "channels": {"smoke": {"quantity": "smoke-obscuration", "unit": "dB/m"}},
+        "events": [mark],
+        "reference": {"first_alarm_s": 30},
+        **changed,
+    }
+    (directory / f"{name}.json").write_bytes(msgspec.json.encode(facts))
+
+
+def test_odd_recordings_are_scored_or_refused_and_never_end_the_run(tmp_path: Path) -> None:
+    write_smoke(tmp_path, "no-rows", [])
+    write_smoke(tmp_path, "no-values", [""] * 40)
+    write_smoke(tmp_path, "fire", ["0.0"] * 20 + ["0.4"] * 40)
+    write_smoke(tmp_path, "marks", ["0.0"], events=[{"start": "soon", "end": "later"}])
+    write_gauge(tmp_path, "river", rising_gauge())
+    lines = gzip.decompress((tmp_path / "river.csv.gz").read_bytes()).decode().splitlines()
+    lines[100], lines[300] = lines[300], lines[100]
+    (tmp_path / "back.csv.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
+    (tmp_path / "back.json").write_bytes((tmp_path / "river.json").read_bytes())
+
+    report = score_directory(tmp_path)
+
+    assert {one.recording for one in report.recordings} == {"fire", "no-rows", "no-values", "river"}
+    assert [fire.recording for fire in report.fires] == ["fire"]
+    assert report.refused == {
+        str(tmp_path / "back.csv.gz"): f"{tmp_path}/back.csv.gz: "
+        "reading 101 is older than the one before it",
+        str(tmp_path / "marks.csv.gz"): f"{tmp_path}/marks.json: Invalid isoformat string: 'soon'",
+    }
 
 
 def test_marks_come_in_the_order_of_time(tmp_path: Path) -> None:
