@@ -227,11 +227,11 @@ def _add_learning(router: APIRouter, cycle: CyclePort, change: Sequence[Any]) ->
     @router.post(
         "/incidents/{number}/lessons/{lesson}/backtest", dependencies=change, response_model=None
     )
-    def attach(number: int, lesson: str, body: Annotated[dict[str, Any], Body()]) -> Response:
+    def attach(number: Number, lesson: str, body: Annotated[dict[str, Any], Body()]) -> Response:
         """A back-test of the program is put on a lesson; refused if it is of another file."""
         try:
             given = msgspec.convert(body, BackTestBody)
-        except msgspec.ValidationError as error:
+        except (msgspec.ValidationError, UnicodeError) as error:  # half a sign is no text
             raise HTTPException(422, str(error)) from error
         return _done(
             cycle, number, lambda: cycle.attach_backtest(number, lesson, given.who, given.backtest)
