@@ -40,8 +40,10 @@ def fixed_threshold(
 def rolling_z(values: Floats, quantity: Quantity) -> Flags:
     """Return where a reading is three deviations from the mean of the 96 rows before it."""
     present = np.isfinite(values)
+    if not present.any():
+        return np.zeros(values.size, np.bool_)
     filled = np.where(present, values, 0.0)
-    centre = float(filled[present].mean()) if present.any() else 0.0
+    centre = float(filled[present].mean())
     shifted = np.where(present, values - centre, 0.0)
 
     def trailing(numbers: Floats) -> Floats:

@@ -173,6 +173,11 @@ def test_the_rolling_baseline_never_looks_ahead(seed: int) -> None:
         assert (rolling_z(values[:end], Quantity.OTHER) == whole[:end]).all()
 
 
+@pytest.mark.parametrize("values", [[], [np.nan] * 200], ids=["no rows", "no values"])
+def test_the_rolling_baseline_has_nothing_to_say_of_nothing(values: list[float]) -> None:
+    assert not rolling_z(np.array(values), Quantity.OTHER).any()
+
+
 def test_the_fixed_baseline_takes_the_lowest_published_limit() -> None:
     values = np.array([0.0, 1.9, 2.0, np.nan, 5.0])
     told = fixed_threshold(values, [4.0, 2.0], Quantity.WATER_LEVEL)
