@@ -216,12 +216,15 @@ def _claimed(row: RowMapping) -> Claimed:
     )
 
 
-def renew(connection: Connection, rows: Collection[int], wall: int) -> None:
-    """Hold on to rows that are still being sent: nobody else may take them, nor we ourselves."""
+def renew(connection: Connection, rows: Collection[int], times: Times) -> None:
+    """Hold on to rows that are still being sent: nobody else may take them, nor we ourselves.
+
+    Not past their deadline: an attempt that never ends must not keep the next channel waiting.
+    """
     connection.execute(
         update(tables.outbox)
-        .where(_o.row.in_(rows), _o.state == PENDING)
-        .values(lease_until_wall=wall + LEASE_MS)
+        .where(_o.row.in_(rows), _o.state == PENDING, _o.deadline_at >= times.now)
+        .values(lease_until_wall=times.wall + LEASE_MS)
     )
 
 
