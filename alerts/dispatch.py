@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from alerts import tables
 from alerts.notification import Notification
-from alerts.outbox import FAILED, PENDING, SUPPRESSED, Times
+from alerts.outbox import FAILED, PENDING, Times
 from core.grade import Grade
 
 # A lease outlives the wait for a thread and the longest attempt, wall milliseconds.
@@ -238,7 +238,7 @@ def follow_clock(connection: Connection, times: Times) -> None:
     connection.execute(
         update(tables.outbox)
         .where(
-            _o.state.in_((PENDING, SUPPRESSED)),
+            or_(_o.state == PENDING, _o.digest_at > 0),  # both have an index; what was told has not
             _o.changed_at > times.now + round(AHEAD_MS * times.speed),
         )
         .values(
