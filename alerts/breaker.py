@@ -17,6 +17,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from alerts import tables
 from alerts.channels.base import Outcome, OutcomeKind
+from alerts.impersonal import storable
 
 # Failures in a row that open it. Our choice: one lost connection means nothing, five do; with the
 # back-off of red that is half a minute.
@@ -87,7 +88,7 @@ def after(breaker: Breaker | None, channel: str, outcome: Outcome, wall: int) ->
     before = breaker or Breaker(channel)
     if before.state(wall) is State.OPEN:
         return before  # sent before it was opened: nothing new
-    reason = f"{outcome.vendor_code} {outcome.detail}".strip()[:200]
+    reason = storable(f"{outcome.vendor_code} {outcome.detail}", 200).strip()
     failures = before.failures + 1
     told_s = outcome.retry_after_s if outcome.kind is OutcomeKind.RETRY else None
     if told_s:

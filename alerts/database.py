@@ -194,5 +194,6 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: ConnectionPoolEntry
 def _begin_sqlite(connection: Connection) -> None:
     options = connection.get_execution_options()
     writing, busy_ms = options.get("writing", False), options.get("busy_ms", BUSY_S * 1000)
-    connection.exec_driver_sql(f"PRAGMA busy_timeout = {busy_ms}")
+    # Straight to the driver: this is done for every transaction.
+    connection.connection.cursor().execute(f"PRAGMA busy_timeout = {busy_ms}")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from alerts import tables
 from alerts.notification import Notification
-from alerts.outbox import FAILED, PENDING, SUPPRESSED, Times
+from alerts.outbox import FAILED, PENDING, Times
 from core.grade import Grade
 
 # A lease outlives the wait for a thread and the longest attempt, wall milliseconds.
@@ -216,12 +216,15 @@ def _claimed(row: RowMapping) -> Claimed:
     )
 
 
-def renew(connection: Connection, rows: Collection[int], wall: int) -> None:
-    """Hold on to rows that are still being sent: nobody else may take them, nor we ourselves."""
+def renew(connection: Connection, rows: Collection[int], times: Times) -> None:
+    """Hold on to rows that are still being sent: nobody else may take them, nor we ourselves.
+
+    Not past their deadline: an attempt that never ends must not keep the next channel waiting.
+    """
     connection.execute(
         update(tables.outbox)
-        .where(_o.row.in_(rows), _o.state == PENDING)
-        .values(lease_until_wall=wall + LEASE_MS)
+        .where(_o.row.in_(rows), _o.state == PENDING, _o.deadline_at >= times.now)
+        .values(lease_until_wall=times.wall + LEASE_MS)
     )
 
 
@@ -235,7 +238,7 @@ def follow_clock(connection: Connection, times: Times) -> None:
     connection.execute(
         update(tables.outbox)
         .where(
-            _o.state.in_((PENDING, SUPPRESSED)),
+            or_(_o.state == PENDING, _o.digest_at > 0),  # both have an index; what was told has not
             _o.changed_at > times.now + round(AHEAD_MS * times.speed),
         )
         .values(

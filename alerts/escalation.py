@@ -70,6 +70,11 @@ def rung(incident: Incident, now: int) -> Event:
     )
 
 
+def _waits(since: int, wait_s: float, now: int) -> bool:
+    """Tell whether a pause is not over; it is, if the clock has been set back since it began."""
+    return (now - since) / 1000 < wait_s and since <= now + AHEAD_MS
+
+
 def _reminder(incident: Incident, now: int, speed: float) -> Call | None:
     """Who has it is asked "still on it?"; without an answer it is nobody's any more."""
     climb = incident.climb
@@ -77,7 +82,7 @@ def _reminder(incident: Incident, now: int, speed: float) -> Call | None:
         return None
     if incident.reminded_at:
         wait_s = max(climb.ladder.lapse_after_s, MIN_REMIND_WALL_S * speed)
-        if (now - incident.reminded_at) / 1000 < wait_s:
+        if _waits(incident.reminded_at, wait_s, now):
             return None
         who = incident.acknowledged_by
         return Call(
@@ -85,7 +90,7 @@ def _reminder(incident: Incident, now: int, speed: float) -> Call | None:
         )
     after_s = climb.ladder.remind_after_s
     seen_at = max(incident.acknowledged_at, incident.attended_at)
-    if not after_s or (now - seen_at) / 1000 < max(after_s, MIN_REMIND_WALL_S * speed):
+    if not after_s or _waits(seen_at, max(after_s, MIN_REMIND_WALL_S * speed), now):
         return None
     asked = Event(
         at=now,

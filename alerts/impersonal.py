@@ -51,7 +51,10 @@ def storable(text: str, most: int) -> str:
     >>> storable("too\x00long", 7)
     'too lon'
     """
-    return "".join(sign if sign.isprintable() else " " for sign in text[:most])
+    cut = text[:most]
+    if cut.isprintable():
+        return cut
+    return "".join(sign if sign.isprintable() else " " for sign in cut)
 
 
 def impersonal_event(event: Event, names: Mapping[str, str]) -> Event:

@@ -16,15 +16,7 @@ from alerts.channels.base import Outcome, OutcomeKind
 from alerts.dispatch import Claimed
 from alerts.impersonal import impersonal, storable
 from alerts.incident import Event, Happening, Kind
-from alerts.outbox import (
-    ACCEPTED,
-    DEAD,
-    FAILED,
-    PENDING,
-    SUPERSEDED,
-    Times,
-    consequences,
-)
+from alerts.outbox import ACCEPTED, DEAD, FAILED, PENDING, SUPERSEDED, Times, consequences
 from core.grade import Grade
 
 # Full-jitter exponential back-off in run seconds (channels reference 2.2): base, cap.

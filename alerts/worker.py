@@ -229,7 +229,7 @@ class Worker:
             if row not in settled and not ends - dispatch.LEASE_MS // 2 < until <= ends
         ]
         if old:
-            dispatch.renew(connection, old, times.wall)
+            dispatch.renew(connection, old, times)
         return dict.fromkeys(old, ends)
 
     def _judge(

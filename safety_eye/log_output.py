@@ -6,6 +6,7 @@ own. Raised in a thread that tells people, it would end that thread just when so
 
 from __future__ import annotations
 
+import contextlib
 import io
 from typing import TextIO, cast
 
@@ -46,8 +47,6 @@ class LogOutput(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Flush, or leave it."""
-        try:
+        """Flush, or leave it: what can't go out stays in the buffer, or was counted before."""
+        with contextlib.suppress(OSError, ValueError):
             self._stream.flush()
-        except (OSError, ValueError):
-            self._lost += 1

@@ -192,6 +192,8 @@ def _read(response: httpx.Response) -> Answer:
 def _wait(response: httpx.Response) -> float | None:
     """Return the wall seconds of Retry-After, None if it is absent or not understood."""
     text = response.headers.get("retry-after", "").strip()
+    if not text:
+        return None
     if text.isascii() and text.isdigit() and len(text) < 9:
         return float(text)
     try:

@@ -189,8 +189,7 @@ class Smtp(Channel):
             code, text = session.rcpt(address)
             if code not in (250, 251):
                 outcome = self._outcome(code, text, _kind(code))
-                # A full or grey-listed mailbox; 421 ends the session (RFC 5321, 4.2.3).
-                personal = outcome.kind is OutcomeKind.RETRY and code != 421
+                personal = outcome.kind is OutcomeKind.RETRY and _is_personal(code, text)
                 refused[address] = replace(outcome, personal=personal)
         if len(refused) < len(to):
             taken = self._hand_over(session, mail)
@@ -310,6 +309,18 @@ def _kind(code: int) -> OutcomeKind:
     if code in _LOGIN_CODES:
         return OutcomeKind.MISCONFIGURED
     return OutcomeKind.RETRY if code < 500 else OutcomeKind.PERMANENT
+
+
+def _is_personal(code: int, text: bytes) -> bool:
+    """Tell whether "not now" is about this mailbox (full, grey-listed), not about the server.
+
+    Of the server are the status codes x.3 to x.5 (RFC 3463: system, network, protocol); without
+    one 451, a local error, and 421, which ends the session (RFC 5321, 4.2.3).
+    """
+    status = re.match(rb"4\.([0-9]{1,3})\.", text)
+    if code == 421:
+        return False
+    return status.group(1) not in (b"3", b"4", b"5") if status else code != 451
 
 
 def _queued(text: bytes) -> str:

@@ -247,6 +247,30 @@ def test_what_is_being_sent_is_not_sent_again_however_long_it_takes(tmp_path: Pa
         scene.close()
 
 
+def test_an_attempt_that_never_ends_keeps_the_next_channel_waiting_until_its_deadline_only(
+    tmp_path: Path,
+) -> None:
+    """A resolver that hangs, a port that is stuck: its lease is not renewed for ever."""
+    scene = Scene(tmp_path)
+    hook, second = Slow("hook"), Moody("second")
+    worker = Worker(
+        scene.database, {"hook": hook, "second": second}, scene.clock, Metrics(), owner="me",
+        told=lambda _numbers: None, health=lambda _name, _outcome: None,
+    )  # fmt: skip
+    scene.say(level(Grade.BLUE))  # over hook, else over second; worth telling for six hours
+    worker.start()
+    try:
+        wait_until(lambda: hook.notes, 20, what="the message")
+        scene.clock.advance(7 * 3600)
+        worker.wake()
+        wait_until(lambda: second.notes, 20, what="the message over the next channel")
+        assert len(hook.notes) == 1
+    finally:
+        hook.go.set()
+        worker.stop()
+        scene.close()
+
+
 def test_an_outcome_that_cannot_be_written_holds_up_no_other(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     hook, second = Moody("hook"), Moody("second")
@@ -286,6 +310,9 @@ def test_whatever_a_vendor_says_can_be_written_down(tmp_path: Path) -> None:
 
     assert kept["detail"] == "bad   text"
     assert "\x00" not in kept["vendor_id"] + kept["vendor_code"]
+    trouble = after(None, "hook", Outcome(OutcomeKind.RETRY, "", "\x001", detail="b\ud800d"), 1)
+    assert trouble is not None
+    assert trouble.reason == "1 b d"
     scene.close()
 
 

@@ -10,8 +10,10 @@ import pytest
 from alerts import dispatch, settling
 from alerts.breaker import MAX_RETRY_AFTER_S, Breaker, State
 from alerts.channels.base import Outcome, OutcomeKind
+from alerts.delivery import Delivery
 from alerts.dispatch import Claimed, Room
 from alerts.escalation import due_at
+from alerts.ladder import Ladder, Step
 from core.grade import Grade
 from tests.alerts.scenery import Scene, level
 
@@ -92,6 +94,31 @@ def test_the_ladder_of_a_red_goes_on_when_the_clock_is_set_back(scene: Scene) ->
     assert escalated(scene) == 2
     scene.later(301, level(Grade.RED))
     assert escalated(scene) == 3
+
+
+@pytest.mark.parametrize("step_s", [-2 * HOUR_S, -5 * 24 * HOUR_S])
+def test_who_has_it_is_asked_again_and_replaced_when_the_clock_is_set_back(
+    tmp_path: Path, step_s: int
+) -> None:
+    """Who took a red over and fell asleep must not have it for hours more."""
+    ladder = Ladder(
+        grade="red", step=(Step(0.0, ("duty",)),), remind_after_s=600.0, lapse_after_s=120.0
+    )
+    scene = Scene(tmp_path, delivery=Delivery(escalation=(ladder,)))
+    scene.say(level(Grade.RED))
+    scene.watch.acknowledge(1, "leader-1", "console")
+    scene.later(300, level(Grade.RED))
+    assert "reminded" not in scene.happened()
+
+    scene.clock.advance(step_s)
+    scene.watch.tick()
+    scene.watch.tick()
+    assert scene.happened().count("reminded") == 1
+
+    scene.clock.advance(step_s)
+    scene.watch.tick()
+    assert scene.happened().count("lapsed") == 1
+    scene.close()
 
 
 def test_a_hub_that_was_off_for_a_night_catches_up_one_round_and_no_more(scene: Scene) -> None:

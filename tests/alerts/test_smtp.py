@@ -255,12 +255,26 @@ def test_a_contact_without_an_address_fails_at_once(mail: Made) -> None:
     assert 'channels = ["mail:li@example.com"]' in outcome.detail
 
 
-def test_a_full_mailbox_is_no_trouble_of_the_server(mail: Made, server: MailServer) -> None:
+@pytest.mark.parametrize(
+    ("reply", "personal"),
+    [
+        ("452 4.2.2 mailbox full", True),
+        ("450 4.2.0 greylisted", True),
+        ("451 4.7.1 greylisted", True),
+        ("450 mailbox busy", True),
+        ("421 4.3.2 shutting down", False),
+        # Whoever it is for: the breaker must let others take over.
+        ("451 4.3.0 temporary lookup failure", False),
+        ("451 temporary local problem", False),
+        ("450 4.4.1 no route", False),
+    ],
+)
+def test_a_full_mailbox_is_no_trouble_of_the_server_but_its_own_trouble_is(
+    mail: Made, server: MailServer, reply: str, personal: bool
+) -> None:
     """Five tries to one full mailbox would close the way to everybody else's."""
-    server.manners = Manners(replies={"rcpt ": "452 4.2.2 mailbox full"})
-    full = mail().send(note(), NOW_S)
-    server.manners = Manners(replies={"rcpt ": "421 4.3.2 shutting down"})
-    down = mail().send(note(), NOW_S)
+    server.manners = Manners(replies={"rcpt ": reply})
 
-    assert (full.kind, full.personal) == (OutcomeKind.RETRY, True)
-    assert (down.kind, down.personal) == (OutcomeKind.RETRY, False)
+    outcome = mail().send(note(), NOW_S)
+
+    assert (outcome.kind, outcome.personal) == (OutcomeKind.RETRY, personal)

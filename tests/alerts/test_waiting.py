@@ -267,6 +267,21 @@ def test_a_held_row_of_another_version_holds_up_nobodys_digest(night: Night) -> 
     assert [item.incident for item in digest.note.items] == [2]
 
 
+def test_what_is_held_comes_in_the_morning_also_when_the_clock_is_set_back(night: Night) -> None:
+    night.zone("north", Grade.YELLOW)
+    night.clock.ms = ms(2026, 6, 1, 23, 0)
+    with night.database.write() as connection:
+        dispatch.follow_clock(connection, night.watch.times())
+    night.write_digests()
+    assert night.rows("digest") == []
+
+    night.clock.ms = ms(2026, 6, 2, 7, 10)
+    night.write_digests()
+
+    [digest] = night.take()
+    assert [item.incident for item in digest.note.items] == [1]
+
+
 def test_the_digests_of_two_mornings_both_go_the_second_way(tmp_path: Path) -> None:
     night = Night(tmp_path, place=QUIET.replace('["hook"]', '["hook", "second"]', 1))
     told = []

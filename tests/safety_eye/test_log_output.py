@@ -79,6 +79,10 @@ def test_the_log_says_what_it_has_lost_once_it_can_be_written_again() -> None:
                 raise OSError(28, "No space left on device")
             return super().write(text)
 
+        def flush(self) -> None:
+            if self.full:
+                raise OSError(28, "No space left on device")
+
     disk = Disk()
     output = LogOutput(disk)
     for number in range(3):
