@@ -10,6 +10,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from core.refusal import RefusalError
+
 # The largest door takes 2 MB (a register of a district, `alerts.people_api`); beyond it nobody may
 # make the program that warns people hold bytes in memory, signed in or not.
 MOST_BODY_BYTES: Final = 2_100_000
@@ -53,14 +55,21 @@ def _bounded(scope: Scope, receive: Receive) -> Receive:
     async def bounded() -> Message:
         nonlocal had
         if announced.isascii() and announced.isdigit() and int(announced) > MOST_BODY_BYTES:
-            raise HTTPException(413, f"at most {MOST_BODY_BYTES} bytes are taken")
+            raise too_long(MOST_BODY_BYTES)
         message = await receive()
         had += len(message.get("body", b""))
         if had > MOST_BODY_BYTES:
-            raise HTTPException(413, f"at most {MOST_BODY_BYTES} bytes are taken")
+            raise too_long(MOST_BODY_BYTES)
         return message
 
     return bounded
+
+
+def too_long(limit: int) -> HTTPException:
+    """Return the refusal of a body of more than *limit* bytes, in both languages."""
+    refused = HTTPException(413, f"at most {limit} bytes are taken")
+    refused.__cause__ = RefusalError(refused.detail, f"内容最多 {limit} 字节")
+    return refused
 
 
 def _without_body(send: Send) -> Send:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field
 from alerts.access import Access
 from alerts.cycle_api import answer
 from alerts.duty_store import DutyError
+from alerts.envelope import too_long
 from alerts.path_types import Number
 from alerts.people import PeopleDesk
 from alerts.register import Volunteer
@@ -23,7 +24,6 @@ from alerts.register_store import RegisterError
 from alerts.report_store import ReportError
 from alerts.views import IncidentError, unknown_incident
 from core.configuration import ConfigurationError
-from core.refusal import RefusalError
 
 _WHO = Field(min_length=1, max_length=80, description="A contact's id, or a name.")
 # A register of a district has some thousand lines.
@@ -235,6 +235,5 @@ async def bounded_body(request: Request, limit: int) -> bytes:
     async for chunk in request.stream():
         data += chunk
         if len(data) > limit:
-            large = RefusalError(f"at most {limit} bytes are taken", f"内容最多 {limit} 字节")
-            raise HTTPException(413, str(large)) from large
+            raise too_long(limit)
     return bytes(data)

@@ -23,6 +23,7 @@ MEDIA_TYPE = "application/problem+json"
 _NO_STATE = RefusalError(
     "the state can't be read or written at the moment", "数据库暂时读写不了，请稍后再试"
 )
+_NO_NUMBER = RefusalError("there is none of this number", "没有这个编号")
 _FAILED = RefusalError("something went wrong here; it has been logged", "这里出了故障，已记入日志")
 
 
@@ -96,7 +97,7 @@ def add_problems(app: FastAPI) -> None:
         if any(one["loc"][0] == "path" for one in wrong) and (page := _page(request)) is not None:
             return page
         if all(one["loc"][0] == "path" and one["type"] in _BEYOND for one in wrong):
-            return problem(404, "refused", "there is none of this number")
+            return problem(404, "refused", _in_language_of(request, _NO_NUMBER))
         texts = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in wrong]
         return problem(422, "not understood", "; ".join(texts))
 

@@ -160,7 +160,15 @@ def _backtest_lesson(asked: Asked, out: Path | None, by: str, *, as_json: bool) 
 
     try:
         made, lines = back_test(asked)
-        done = deliver(made, asked, out, by)
+        if as_json:
+            print(msgspec.json.encode(made).decode())
+        else:
+            proposed = asked.response or asked.community
+            tell(
+                f"{asked.against} {short(made.before)} → {proposed} {short(made.proposed)}", *lines
+            )
+        # Said before: what took so long is not lost with a hub that does not answer.
+        tell(deliver(made, asked, out, by))
     except (
         ConfigurationError,
         HistoryUnavailableError,
@@ -171,10 +179,4 @@ def _backtest_lesson(asked: Asked, out: Path | None, by: str, *, as_json: bool) 
         OSError,
     ) as error:
         raise refuse(told(error, asked.language)) from error
-    if as_json:
-        print(msgspec.json.encode(made).decode())
-    else:
-        proposed = asked.response or asked.community
-        tell(f"{asked.against} {short(made.before)} → {proposed} {short(made.proposed)}", *lines)
-    tell(done)
     return 1 if made.verdict == "worse" else 0

@@ -11,13 +11,16 @@ BACKTEST_PHRASES: dict[str, tuple[str, str]] = {
     "tested_same": ("没有差别", "no difference"),
     "tested_nothing": ("无法判断", "nothing can be said"),
     "tested_replayed": ("回放 {} 至 {} 的 {} 个读数", "replayed {} to {}: {} readings"),
-    "tested_rolled": ("（{} 个为 10 分钟汇总）", " ({} of all were 10-minute roll-ups)"),
+    "tested_rolled": (
+        "（连同预热共有 {} 个 10 分钟汇总）",
+        " (10-minute roll-ups, warming up included: {})",
+    ),
     "tested_by": ("{}，{} 测试", "{}, tested at {}"),
     "tested_before": ("现用", "in use"),
     "tested_proposed": ("建议", "proposed"),
     "tested_incident": ("本次事件中的预警", "Warnings in this incident"),
     "tested_danger": (
-        "以橙色或红色限值首次达到的时刻（{}）为准",
+        "以首次达到橙色或红色限值的时刻（{}）为准",
         "measured from {}, when a limit of orange or red was first reached",
     ),
     "tested_early": ("提前 {}", "{} before"),

@@ -154,7 +154,7 @@ def _backtest(typed: str) -> BackTest:
     """
     try:
         return msgspec.json.decode(typed, type=BackTest)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         why = str(error)[:200]
         raise IncidentError(
             f"this is no file that safety-eye backtest --out wrote: {why}",

@@ -35,7 +35,11 @@ class Web:
         self._client = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8765")
 
     def request(self, method: str, path: str, **keywords: Any) -> httpx.Response:
-        return asyncio.run(self._client.request(method, path, **keywords))
+        return asyncio.run(self.asked(method, path, **keywords))
+
+    async def asked(self, method: str, path: str, **keywords: Any) -> httpx.Response:
+        """Return the answer, for who asks so much that a loop for each would take too long."""
+        return await self._client.request(method, path, **keywords)
 
     def get(self, path: str, **keywords: Any) -> httpx.Response:
         return self.request("GET", path, **keywords)

@@ -45,8 +45,8 @@ class Inspector:
     document: dict[str, Any]
     faults: list[str] = field(default_factory=list)
 
-    def ask(self, verb: str, path: str, address: str, **sent: Any) -> httpx.Response:
-        given = self.desk.web.request(verb.upper(), address, **sent)
+    async def ask(self, verb: str, path: str, address: str, **sent: Any) -> httpx.Response:
+        given = await self.desk.web.asked(verb.upper(), address, **sent)
         told = f"{verb.upper()} {address[:90]} {str(sent)[:120]} -> {given.status_code}"
         answers = self.document["paths"][path][verb]["responses"]
         if given.status_code == 307:  # an empty name at the end is another address
@@ -76,6 +76,14 @@ class Inspector:
 def inspector(tmp_path: Path) -> Iterator[Inspector]:
     made = desk(tmp_path)
     yield Inspector(made, made.web.get("/api/v1/openapi.json").json())
+    made.service.stop()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """Yield the desk of those who change nothing there: to make one takes seconds."""
+    made = desk(tmp_path_factory.mktemp("shared"))
+    yield made
     made.service.stop()
 
 
@@ -137,7 +145,7 @@ def test_every_answer_has_the_documented_status_and_shape(inspector: Inspector) 
             address = path
             for place, name in names.items():
                 address = address.replace(place, name)
-            given = inspector.ask("get", path, address_of(address))
+            given = asyncio.run(inspector.ask("get", path, address_of(address)))
             others |= {(path, given.status_code)} if given.status_code != 200 else set()
 
     assert not inspector.faults, "\n".join(inspector.faults)
@@ -148,6 +156,12 @@ def test_every_answer_has_the_documented_status_and_shape(inspector: Inspector) 
 def test_nothing_strange_in_an_address_or_a_body_gets_an_undocumented_answer(
     inspector: Inspector,
 ) -> None:
+    asyncio.run(ask_strange_things(inspector))
+
+    assert not inspector.faults, "\n".join(inspector.faults)
+
+
+async def ask_strange_things(inspector: Inspector) -> None:
     schemas = inspector.document["components"]["schemas"]
     for path, verb, operation in inspector.operations():
         content = operation.get("requestBody", {}).get("content", {})
@@ -155,34 +169,32 @@ def test_nothing_strange_in_an_address_or_a_body_gets_an_undocumented_answer(
         sent = {"json": good} if content else {}
         if "{" in path:
             for name in STRANGE_NAMES:
-                inspector.ask(verb, path, address_of(path, name), **sent)
+                await inspector.ask(verb, path, address_of(path, name), **sent)
         for parameter in operation.get("parameters", []):
             if parameter["in"] == "query":
                 for value in STRANGE_NAMES:
                     query = {parameter["name"]: value}
-                    inspector.ask(verb, path, address_of(path), params=query, **sent)
+                    await inspector.ask(verb, path, address_of(path), params=query, **sent)
         if content:
-            strange_bodies(inspector, verb, path, good)
-
-    assert not inspector.faults, "\n".join(inspector.faults)
+            await strange_bodies(inspector, verb, path, good)
 
 
-def strange_bodies(inspector: Inspector, verb: str, path: str, good: Any) -> None:
+async def strange_bodies(inspector: Inspector, verb: str, path: str, good: Any) -> None:
     """Send broken bodies, and a good one with each of its fields made strange in turn."""
     address, kind = address_of(path), {"content-type": "application/json"}
     for body in STRANGE_BODIES:
-        inspector.ask(verb, path, address, content=body, headers=kind)
-    inspector.ask(
+        await inspector.ask(verb, path, address, content=body, headers=kind)
+    await inspector.ask(
         verb, path, address, content=b"who=duty-1", headers={"content-type": "text/plain"}
     )
     for name in good if isinstance(good, dict) else ():
         for value in STRANGE_VALUES:
             body = json.dumps(good | {name: value}).encode()
-            inspector.ask(verb, path, address, content=body, headers=kind)
+            await inspector.ask(verb, path, address, content=body, headers=kind)
 
 
 def test_a_body_that_is_too_long_is_refused_before_it_fills_the_memory(
-    inspector: Inspector,
+    shared: Desk,
 ) -> None:
     long = b'{"token":"' + b"x" * MOST_BODY_BYTES + b'"}'
 
@@ -192,7 +204,7 @@ def test_a_body_that_is_too_long_is_refused_before_it_fills_the_memory(
 
     for path in ("/api/v1/session", "/api/v1/reports", "/api/v1/registers", "/sign-in", "/report"):
         for content in (long, dripping()):
-            given = inspector.desk.web.post(
+            given = shared.web.post(
                 path, content=content, params={"who": "duty-1"},
                 headers={"content-type": "application/x-www-form-urlencoded"},
             )  # fmt: skip
@@ -202,22 +214,39 @@ def test_a_body_that_is_too_long_is_refused_before_it_fills_the_memory(
             assert page or given.headers["content-type"] == PROBLEM
 
 
-def test_a_time_that_no_history_can_hold_is_not_understood(inspector: Inspector) -> None:
+@pytest.mark.parametrize(
+    ("path", "sent", "told"),
+    [
+        ("/api/v1/hooks/x", {"content": b"x" * (MOST_BODY_BYTES + 1)}, "内容最多 2100000 字节"),
+        ("/api/v1/incidents/0/notes", {"json": {"who": "duty-1", "text": "到场"}}, "没有这个编号"),
+    ],
+)
+def test_what_is_refused_before_a_route_is_asked_is_said_in_the_reader_s_language(
+    shared: Desk, path: str, sent: dict[str, Any], told: str
+) -> None:
+    for language, part in (("zh-CN", told), ("en", "")):
+        given = shared.web.post(path, headers={"accept-language": language}, **sent)
+        detail = given.json()["detail"]
+        assert part in detail
+        assert detail.isascii() == (language == "en")
+
+
+def test_a_time_that_no_history_can_hold_is_not_understood(shared: Desk) -> None:
     for times in ({"start": -1}, {"start": 0, "end": 10**20}):
-        given = inspector.desk.web.get("/api/v1/sensors/gauge-1/readings", params=times)
+        given = shared.web.get("/api/v1/sensors/gauge-1/readings", params=times)
         assert given.status_code == 422
 
 
-def test_head_is_answered_as_get_without_a_body(inspector: Inspector) -> None:
-    web = inspector.desk.web
+def test_head_is_answered_as_get_without_a_body(shared: Desk) -> None:
+    web = shared.web
     for path in ("/health/live", "/api/v1/incidents", "/metrics", "/", "/static/console/live.js"):
         asked, head = web.get(path), web.request("HEAD", path)
         assert (head.status_code, head.content) == (asked.status_code, b"")
         assert head.headers["content-type"] == asked.headers["content-type"]
 
 
-def test_a_wrong_method_is_told_which_ones_there_are(inspector: Inspector) -> None:
-    web = inspector.desk.web
+def test_a_wrong_method_is_told_which_ones_there_are(shared: Desk) -> None:
+    web = shared.web
     for path, methods in (
         ("/api/v1/withholdings", "HEAD, GET, POST"),
         ("/api/v1/persons/duty-1", "HEAD, GET, DELETE"),
@@ -229,8 +258,8 @@ def test_a_wrong_method_is_told_which_ones_there_are(inspector: Inspector) -> No
         assert (path, given.status_code, given.headers["allow"]) == (path, 405, methods)
 
 
-def test_every_answer_keeps_browsers_and_caches_from_guessing(inspector: Inspector) -> None:
-    web = inspector.desk.web
+def test_every_answer_keeps_browsers_and_caches_from_guessing(shared: Desk) -> None:
+    web = shared.web
     paths = ["/api/v1/incidents", "/api/v1/openapi.json", "/health/ready", "/metrics", "/", "/nope"]
     for path in paths:
         headers = web.get(path).headers
@@ -241,22 +270,19 @@ def test_every_answer_keeps_browsers_and_caches_from_guessing(inspector: Inspect
 
 @pytest.mark.parametrize("number", ["0", "99999999999999999999", "-9223372036854775809"])
 def test_a_form_for_a_number_that_nothing_has_is_refused_without_a_fault(
-    inspector: Inspector, number: str
+    shared: Desk, number: str
 ) -> None:
-    made = inspector.desk
-    made.page("/incidents/1")
+    shared.page("/incidents/1")
     for path in (
         f"/incidents/{number}/cycle/note", f"/incidents/{number}/plan/step",
         f"/incidents/{number}/acknowledge", f"/duty/reports/{number}/confirm",
         f"/duty/reports/{number}/erase", f"/withheld/{number}/release",
     ):  # fmt: skip
-        assert (path, made.click(path, note="x").status_code) == (path, 404)
+        assert (path, shared.click(path, note="x").status_code) == (path, 404)
 
 
 @pytest.mark.parametrize("path", ["/api/v1/hooks/x", "/api/v1/reports", "/api/v1/voice/x/y"])
-def test_who_goes_away_in_the_middle_of_a_request_leaves_no_trace(
-    inspector: Inspector, path: str
-) -> None:
+def test_who_goes_away_in_the_middle_of_a_request_leaves_no_trace(shared: Desk, path: str) -> None:
     said: list[Any] = []
 
     async def receive() -> dict[str, str]:
@@ -270,5 +296,5 @@ def test_who_goes_away_in_the_middle_of_a_request_leaves_no_trace(
         "query_string": b"", "headers": [], "scheme": "http", "root_path": "",
         "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8765),
     }  # fmt: skip
-    asyncio.run(inspector.desk.app(scope, receive, send))
+    asyncio.run(shared.app(scope, receive, send))
     assert all(message.get("status", 400) < 500 for message in said)

@@ -266,8 +266,9 @@ def test_who_approves_sees_the_back_test_before_and_after_and_signs_what_they_sa
     test = msgspec.json.encode(profile_test(scene)).decode()
 
     attach = "/incidents/1/cycle/attach?which=lesson-1"
-    refused = browser.post(attach, **{"evidence-lesson-1": "it was better"})
-    assert (refused.status_code, "--out wrote" in refused.text) == (409, True)
+    for typed in ("it was better", '{"x":' + "[" * 50_000):
+        refused = browser.post(attach, **{"evidence-lesson-1": typed})
+        assert (refused.status_code, "--out wrote" in refused.text) == (409, True)
     assert browser.post(attach, **{"evidence-lesson-1": test}).status_code == 303
 
     page = browser.get("/incidents/1", lang="en").text
@@ -276,7 +277,7 @@ def test_who_approves_sees_the_back_test_before_and_after_and_signs_what_they_sa
     assert ("yellow (III)", "12 min before", "41 min before") in rows
     assert ("False alerts (yellow or worse)", "0", "1") in rows
     assert ("Alerts, by worst grade", "red (I) × 1", "red (I) × 1, yellow (III) × 1") in rows
-    assert "1440 readings (12 of all were 10-minute roll-ups)" in page
+    assert "1440 readings (10-minute roll-ups, warming up included: 12)" in page
     page = browser.get("/incidents/1", lang="zh").text
     assert '<th scope="col">现用</th><th scope="col">建议</th>' in page
     assert "<td>提前 12 分钟</td><td>提前 41 分钟</td>" in page

@@ -215,6 +215,15 @@ def test_what_can_not_be_tested_is_refused_before_anything_is_replayed(
         assert (code, why in " ".join(said.split())) == (2, True), said
 
 
+def test_the_report_is_not_lost_with_a_hub_that_does_not_answer(site: Site) -> None:
+    code, said = site.backtest("--community", str(site.new), "--lesson", "1/lesson-1")
+    words = " ".join(said.split())
+
+    assert (code, "does not answer" in words) == (2, True), said
+    assert f"→ {site.new} {file_hash(site.new)[:12]}" in words
+    assert "verdict: better" in words
+
+
 PLAN = """
 [[plan]]
 id = "flood"
