@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.community import Community
+from core.community import Community, SensorEntry
+from core.finding import Hazard
 from core.identity import SeriesId
 from core.quality import Quality
 from core.reading import Reading
@@ -40,7 +41,7 @@ class Report:
         lessons: One a learned detector of the new profile.
         verdict: `better`, `worse`, `mixed`, `same`, or `nothing` if there was no history.
         occasion: What became of what the test is about, None if it is about nothing in particular.
-        near: How many readings lay within an hour of that.
+        near: How many readings of its place lay within an hour of that.
     """
 
     start_ms: int
@@ -66,6 +67,11 @@ class About:
     def near(self, at: int) -> bool:
         """Tell whether an instant lies within an hour of it."""
         return self.start_ms - MERGE_MS <= at <= self.end_ms + MERGE_MS
+
+    def concerns(self, sensor: SensorEntry) -> bool:
+        """Tell whether a sensor could show it; that equipment was silent is shown by any."""
+        zone, hazard = self.place
+        return hazard is Hazard.EQUIPMENT or sensor.zone == zone
 
 
 def instant(text: str, timezone: str) -> int:
@@ -105,15 +111,19 @@ def backtest(
     """
     trials = Trial(old, allowed), Trial(new, allowed)
     intervals: dict[SeriesId, float] = {}
+    concerned: set[str] = set()
     for community in (old, new):
         for entry in community.sensor:
+            if about and about.concerns(entry):
+                concerned.add(entry.id)
             for quantity in entry.quantities:
                 intervals[SeriesId(entry.id, quantity)] = entry.interval_s
     rolled = counted = near = 0
     for readings, made in history(reader, intervals, start_ms - WARM_UP_MS, end_ms):
         rolled += made
         counted += sum(reading.at >= start_ms for reading in readings)
-        near += sum(about.near(reading.at) for reading in readings) if about else 0
+        if about:
+            near += sum(about.near(one.at) for one in readings if one.sensor in concerned)
         for trial in trials:
             trial.feed(readings)
     for trial in trials:

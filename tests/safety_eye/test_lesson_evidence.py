@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from alerts.backtest import MOST_OUTCOMES, PROFILE_FILE, genuine
@@ -168,6 +169,9 @@ def test_the_replay_says_when_either_profile_would_have_told_of_an_incident(tmp_
     reader = open_reader(settings)
 
     report, _trial = backtest(EARLIER, OLD, reader, START, START + 8 * DAY, about=about)
+    elsewhere = msgspec.structs.replace(EARLIER.sensor[0], zone="garage")
+    moved = msgspec.structs.replace(EARLIER, sensor=(elsewhere,), limit=())
+    other, _trial = backtest(moved, moved, reader, START, START + 8 * DAY, about=about)
     reader.close()
 
     found = report.occasion
@@ -176,6 +180,7 @@ def test_the_replay_says_when_either_profile_would_have_told_of_an_incident(tmp_
     assert water(found.danger_at) >= 0.5 > water(found.danger_at - 600_000)
     assert flood < found.new_reached[Grade.BLUE] < found.old_reached[Grade.BLUE] < found.danger_at
     assert report.near == 7 * 6 + 1  # from an hour before to an hour after, one in ten minutes
+    assert (other.near, other.counted) == (0, report.counted), "not a reading of the place itself"
     assert report.counted == len(times)
     [change] = [one for one in report.changes if one.hazard is Hazard.FLOOD]
     assert change.old_worst == {Grade.ORANGE: 2}  # the other flood counts, but not as this one
