@@ -41,6 +41,9 @@ _PRESENT = 0.75
 # no water stands higher than the highest ground, if its level counts from the sea.
 LOWEST_TIDE_M = -10.0
 HIGHEST_GROUND_M = 8_849.0
+# What data loggers write for a level that they don't have: nines below zero, -99, -9.99 to -999999.
+_NO_LEVEL = (-99.0, *(-(10**n - 1) / 10**d for n in range(3, 7) for d in range(n)))
+_NO_LEVEL_DECIMALS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +140,7 @@ def believed(
         Stream(number, index, plan, recordings[number].channels[index].values)
         for plan, (number, index) in zip(plans, owners, strict=True)
     ]
-    row, slot, at, value, quality, reason = _cells(recordings, streams, by_time=True)
+    _, row, slot, at, value, quality, reason = _cells(recordings, streams, by_time=True)
     marks = [np.zeros(stream.values.size, np.bool_) for stream in streams]
     gated = panel.gate(Batch(slot, at, value, quality, reason, np.zeros(row.size, np.bool_)))
     for cell in np.flatnonzero(gated.quality != quality):
@@ -170,9 +173,11 @@ def _streams(
             judged = default_plan(plan)
         yield Stream(number, index, with_detectors(judged), channel.values, channel.doubted)
         if means:
-            values = channel.values
+            # What is no reading (-999) has no part in a mean; 9999 counts as the end of the range.
+            none = gate(plan, channel.values, channel.factor)[0] == BAD
             if channel.doubted is not None:
-                values = np.where(channel.doubted, np.nan, values)
+                none |= channel.doubted
+            values = np.where(none, np.nan, np.minimum(channel.values, believable(plan)[1]))
             day = day_means(recording.at, values, recording.facts.interval_s)
             yield Stream(number, index, mean_plan(plan, means), day)
 
@@ -258,15 +263,12 @@ def judge(
     bank = Bank([streams[number].plan for number in judged])
     panels = Panels(community, bank.plans, among=(corroboration_panel.make, balance_panel.make))
     outcomes = Outcomes(bank, [streams[number].values.size for number in judged], panels)
-    row, slot, at, value, quality, reason = _cells(
+    ranks, row, slot, at, value, quality, reason = _cells(
         recordings, [streams[n] for n in judged], by_time=together
     )
-    ranks = np.unique(at if together else row, return_inverse=True)[1]
-    edges = np.concatenate(([0], np.cumsum(np.bincount(ranks)))) if row.size else np.zeros(1, int)
+    edges = np.concatenate(([0], np.cumsum(np.bincount(ranks))))
     never = np.zeros(len(judged), np.bool_)
     for start, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        if start == end:
-            continue
         here = slice(start, end)
         batch = Batch(
             slot[here], at[here], value[here], quality[here], reason[here], never[: end - start]
@@ -282,45 +284,71 @@ def judge(
 
 def _cells(
     recordings: Sequence[Recording], streams: Sequence[Stream], *, by_time: bool = False
-) -> tuple[Ints, Ints, Ints, Floats, Bytes, Bytes]:
-    """Return every present cell as columns, in the order of rows, or of time."""
+) -> tuple[Ints, Ints, Ints, Ints, Floats, Bytes, Bytes]:
+    """Return every present cell as columns, in the order of rows, or of time.
+
+    The first column numbers what is judged at once: no stream has two readings in it. A reading
+    that is not newer than one before it changes no grade and is a fault of the clock; it comes in
+    the place of its row, or readings before it would depend on it.
+    """
     none = np.zeros(0, np.int64)
     rows, slots, times, values = [none], [none], [none], [none.astype(np.float64)]
-    qualities, reasons = [none.astype(np.int8)], [none.astype(np.int8)]
+    turns, qualities, reasons = [none], [none.astype(np.int8)], [none.astype(np.int8)]
     for slot, stream in enumerate(streams):
         present = np.flatnonzero(np.isfinite(stream.values))
-        quality, reason = gate(stream.plan, stream.values[present])
+        time = np.maximum.accumulate(recordings[stream.recording].at[present])
+        turn = np.arange(present.size) - np.searchsorted(time, time)
+        factor = recordings[stream.recording].channels[stream.channel].factor
+        quality, reason = gate(stream.plan, stream.values[present], factor)
+        old = (turn > 0) & (quality == GOOD)
+        quality = np.where(old, UNCERTAIN, quality).astype(np.int8)
+        reason = np.where(old, REASON_CODES[Reason.CLOCK], reason).astype(np.int8)
         if stream.doubted is not None:
             wrong = stream.doubted[present]
             quality = np.where(wrong, BAD, quality).astype(np.int8)
             reason = np.where(wrong, REASON_CODES[Reason.NEIGHBOURS], reason).astype(np.int8)
         rows.append(present)
         slots.append(np.full(present.size, slot, np.int64))
-        times.append(recordings[stream.recording].at[present])
+        times.append(time)
+        turns.append(turn)
         values.append(stream.values[present])
         qualities.append(quality)
         reasons.append(reason)
-    row = np.concatenate(rows)
-    order = np.argsort(np.concatenate(times) if by_time else row, kind="stable")
+    row, at, turn = np.concatenate(rows), np.concatenate(times), np.concatenate(turns)
+    first, second = (at, turn) if by_time else (row, np.zeros_like(row))
+    order = np.lexsort((second, first))
+    first, second = first[order], second[order]
+    starts = np.diff(first, prepend=first[:1]) | np.diff(second, prepend=second[:1])
     return (
+        np.cumsum(starts != 0),
         row[order],
         np.concatenate(slots)[order],
-        np.concatenate(times)[order],
+        at[order],
         np.concatenate(values)[order],
         np.concatenate(qualities)[order],
         np.concatenate(reasons)[order],
     )
 
 
-def gate(plan: SeriesPlan, values: Floats) -> tuple[Bytes, Bytes]:
+def gate(plan: SeriesPlan, values: Floats, factor: float) -> tuple[Bytes, Bytes]:
     """Return quality and reason of recorded values: what physics does not allow is not good.
 
     Beyond the range in the danger direction a sensor is saturated: at least this bad, so uncertain.
+    A water level below the range of a station's gauge that is written in nines is none: a tide may
+    be that low, but a flood must not end because a gauge has failed.
+
+    Args:
+        plan: Of the series.
+        values: In the canonical unit.
+        factor: From the unit in which they are written to the canonical one.
     """
+    facts = FACTS[plan.series.quantity]
     lowest, highest = believable(plan)
-    danger = FACTS[plan.series.quantity].danger
     low, high = values < lowest, values > highest
-    dangerous = danger in (Danger.HIGH, Danger.BOTH)
+    if plan.series.quantity is Quantity.WATER_LEVEL:
+        below = np.flatnonzero((values < facts.lowest) & ~low)
+        low[below] = np.isin(np.round(values[below] / factor, _NO_LEVEL_DECIMALS), _NO_LEVEL)
+    dangerous = facts.danger in (Danger.HIGH, Danger.BOTH)
     above = UNCERTAIN if dangerous else BAD
     quality = np.where(low, BAD, np.where(high, above, GOOD)).astype(np.int8)
     high_reason = REASON_CODES[Reason.SATURATED if dangerous else Reason.RANGE]

@@ -153,3 +153,19 @@ def test_a_row_out_of_order_lets_no_mean_see_later_rows() -> None:
     whole = day_means(at, values, 3600)
     for cut in range(20, 60):
         assert np.array_equal(day_means(at[:cut], values[:cut], 3600), whole[:cut], equal_nan=True)
+
+
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize("again", [10, 11], ids=["a minute back", "the same time twice"])
+def test_a_reading_that_is_no_newer_is_a_fault_of_the_clock_and_changes_nothing_before_it(
+    tmp_path: Path, again: int, together: bool
+) -> None:
+    rows = ROWS.splitlines(keepends=True)
+    rows.insert(13, rows[again + 1].split(",")[0] + ",9.00\n")
+
+    lines = list(replay([write(tmp_path, "".join(rows))], every=True, together=together))
+    part = list(replay([write(tmp_path, "".join(rows[:13]))], every=True, together=together))
+
+    assert (lines[:12], lines[12]["fault"]) == (part, "clock")
+    assert {line["fault"] for line in lines[:12] + lines[13:]} == {None}
+    assert lines[12]["grade"] == lines[11]["grade"]

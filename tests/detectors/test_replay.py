@@ -313,3 +313,31 @@ def test_a_reading_that_no_rule_can_judge_yet_is_quiet_and_has_a_score(tmp_path:
     scores = [line["score"] for line in replay([tank], every=True)]
 
     assert scores == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("unit", "factor", "code"),
+    [("m", 1.0, -9.99), ("mm", 1000.0, -9999.0), ("[ft_i]", 1 / 0.3048, -99.99), ("m", 1.0, -99.0)],
+)
+def test_a_gauge_that_fails_in_a_flood_with_a_code_of_nines_does_not_end_it(
+    tmp_path: Path, unit: str, factor: float, code: float
+) -> None:
+    stages = [stage * factor for stage in [0.5] * 60 + [1.0, 2.0, 3.0, 4.0, 4.0]] + [code] * 20
+    path = write(tmp_path, "river", {"stage": stages}, unit=unit, limits={"flood": 3.9 * factor})
+
+    failed = list(replay([path], every=True))[-20:]
+
+    assert {(line["grade"], line["fault"]) for line in failed} == {("red", "range")}
+
+
+@pytest.mark.parametrize("code", [-999.0, 1e308])
+def test_a_code_for_no_reading_has_no_part_in_the_mean_of_a_day(
+    tmp_path: Path, code: float
+) -> None:
+    dust = [120.0] * 40 + [code] * 2 + [120.0] * 40
+    path = write(
+        tmp_path, "station", {"pm2-5": dust}, quantity="pm2-5", unit="ug/m3", interval_s=3600,
+        limits={"bad-24h-mean": 75.0}, kind="air",
+    )  # fmt: skip
+
+    assert grades(list(replay([path], every=True)))[-64:] == ["red"] * 64
