@@ -17,14 +17,14 @@ import numpy as np
 from core.community import Community, SensorEntry
 from core.identity import SeriesId
 from core.quality import Reason
-from core.quantity import FACTS, Danger, Quantity
+from core.quantity import FACTS, Quantity
 from detectors import balance_panel, corroboration_panel, neighbours_panel
 from detectors.bank import Bank
-from detectors.batch import NO_REASON, REASON_CODES, Batch
+from detectors.batch import REASON_CODES, Batch
 from detectors.limit_lane import BAD, GOOD, UNCERTAIN, Bytes, Flags, Floats, Ints
 from detectors.outcome import Outcomes
 from detectors.panels import Panels
-from detectors.plan import SeriesPlan, Source, plan_series, with_detectors
+from detectors.plan import SeriesPlan, plan_series, with_detectors
 from detectors.profiles import (
     MEAN_SUFFIX,
     default_plan,
@@ -32,18 +32,12 @@ from detectors.profiles import (
     mean_plan,
     published_plan,
 )
+from detectors.recorded_value import believable, gate
 from detectors.recording import Channel, Recording, read_recording
 
 _DAY_MS = 86_400_000
 # Share of a day's readings that a 24 h mean needs (interfaces, Commands).
 _PRESENT = 0.75
-# The largest tides on Earth (Bay of Fundy, range 16.3 m after NOAA) fall by 8 m below the mean; and
-# no water stands higher than the highest ground, if its level counts from the sea.
-LOWEST_TIDE_M = -10.0
-HIGHEST_GROUND_M = 8_849.0
-# What data loggers write for a level that they don't have: nines below zero, -99, -9.99 to -999999.
-_NO_LEVEL = (-99.0, *(-(10**n - 1) / 10**d for n in range(3, 7) for d in range(n)))
-_NO_LEVEL_DECIMALS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,55 +321,6 @@ def _cells(
         np.concatenate(values)[order],
         np.concatenate(qualities)[order],
         np.concatenate(reasons)[order],
-    )
-
-
-def gate(plan: SeriesPlan, values: Floats, factor: float) -> tuple[Bytes, Bytes]:
-    """Return quality and reason of recorded values: what physics does not allow is not good.
-
-    Beyond the range in the danger direction a sensor is saturated: at least this bad, so uncertain.
-    A water level below the range of a station's gauge that is written in nines is none: a tide may
-    be that low, but a flood must not end because a gauge has failed.
-
-    Args:
-        plan: Of the series.
-        values: In the canonical unit.
-        factor: From the unit in which they are written to the canonical one.
-    """
-    facts = FACTS[plan.series.quantity]
-    lowest, highest = believable(plan)
-    low, high = values < lowest, values > highest
-    if plan.series.quantity is Quantity.WATER_LEVEL:
-        below = np.flatnonzero((values < facts.lowest) & ~low)
-        low[below] = np.isin(np.round(values[below] / factor, _NO_LEVEL_DECIMALS), _NO_LEVEL)
-    dangerous = facts.danger in (Danger.HIGH, Danger.BOTH)
-    above = UNCERTAIN if dangerous else BAD
-    quality = np.where(low, BAD, np.where(high, above, GOOD)).astype(np.int8)
-    high_reason = REASON_CODES[Reason.SATURATED if dangerous else Reason.RANGE]
-    reason = np.where(high, high_reason, NO_REASON)
-    return quality, np.where(low, REASON_CODES[Reason.RANGE], reason).astype(np.int8)
-
-
-def believable(plan: SeriesPlan) -> tuple[float, float]:
-    """Return the lowest and the highest value of a recording that physics allows.
-
-    A recorded water level counts from the zero of its gauge, which a recording does not tell: the
-    bed, low water of a chart, the sea. Its limits show where it stands.
-    """
-    facts = FACTS[plan.series.quantity]
-    if plan.series.quantity is not Quantity.WATER_LEVEL:
-        return facts.lowest, facts.highest
-    limits = [
-        level.limit
-        for rule in plan.rules
-        if rule.source is Source.VALUE
-        for level in rule.limits.levels
-    ]
-    if not limits:
-        return LOWEST_TIDE_M, HIGHEST_GROUND_M
-    return (
-        min(LOWEST_TIDE_M, min(limits) - facts.highest),
-        max(facts.highest, max(limits) + facts.highest),
     )
 
 
